@@ -1,0 +1,1 @@
+"""axon takes trained trading models to production."""

@@ -1,0 +1,183 @@
+"""What happened, one type per fact. Stages emit events; the runtime hands them to the journal and the metrics.
+
+Every event has `at`, UTC nanoseconds on the run's clock, and nothing that differs between two replays: no wall time, no
+path, no run id. Its tag (`kind`) is its class name in kebab case and is what the journal stores.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from axon_quant.orders.types import Order, OrderUpdate
+
+
+def kind_of(name: str) -> str:
+    """`OrderPlaced` → `order-placed`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+class Event(Struct, frozen=True, tag=kind_of, tag_field="kind"):
+    """Base of all events; `at` is when it happened on the run's clock, in UTC nanoseconds."""
+
+    at: int
+
+
+Emit: TypeAlias = Callable[[Event], object]
+"""How a stage reports an event. The runtime supplies it; it returns at once."""
+
+
+class ModelIdentity(Struct, frozen=True):
+    """Which model a decision came from: `number` counts versions within the run, `sha256` is of the loaded bytes."""
+
+    name: str
+    number: int
+    sha256: str
+
+
+class RunStarted(Event, frozen=True):
+    """A run begins. `config_sha256` and `schema_sha256` identify the configuration and the feature schema."""
+
+    mode: str
+    seed: int
+    config_sha256: str
+    schema_sha256: str
+    models: tuple[ModelIdentity, ...]
+
+
+class RunEnded(Event, frozen=True):
+    """A run ended in an orderly way: `completed`, `interrupted` or `failed`."""
+
+    outcome: str
+
+
+class BookGap(Event, frozen=True):
+    """Updates of a book are missing (`expected` < `found`) or the book crossed (`expected` == `found` == 0)."""
+
+    symbol: str
+    expected: int
+    found: int
+
+
+class BookWhole(Event, frozen=True):
+    """A book is whole from here on."""
+
+    symbol: str
+    sequence: int
+
+
+class WindowReset(Event, frozen=True):
+    """The observation window was emptied because market data was missing for too long."""
+
+    symbol: str
+    silence: int
+
+
+class FeatureRow(Event, frozen=True):
+    """One row of features: float32, little-endian."""
+
+    symbol: str
+    row: int
+    data: bytes
+
+
+class MemberVote(Struct, frozen=True):
+    """What one member of the ensemble said in a decision."""
+
+    name: str
+    weight: float
+    scores: tuple[float, ...]
+
+
+class Decision(Event, frozen=True):
+    """The model looked at rows `first_row … last_row` and chose an action.
+
+    `observation_sha256` is the SHA-256 over the rows' SHA-256 digests, in order.
+    """
+
+    symbol: str
+    number: int
+    first_row: int
+    last_row: int
+    observation_sha256: str
+    action: str
+    confidence: float
+    scores: tuple[float, ...]
+    members: tuple[MemberVote, ...]
+    models: tuple[ModelIdentity, ...]
+
+
+class ModelLoaded(Event, frozen=True):
+    """A model version began to serve."""
+
+    model: ModelIdentity
+
+
+class ModelRefused(Event, frozen=True):
+    """A new model version was refused; the one before it keeps serving."""
+
+    name: str
+    reason: str
+
+
+class MemberFailed(Event, frozen=True):
+    """A member of the ensemble raised or returned something unusable and was left out of a decision."""
+
+    member: str
+    reason: str
+    deactivated: bool
+
+
+class WeightsChanged(Event, frozen=True):
+    """The ensemble moved its weights."""
+
+    members: tuple[str, ...]
+    weights: tuple[float, ...]
+
+
+class Reject(Struct, frozen=True):
+    """Why a control refused an order: the control's name, the value it saw and the limit it holds."""
+
+    control: str
+    value: str
+    limit: str
+
+    def __str__(self) -> str:
+        return f"{self.control}: {self.value} against a limit of {self.limit}"
+
+
+class OrderRefused(Event, frozen=True):
+    """The risk engine refused an order; it was never sent."""
+
+    order: Order
+    rejects: tuple[Reject, ...]
+
+
+class OrderPlaced(Event, frozen=True):
+    """An order passed risk and is about to be sent. `decision` is the number of the decision behind it, or 0."""
+
+    order: Order
+    decision: int
+
+
+class CancelRequested(Event, frozen=True):
+    """A cancel is about to be sent."""
+
+    symbol: str
+    client_order_id: str
+
+
+class OrderUpdated(Event, frozen=True):
+    """The venue reported a change of an order, with the fill that caused it."""
+
+    update: OrderUpdate
+
+
+class RiskStateChanged(Event, frozen=True):
+    """The risk engine is now ACTIVE, REDUCING or HALTED."""
+
+    state: str
+    reason: str
