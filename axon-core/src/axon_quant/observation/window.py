@@ -1,0 +1,78 @@
+"""The last rows of features, as the contiguous array a model takes."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ObservationWindow:
+    """The last `window` rows, always contiguous and never copied.
+
+    Each row is written twice into a buffer of `2 × window` rows, so that the last `window` of them lie in one piece
+    wherever the writing stands. `view` is a read-only `[1, window, features]` float32 array into that buffer, valid
+    until the next `push`.
+    """
+
+    __slots__ = ("_buffer", "_digests", "_position", "_views", "count", "next_row", "window")
+
+    def __init__(self, window: int, features: int) -> None:
+        if not (window > 0 and features > 0):
+            raise ValueError(f"a window needs at least one row and one feature, got {window} × {features}")
+        self.window = window
+        self.count = 0
+        self.next_row = 0
+        self._position = 0
+        self._buffer = np.zeros((2 * window, features), dtype=np.float32)
+        self._digests = [b""] * window
+        self._views = []
+        for start in range(window):
+            view = self._buffer[start : start + window].reshape(1, window, features)
+            view.setflags(write=False)
+            self._views.append(view)
+
+    def push(self, row: NDArray[np.float32]) -> bytes:
+        """Append one row (copied in); returns its bytes, little-endian float32, for the journal."""
+        position, window = self._position, self.window
+        self._buffer[position] = row
+        self._buffer[position + window] = row
+        data = row.tobytes()
+        self._digests[position] = hashlib.sha256(data).digest()
+        self._position = position + 1 if position + 1 < window else 0
+        self.next_row += 1
+        if self.count < window:
+            self.count += 1
+        return data
+
+    def reset(self) -> None:
+        """Forget the rows; row numbers go on."""
+        self.count = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether `view` holds `window` rows without a hole."""
+        return self.count == self.window
+
+    @property
+    def view(self) -> NDArray[np.float32]:
+        """The last `window` rows, oldest first: `[1, window, features]`, read-only, valid until the next push."""
+        return self._views[self._position]
+
+    @property
+    def last_row(self) -> int:
+        return self.next_row - 1
+
+    @property
+    def first_row(self) -> int:
+        return self.next_row - self.window
+
+    def sha256(self) -> str:
+        """Identity of the view: the SHA-256 over the rows' SHA-256 digests, oldest first."""
+        digests, position = self._digests, self._position
+        whole = hashlib.sha256()
+        # In two pieces on purpose: hashlib lets go of the GIL for 2048 bytes or more, and getting it back can take 5 ms.
+        whole.update(b"".join(digests[position:]))
+        whole.update(b"".join(digests[:position]))
+        return whole.hexdigest()

@@ -1,0 +1,299 @@
+"""The one way through: market event → observation → model → strategy → risk → journal → venue → fills → portfolio.
+
+One thread owns everything here. Time enters with the market events: before an event is handled, whatever was due
+earlier (feature rows, orders arriving at an embedded venue) happens first, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from time import perf_counter_ns
+from typing import Protocol
+
+from axon_quant.clock import SimClock
+from axon_quant.errors import OrderError
+from axon_quant.events import (
+    CancelRequested,
+    Decision,
+    Emit,
+    Event,
+    OrderPlaced,
+    OrderRefused,
+    OrderUpdated,
+    Reject,
+)
+from axon_quant.inference.action import Action
+from axon_quant.journal import Ticket
+from axon_quant.market import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
+from axon_quant.orders import Cancel, Fill, Order, OrderStatus, OrderTracker, OrderUpdate
+from axon_quant.portfolio import Portfolio
+from axon_quant.risk import RiskEngine
+from axon_quant.runtime.context import EngineContext
+from axon_quant.runtime.lane import Lane
+from axon_quant.runtime.returns import MemberReturns
+from axon_quant.runtime.stages import Stages
+from axon_quant.strategy import Strategy
+
+NEVER = 2**63 - 1
+
+
+class Predictor(Protocol):
+    """A model or an ensemble."""
+
+    def predict(self, observation: object, /) -> Action: ...
+
+
+class Router(Protocol):
+    """Where orders go. `next_due` is when an embedded venue acts next (UTC ns), or NEVER."""
+
+    next_due: int
+
+    def send(self, order: Order, ticket: Ticket, at: int) -> None: ...
+
+    def cancel(self, client_order_id: str, at: int) -> None: ...
+
+    def advance(self, to: int) -> None: ...
+
+    def on_market(self, event: MarketEvent) -> None: ...
+
+
+class Record(Protocol):
+    """How the engine makes an order durable: the journal's `append`."""
+
+    def __call__(self, event: Event, /) -> Ticket: ...
+
+
+class Engine:
+    """Runs the pipeline for every symbol. Not thread-safe: one thread calls it.
+
+    `due` is when it wants to be advanced next. Counters (`decisions`, `orders`, …) are plain integers that anyone may
+    read.
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: Mapping[str, Lane],
+        model: Predictor,
+        returns: MemberReturns | None,
+        strategy: Strategy,
+        risk: RiskEngine,
+        portfolio: Portfolio,
+        orders: OrderTracker,
+        router: Router,
+        record: Record,
+        emit: Emit,
+        clock: SimClock,
+        stages: Stages,
+    ) -> None:
+        self.lanes = lanes
+        self.model = model
+        self.strategy = strategy
+        self.risk = risk
+        self.portfolio = portfolio
+        self.tracker = orders
+        self.router = router
+        self.clock = clock
+        self.stages = stages
+        self.due = 0
+        self.messages = self.ignored = self.decisions = 0
+        self.orders = self.fills = self.cancels = self.rejects = 0
+        self._returns = returns
+        self._record = record
+        self._emit = emit
+        self._contexts = {symbol: EngineContext(self, lane) for symbol, lane in lanes.items()}
+        self._on_quote = {symbol: lane.on_quote for symbol, lane in lanes.items()}
+        self._handlers = {
+            Quote: Lane.on_quote,
+            Trade: Lane.on_trade,
+            Bar: Lane.on_bar,
+            BookUpdate: Lane.on_book_update,
+            BookSnapshot: Lane.on_book_snapshot,
+        }
+
+    # Market events come in.
+
+    def on_event(self, event: MarketEvent) -> None:
+        """Handle one market event, after everything that was due before it."""
+        received = event.received
+        if received >= self.due:
+            self.advance(received)
+        clock = self.clock
+        if received > clock.time:
+            clock.time = received
+        self.messages += 1
+        lane = self.lanes.get(event.symbol)
+        if lane is None:
+            self.ignored += 1
+            return
+        if not lane.received:
+            self._start(lane, received)
+        elif received - lane.received > 1_000_000_000:
+            lane.observation.skip_silence(lane.received, received)
+        lane.received = received
+        self._handlers[type(event)](lane, event)  # type: ignore[arg-type]  # the dict pairs types with handlers
+        self.router.on_market(event)
+
+    def advance(self, to: int) -> None:
+        """Let everything happen that is due up to `to`, in order of time; the venue goes first on a tie."""
+        clock, router = self.clock, self.router
+        while True:
+            at, lane = NEVER, None
+            for candidate in self.lanes.values():
+                if candidate.received and candidate.observation.due < at:
+                    at, lane = candidate.observation.due, candidate
+            if router.next_due <= at:
+                at, lane = router.next_due, None
+            if at > to:
+                self.due = at
+                return
+            clock.advance(at)
+            if lane is None:
+                router.advance(at)
+            else:
+                self._sample(lane, at)
+
+    def _start(self, lane: Lane, received: int) -> None:
+        lane.observation.start(received)
+        self.due = min(self.due or NEVER, lane.observation.due)
+
+    # A feature row is due: observe, decide, trade.
+
+    def _sample(self, lane: Lane, at: int) -> None:
+        began = perf_counter_ns()
+        whole = lane.observation.sample()
+        self.stages.observation.record(perf_counter_ns() - began)
+        price = lane.price
+        if not price:
+            return
+        self.portfolio.mark(lane.symbol, price)
+        self.risk.on_equity(self.portfolio.equity, at)
+        if self._returns is not None:
+            self._returns.realise(lane.symbol, price)
+        if whole:
+            self._decide(lane, at, began)
+
+    def _decide(self, lane: Lane, at: int, began: int) -> None:
+        stages, window = self.stages, lane.observation.window
+        start = perf_counter_ns()
+        action = self.model.predict(window.view)
+        decided = perf_counter_ns()
+        stages.inference.record(decided - start)
+        self.decisions += 1
+        self._emit(
+            Decision(
+                at,
+                lane.symbol,
+                self.decisions,
+                window.first_row,
+                window.last_row,
+                window.sha256(),
+                action.name,
+                action.confidence,
+                action.scores,
+                action.members,
+                action.models,
+            )
+        )
+        if self._returns is not None:
+            self._returns.remember(lane.symbol, lane.price, action.members)
+        start = perf_counter_ns()
+        requests = list(self.strategy.on_decision(self._contexts[lane.symbol], action))
+        ended = perf_counter_ns()
+        stages.strategy.record(ended - start)
+        if requests:
+            self._carry_out(requests, self.decisions, began, decided)
+        stages.decision.record(perf_counter_ns() - began)
+
+    def _carry_out(self, requests: Iterable[Order | Cancel], decision: int, began: int, decided: int) -> None:
+        self.risk.begin_decision()
+        for request in requests:
+            if isinstance(request, Cancel):
+                self.cancel(request.client_order_id)
+            else:
+                self.place(request, decision, began, decided)
+
+    # Orders go out.
+
+    def place(self, order: Order, decision: int = 0, began: int = 0, decided: int = 0) -> bool:
+        """Check, record and send one order; False when risk refuses it."""
+        at, start = self.clock.time, perf_counter_ns()
+        verdict = self.risk.check_order(order)
+        self.stages.risk.record(perf_counter_ns() - start)
+        if not verdict:
+            self._refuse(order, verdict.rejects)
+            return False
+        ticket = self._record(OrderPlaced(at, order, decision))
+        state = self.tracker.add(order, at)
+        state.status = OrderStatus.Submitted
+        self.orders += 1
+        self.stages.follow(order.client_order_id, ticket, began or start, decided or start)
+        self.router.send(order, ticket, at)
+        if self.router.next_due < self.due:
+            self.due = self.router.next_due
+        return True
+
+    def cancel(self, client_order_id: str) -> None:
+        """Ask the venue to cancel an open order; asking again, or for a finished one, does nothing."""
+        state = self.tracker.get(client_order_id)
+        if state is None:
+            raise OrderError(f"no order has the client order id {client_order_id}")
+        if state.status.is_terminal or state.cancel_requested:
+            return
+        state.cancel_requested = True
+        at = self.clock.time
+        self._emit(CancelRequested(at, state.order.symbol, client_order_id))
+        self.router.cancel(client_order_id, at)
+        if self.router.next_due < self.due:
+            self.due = self.router.next_due
+
+    def cancel_all(self) -> None:
+        """Ask the venue to cancel every open order."""
+        for client_order_id in list(self.tracker.open):
+            self.cancel(client_order_id)
+
+    def _refuse(self, order: Order, rejects: tuple[Reject, ...]) -> None:
+        self.rejects += 1
+        self._emit(OrderRefused(self.clock.time, order, rejects))
+
+    # Updates come back.
+
+    def on_sent(self, client_order_id: str) -> None:
+        """The router handed the order to the venue."""
+        self.risk.on_sent(client_order_id)
+        self.stages.sent(client_order_id)
+
+    def on_update(self, update: OrderUpdate) -> None:
+        """The venue reported a change of an order: state machine, portfolio, risk, strategy."""
+        if not self.tracker.apply(update):
+            return
+        self._emit(OrderUpdated(update.at, update))
+        self.stages.acknowledged(update.client_order_id)
+        if update.fill is not None:
+            self._on_fill(update.fill)
+        self.risk.on_update(update)
+        if update.status is OrderStatus.Rejected:
+            self.rejects += 1
+        elif update.status in (OrderStatus.Cancelled, OrderStatus.Expired):
+            self.cancels += 1
+
+    def _on_fill(self, fill: Fill) -> None:
+        self.fills += 1
+        self.portfolio.apply_fill(fill)
+        context = self._contexts[fill.symbol]
+        follow_ups = self.strategy.on_fill(context, fill)
+        if follow_ups:
+            now = perf_counter_ns()
+            self._carry_out(follow_ups, 0, now, now)
+
+    # A run begins and ends.
+
+    def start(self) -> None:
+        for context in self._contexts.values():
+            self.strategy.on_start(context)
+
+    def stop(self) -> None:
+        """Cancel what is open and let the strategy say goodbye."""
+        self.cancel_all()
+        for context in self._contexts.values():
+            self.strategy.on_stop(context)

@@ -1,0 +1,41 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def recorded_sessions() -> Path:
+    """The folder of recorded market sessions, which is not part of the repository."""
+    folder = Path(os.environ.get("AXON_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded sessions at {folder}; set AXON_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def btcusdt_session(recorded_sessions: Path) -> Path:
+    path = recorded_sessions / "binance_spot_btcusdt_20240808.jsonl.gz"
+    if not path.exists():
+        pytest.skip(f"no recorded session at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def ethusdt_session(recorded_sessions: Path) -> Path:
+    path = recorded_sessions / "binance_spot_ethusdt_20240808.jsonl.gz"
+    if not path.exists():
+        pytest.skip(f"no recorded session at {path}")
+    return path
