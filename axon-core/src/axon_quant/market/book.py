@@ -50,11 +50,8 @@ class _Side:
 
     def top(self, depth: int) -> tuple[list[float], list[float]]:
         """The best `depth` prices and their quantities, best first."""
-        levels = self.levels
-        if self._sign > 0:
-            prices = self.keys[: -depth - 1 : -1]
-        else:
-            prices = [-key for key in self.keys[: -depth - 1 : -1]]
+        keys, levels = self.keys[: -depth - 1 : -1], self.levels
+        prices = keys if self._sign > 0 else [-key for key in keys]
         return prices, [levels[price] for price in prices]
 
 

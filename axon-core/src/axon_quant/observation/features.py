@@ -8,7 +8,9 @@ Kukanov and Stoikov, "The Price Impact of Order Book Events" (2014), equation 5.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
+from itertools import accumulate
 from math import exp, log1p, sqrt
 
 import numpy as np
@@ -42,9 +44,6 @@ FEATURES: tuple[str, ...] = (
     *("quote_count", "book_count", "ofi"),
     *(f"ofi_{seconds}s" for seconds in _HALF_LIVES_S),
 )
-_SCALARS = 4 * DEPTH + len(_IMBALANCE_DEPTHS) + 2 * len(_DEPTH_BPS)
-_LEVEL_INDEX = np.array(_IMBALANCE_DEPTHS) - 1
-_BPS = np.array(_DEPTH_BPS, dtype=np.float64)
 
 
 class MicrostructureFeatures:
@@ -64,10 +63,11 @@ class MicrostructureFeatures:
         "_buy_volume",
         "_decays",
         "_last",
-        "_levels",
         "_mids",
         "_ofi",
+        "_offsets",
         "_ofis",
+        "_quantities",
         "_quotes",
         "_sell_count",
         "_sell_volume",
@@ -77,12 +77,15 @@ class MicrostructureFeatures:
         "_slow_volume",
         "_square",
         "_turnover",
+        "_values",
         "_volumes",
     )
 
     def __init__(self, book: OrderBook, interval_ms: int) -> None:
         self._book = book
-        self._levels = np.zeros((4, DEPTH))
+        self._values = np.zeros(len(FEATURES))
+        self._offsets = self._values[: 2 * DEPTH]
+        self._quantities = self._values[2 * DEPTH : 4 * DEPTH]
         self._mids: deque[float] = deque(maxlen=max(_RETURN_ROWS) + 1)
         self._decays = [exp(-interval_ms / 1000.0 / seconds) for seconds in _HALF_LIVES_S]
         self._slow = exp(-interval_ms / 1000.0 / 60.0)
@@ -143,42 +146,53 @@ class MicrostructureFeatures:
     def write(self, row: NDArray[np.float32]) -> None:
         """Write one row and start the next interval. `row` is float32 of `len(FEATURES)`; `ready` must hold."""
         mid = (self._bid + self._ask) / 2.0 if self._bid else self._last
-        self._write_levels(row, mid)
-        row[_SCALARS:] = self._scalars(mid)
-        np.minimum(row, _CLIP, out=row)
-        np.maximum(row, -_CLIP, out=row)
+        values = self._values
+        scalars = self._depth(mid) if self._book.whole else self._no_depth()
+        scalars += self._scalars(mid)
+        values[4 * DEPTH :] = scalars
+        np.minimum(values, _CLIP, out=values)
+        np.maximum(values, -_CLIP, out=values)
+        row[:] = values
         self._clear()
 
-    def _write_levels(self, row: NDArray[np.float32], mid: float) -> None:
-        book = self._book
-        if not book.whole:
-            row[:_SCALARS] = 0.0
-            return
-        bid_prices, bid_sizes = book.bids(DEPTH)
-        ask_prices, ask_sizes = book.asks(DEPTH)
+    def _no_depth(self) -> list[float]:
+        self._values[: 4 * DEPTH] = 0.0
+        return [0.0] * (len(_IMBALANCE_DEPTHS) + 2 * len(_DEPTH_BPS))
+
+    def _depth(self, mid: float) -> list[float]:
+        """Write the levels; return imbalances and depths, summed in Python because 20 numbers are too few for numpy."""
+        bid_prices, bid_sizes = self._book.bids(DEPTH)
+        ask_prices, ask_sizes = self._book.asks(DEPTH)
         if len(bid_prices) < DEPTH or len(ask_prices) < DEPTH:
             for prices, sizes in ((bid_prices, bid_sizes), (ask_prices, ask_sizes)):
                 missing = DEPTH - len(prices)
                 prices += [prices[-1] if prices else mid] * missing
                 sizes += [0.0] * missing
-        levels = self._levels
-        levels[:] = (bid_prices, ask_prices, bid_sizes, ask_sizes)
-        offsets, sizes_ = levels[:2], levels[2:]
-        offsets -= mid
-        offsets *= 1e4 / mid
-        np.abs(offsets, out=offsets)
-        total = sizes_.sum() / (2 * DEPTH)
+        bid_sums, ask_sums = list(accumulate(bid_sizes)), list(accumulate(ask_sizes))
+        total = (bid_sums[-1] + ask_sums[-1]) / (2 * DEPTH)
         self._slow_size = slow = self._slow * self._slow_size + (1 - self._slow) * total if self._slow_size else total
         scale = 1.0 / slow if slow > 0 else 0.0
-        cumulative = sizes_.cumsum(axis=1)
-        at = cumulative[:, _LEVEL_INDEX]
-        both = at[0] + at[1]
-        within = ((offsets[:, None, :] <= _BPS[:, None]) @ sizes_[:, :, None])[:, :, 0]
-        end = 4 * DEPTH
-        row[: 2 * DEPTH] = offsets.ravel()
-        row[2 * DEPTH : end] = np.log1p(sizes_ * scale).ravel()
-        row[end : end + 6] = (at[0] - at[1]) / np.maximum(both, 1e-12)
-        row[end + 6 : _SCALARS] = np.log1p(within * scale).ravel()
+
+        self._values[: 4 * DEPTH] = bid_prices + ask_prices + bid_sizes + ask_sizes
+        offsets, quantities = self._offsets, self._quantities
+        offsets -= mid
+        np.abs(offsets, out=offsets)
+        offsets *= 1e4 / mid
+        quantities *= scale
+        np.log1p(quantities, out=quantities)
+
+        depths = []
+        for depth in _IMBALANCE_DEPTHS:
+            bid, ask = bid_sums[depth - 1], ask_sums[depth - 1]
+            depths.append((bid - ask) / (bid + ask) if bid + ask > 0 else 0.0)
+        bid_prices.reverse()
+        for bps in _DEPTH_BPS:
+            shown = DEPTH - bisect_left(bid_prices, mid * (1.0 - bps * 1e-4))
+            depths.append(log1p(bid_sums[shown - 1] * scale) if shown else 0.0)
+        for bps in _DEPTH_BPS:
+            shown = bisect_right(ask_prices, mid * (1.0 + bps * 1e-4))
+            depths.append(log1p(ask_sums[shown - 1] * scale) if shown else 0.0)
+        return depths
 
     def _scalars(self, mid: float) -> list[float]:
         mids = self._mids

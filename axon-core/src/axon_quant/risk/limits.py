@@ -7,12 +7,12 @@ from decimal import Decimal
 import attrs
 
 
-def _fraction(instance: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
+def _fraction(_: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
     if not (value.is_finite() and 0 < value <= 1):
         raise ValueError(f"{attribute.name} must be a fraction in (0, 1], got {value}")
 
 
-def _positive(instance: RiskLimits, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(_: RiskLimits, attribute: attrs.Attribute[float], value: float) -> None:
     if not 0 < value < float("inf"):
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 

@@ -14,6 +14,8 @@ from msgspec import Struct
 from axon_quant.errors import MarketDataError
 from axon_quant.market.types import MarketEvent
 
+_PIECE = 1 << 18
+
 
 class Malformed(Struct, frozen=True):
     """One line (or row) that was left out, and why."""
@@ -62,11 +64,21 @@ def open_binary(path: Path) -> BinaryIO:
 
 def read_lines(path: Path, on_broken: Callable[[int, str], None]) -> Iterator[tuple[int, bytes]]:
     """Numbered lines of a plain or gzipped file, from 1. A file that breaks off is reported and ends there."""
-    number = 0
+    number, rest = 0, b""
     with open_binary(path) as file:
-        try:
-            for line in file:
+        # Splitting large pieces costs half of what asking a gzip file for each line does.
+        while True:
+            try:
+                piece = file.read(_PIECE)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                on_broken(number + 1, f"the file breaks off here: {error}")
+                return
+            if not piece:
+                break
+            lines = (rest + piece).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
                 number += 1
                 yield number, line
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            on_broken(number + 1, f"the file breaks off here: {error}")
+    if rest:
+        yield number + 1, rest
