@@ -34,11 +34,19 @@ class FeatureSchema:
         """`[1, window, features]`, what a model is given."""
         return (1, self.window, len(self.features))
 
-    def require(self, shape: tuple[int, ...], *, model: str) -> None:
-        """Raise SchemaMismatchError when a model does not take this observation; a dimension of -1 takes any size."""
+    def require(self, shape: tuple[int, ...], *, model: str, sha256: str | None = None) -> None:
+        """Raise SchemaMismatchError when a model does not take this observation.
+
+        `shape` is what it takes (-1: any size); `sha256` is of the schema it was trained on, None where it says nothing.
+        """
         fits = len(shape) == 3 and all(have in (-1, want) for have, want in zip(shape, self.shape, strict=True))
         if not fits:
             raise SchemaMismatchError(
                 f"model {model} takes {list(shape)}, the observation is {list(self.shape)}",
                 hint="change [observation] window or features, or give a model trained on them",
+            )
+        if sha256 is not None and sha256 != self.sha256:
+            raise SchemaMismatchError(
+                f"model {model} was trained on the feature schema {sha256[:12]}…, the observation has {self.sha256[:12]}…",
+                hint="names, order, normaliser, interval and window must all agree",
             )

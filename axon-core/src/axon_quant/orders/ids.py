@@ -24,7 +24,7 @@ class ClientOrderIds:
 
     def __init__(self, prefix: str | None = None, *, start: int = 1) -> None:
         if prefix is None:
-            prefix = "ax" + _base36(secrets.randbits(64))
+            prefix = "ax" + base36(secrets.randbits(64))
         if not (0 < len(prefix) <= 16 and all(character in _DIGITS for character in prefix)):
             raise ValueError(f"a client order id prefix has 1 to 16 of a-z and 0-9, got {prefix!r}")
         self.prefix = prefix
@@ -32,10 +32,11 @@ class ClientOrderIds:
 
     def next(self) -> str:
         number, self._next = self._next, self._next + 1
-        return f"{self.prefix}{_base36(number).zfill(6)}"
+        return f"{self.prefix}{base36(number).zfill(6)}"
 
 
-def _base36(number: int) -> str:
+def base36(number: int) -> str:
+    """A non-negative integer in the digits 0–9 and a–z."""
     digits = ""
     while number:
         number, digit = divmod(number, 36)

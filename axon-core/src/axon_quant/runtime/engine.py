@@ -15,7 +15,6 @@ from axon_quant.errors import OrderError
 from axon_quant.events import (
     CancelRequested,
     Decision,
-    Emit,
     Event,
     OrderPlaced,
     OrderRefused,
@@ -46,7 +45,10 @@ class Predictor(Protocol):
 class Router(Protocol):
     """Where orders go. `next_due` is when an embedded venue acts next (UTC ns), or NEVER."""
 
-    next_due: int
+    @property
+    def next_due(self) -> int: ...
+
+    def bind(self, engine: Engine) -> None: ...
 
     def send(self, order: Order, ticket: Ticket, at: int) -> None: ...
 
@@ -66,7 +68,7 @@ class Record(Protocol):
 class Engine:
     """Runs the pipeline for every symbol. Not thread-safe: one thread calls it.
 
-    `due` is when it wants to be advanced next. Counters (`decisions`, `orders`, …) are plain integers that anyone may
+    `due` is when it wants to be advanced next, `started` when the first message was received (UTC ns). Counters (`decisions`, `orders`, …) are plain integers that anyone may
     read.
     """
 
@@ -82,7 +84,6 @@ class Engine:
         orders: OrderTracker,
         router: Router,
         record: Record,
-        emit: Emit,
         clock: SimClock,
         stages: Stages,
     ) -> None:
@@ -95,14 +96,12 @@ class Engine:
         self.router = router
         self.clock = clock
         self.stages = stages
-        self.due = 0
+        self.due = self.started = 0
         self.messages = self.ignored = self.decisions = 0
         self.orders = self.fills = self.cancels = self.rejects = 0
         self._returns = returns
         self._record = record
-        self._emit = emit
         self._contexts = {symbol: EngineContext(self, lane) for symbol, lane in lanes.items()}
-        self._on_quote = {symbol: lane.on_quote for symbol, lane in lanes.items()}
         self._handlers = {
             Quote: Lane.on_quote,
             Trade: Lane.on_trade,
@@ -110,6 +109,7 @@ class Engine:
             BookUpdate: Lane.on_book_update,
             BookSnapshot: Lane.on_book_snapshot,
         }
+        router.bind(self)
 
     # Market events come in.
 
@@ -154,6 +154,7 @@ class Engine:
                 self._sample(lane, at)
 
     def _start(self, lane: Lane, received: int) -> None:
+        self.started = self.started or received
         lane.observation.start(received)
         self.due = min(self.due or NEVER, lane.observation.due)
 
@@ -180,7 +181,7 @@ class Engine:
         decided = perf_counter_ns()
         stages.inference.record(decided - start)
         self.decisions += 1
-        self._emit(
+        self._record(
             Decision(
                 at,
                 lane.symbol,
@@ -227,7 +228,7 @@ class Engine:
         state = self.tracker.add(order, at)
         state.status = OrderStatus.Submitted
         self.orders += 1
-        self.stages.follow(order.client_order_id, ticket, began or start, decided or start)
+        self.stages.follow(order.client_order_id, began or start, decided or start)
         self.router.send(order, ticket, at)
         if self.router.next_due < self.due:
             self.due = self.router.next_due
@@ -242,7 +243,7 @@ class Engine:
             return
         state.cancel_requested = True
         at = self.clock.time
-        self._emit(CancelRequested(at, state.order.symbol, client_order_id))
+        self._record(CancelRequested(at, state.order.symbol, client_order_id))
         self.router.cancel(client_order_id, at)
         if self.router.next_due < self.due:
             self.due = self.router.next_due
@@ -254,7 +255,7 @@ class Engine:
 
     def _refuse(self, order: Order, rejects: tuple[Reject, ...]) -> None:
         self.rejects += 1
-        self._emit(OrderRefused(self.clock.time, order, rejects))
+        self._record(OrderRefused(self.clock.time, order, rejects))
 
     # Updates come back.
 
@@ -267,7 +268,7 @@ class Engine:
         """The venue reported a change of an order: state machine, portfolio, risk, strategy."""
         if not self.tracker.apply(update):
             return
-        self._emit(OrderUpdated(update.at, update))
+        self._record(OrderUpdated(update.at, update))
         self.stages.acknowledged(update.client_order_id)
         if update.fill is not None:
             self._on_fill(update.fill)

@@ -3,77 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from time import perf_counter_ns
 
-from axon_quant.journal import Ticket
 from axon_quant.metrics.latency import LatencyWindow
+
+_NAMES = ("observation", "inference", "strategy", "risk", "decision", "durable", "order")
 
 
 class _Path:
-    """The stamps of one order on its way: received, decided, durable, sent, acknowledged (perf_counter ns)."""
+    """The stamps of one order on its way (perf_counter ns); 0 for a stage it did not pass."""
 
-    __slots__ = ("acknowledged", "decided", "received", "sent", "ticket")
+    __slots__ = ("decided", "durable", "received", "sent")
 
-    def __init__(self, ticket: Ticket, received: int, decided: int) -> None:
-        self.ticket = ticket
+    def __init__(self, received: int, decided: int) -> None:
         self.received = received
         self.decided = decided
+        self.durable = 0
         self.sent = 0
-        self.acknowledged = 0
 
 
 class Stages:
-    """Latency windows per stage, and the stamps of each order until it is acknowledged.
+    """Latency windows per stage, and the stamps of each order until its venue answers.
 
-    `note` is told the finished stamps of an order; the runtime hands them to the journal's unchained table.
+    `observation`, `inference`, `strategy` and `risk` are the stages alone; `decision` is from the due row to the last
+    order handed on; `durable` is the wait for the journal; `order` is from the decision's start to the venue's first
+    answer. `note` is told the finished stamps of an order, `record_latency` its duration in milliseconds.
     """
 
-    def __init__(self, note: Callable[[str, dict[str, object]], None], on_order: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        note: Callable[[str, dict[str, object]], object],
+        record_latency: Callable[[str, float], None],
+    ) -> None:
         self.observation = LatencyWindow()
         self.inference = LatencyWindow()
         self.strategy = LatencyWindow()
         self.risk = LatencyWindow()
         self.decision = LatencyWindow()
-        self.order = LatencyWindow()
+        self._durable = LatencyWindow()
+        self._order = LatencyWindow()
         self._note = note
-        self._on_order = on_order
+        self._record_latency = record_latency
         self._paths: dict[str, _Path] = {}
 
-    def follow(self, client_order_id: str, ticket: Ticket, received: int, decided: int) -> None:
-        self._paths[client_order_id] = _Path(ticket, received, decided)
+    def follow(self, client_order_id: str, received: int, decided: int) -> None:
+        """An order was recorded; it was decided on what was `received`."""
+        self._paths[client_order_id] = _Path(received, decided)
+
+    def durable(self, client_order_id: str, waited: int) -> None:
+        """The journal holds the order on disk, after a wait of `waited` ns."""
+        self._durable.record(waited)
+        path = self._paths.get(client_order_id)
+        if path is not None:
+            path.durable = perf_counter_ns()
 
     def sent(self, client_order_id: str) -> None:
+        """The order was handed to the venue."""
         path = self._paths.get(client_order_id)
         if path is not None:
             path.sent = perf_counter_ns()
 
     def acknowledged(self, client_order_id: str) -> None:
-        """The first answer of the venue: the order's stamps are complete."""
+        """The venue answered for the first time: the order's stamps are complete."""
         path = self._paths.pop(client_order_id, None)
         if path is None:
             return
         now = perf_counter_ns()
-        self.order.record(now - path.received)
-        self._on_order((now - path.received) / 1e6)
-        self._note(
-            "order-stamps",
-            {
-                "client_order_id": client_order_id,
-                "received": path.received,
-                "decided": path.decided,
-                "sent": path.sent,
-                "acknowledged": now,
-            },
-        )
+        self._order.record(now - path.received)
+        self._record_latency("place_order", (now - path.received) / 1e6)
+        stamps: dict[str, object] = {"client_order_id": client_order_id, "received": path.received}
+        stamps |= {"decided": path.decided, "durable": path.durable, "sent": path.sent, "acknowledged": now}
+        self._note("order-stamps", stamps)
 
-    def summary(self) -> dict[str, dict[str, float]]:
-        """p50 and p99 in microseconds, per stage that ran."""
-        windows = {
-            name: window
-            for name in ("observation", "inference", "strategy", "risk", "decision", "order")
-            if (window := getattr(self, name)).count
-        }
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """p50 and p99 in microseconds per stage that ran; None where there are too few samples to claim one."""
+        windows = zip(
+            _NAMES,
+            (self.observation, self.inference, self.strategy, self.risk, self.decision, self._durable, self._order),
+            strict=True,
+        )
         return {
-            name: {"p50": round(window.quantile(0.5) / 1e3, 1), "p99": round(window.quantile(0.99) / 1e3, 1)}
-            for name, window in windows.items()
+            name: {"p50": _microseconds(window.quantile(0.5)), "p99": _microseconds(window.quantile(0.99))}
+            for name, window in windows
+            if window.count
         }
+
+
+def _microseconds(ns: float) -> float | None:
+    return None if isnan(ns) else round(ns / 1e3, 1)

@@ -1,0 +1,235 @@
+"""A recorded market through the pipeline, as fast as it goes, in the recording's own time.
+
+The paper venue lives in the same process and in the same simulated time, so nothing leaves the process: an order is
+journaled before the venue sees it, but the loop does not wait for the disk, because a crash would lose the venue with
+the order. `strict = true` under [journal] waits all the same, as a live venue does.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter, perf_counter_ns
+from typing import Protocol
+
+from axon_quant.clock import MILLISECOND, NANOSECONDS
+from axon_quant.config import Config
+from axon_quant.errors import ConfigError
+from axon_quant.events import RunEnded
+from axon_quant.exchange.paper import PaperVenue
+from axon_quant.journal import Ticket
+from axon_quant.market import MarketEvent
+from axon_quant.market.recordings import Malformed, open_recording
+from axon_quant.orders import Order, OrderUpdate
+from axon_quant.runtime.engine import Engine
+from axon_quant.runtime.stages import Stages
+from axon_quant.runtime.summary import BookSummary, RunSummary, money
+from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
+
+logger = logging.getLogger("axon_quant.replay")
+_REPORT_EVERY = 512
+_KEPT_NOTICES = 20
+
+
+class Market(Protocol):
+    """Anything that yields market events and counts them: a recording, a generated market."""
+
+    messages: int
+    malformed: int
+
+    def __iter__(self) -> Iterator[MarketEvent]: ...
+
+
+class EmbeddedRouter:
+    """Orders to the paper venue in this process, synchronously and in simulated time."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        config = surroundings.config
+        self._stages = surroundings.stages
+        self._strict = config.journal.strict
+        self._engine: Engine | None = None
+        self.venue = PaperVenue(
+            surroundings.instruments,
+            config.exchange.balances,
+            latency_ns=int(config.exchange.latency_ms * MILLISECOND),
+            maker_fee=config.exchange.maker_fee,
+            taker_fee=config.exchange.taker_fee,
+            seed=config.run.seed,
+            on_update=self._on_update,
+        )
+        for symbol, book in surroundings.books.items():
+            self.venue.watch(symbol, book)
+        self.on_market = self.venue.on_market
+        self.advance = self.venue.advance
+
+    def bind(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def next_due(self) -> int:
+        return self.venue.next_due
+
+    def send(self, order: Order, ticket: Ticket, at: int) -> None:
+        if self._strict:
+            start = perf_counter_ns()
+            ticket.wait()
+            self._stages.durable(order.client_order_id, perf_counter_ns() - start)
+        self.venue.submit(order, at)
+        self._bound.on_sent(order.client_order_id)
+
+    def cancel(self, client_order_id: str, at: int) -> None:
+        self.venue.cancel(client_order_id, at)
+
+    def _on_update(self, update: OrderUpdate) -> None:
+        self._bound.on_update(update)
+
+    @property
+    def _bound(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("the router is not bound to an engine")
+        return self._engine
+
+
+class Replay:
+    """One replay: construct, `run`, read the summary.
+
+    `market` defaults to the recording at `path`. `max_events` ends it early; `stop()` (from a signal handler, say)
+    ends it after the event at hand: open orders are cancelled, and everything is made durable either way.
+    `on_progress` is called with the engine every few hundred events.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        path: str | Path | None = None,
+        *,
+        market: Market | None = None,
+        max_events: int | None = None,
+        on_progress: Callable[[Pipeline], None] | None = None,
+    ) -> None:
+        if config.exchange.name != "paper":
+            raise ConfigError(
+                f"a replay trades on the paper venue, not on {config.exchange.name}",
+                hint='set [exchange] name = "paper"',
+            )
+        if (path is None) == (market is None):
+            raise ValueError("a replay needs a path or a market, and not both")
+        self.notices: list[str] = []
+        self._config = config
+        self._path = None if path is None else Path(path).resolve()
+        self._market = market
+        self._max_events = max_events
+        self._on_progress = on_progress
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End after the event at hand."""
+        self._stopped = True
+
+    def run(self) -> RunSummary:
+        """Play the market through the pipeline. Raises what the pipeline raises; the journal then says `failed`."""
+        market = self._market
+        if market is None:
+            market = open_recording(self._path or "", self._config.market.symbols, on_malformed=self._on_malformed)
+        with pipeline(self._config, EmbeddedRouter, mode="replay", recording=self._path) as built:
+            self._journal_note = built.journal.note
+            self._say_what_was_killed(built)
+            started = perf_counter()
+            try:
+                self._play(market, built)
+            except BaseException:
+                built.bus.record(RunEnded(built.clock.time, "failed"))
+                raise
+            outcome = "interrupted" if self._stopped else "completed"
+            built.engine.stop()
+            built.bus.record(RunEnded(built.clock.time, outcome))
+            built.journal.flush()
+            return summarise(built, market, outcome, perf_counter() - started, tuple(self.notices))
+
+    def _play(self, market: Market, built: Pipeline) -> None:
+        engine, on_progress = built.engine, self._on_progress
+        limit = self._max_events if self._max_events is not None else sys.maxsize
+        engine.start()
+        # What was loaded stays loaded: a collection in mid-run must not walk through it.
+        gc.collect()
+        gc.freeze()
+        try:
+            on_event, count = engine.on_event, 0
+            for event in market:
+                if count >= limit or self._stopped:
+                    break
+                on_event(event)
+                count += 1
+                if count % _REPORT_EVERY == 0 and on_progress is not None:
+                    on_progress(built)
+        finally:
+            gc.unfreeze()
+
+    def _on_malformed(self, malformed: Malformed) -> None:
+        logger.warning("left out: %s", malformed)
+        self._journal_note("malformed", {"file": malformed.file, "line": malformed.line, "reason": malformed.reason})
+        if len(self.notices) < _KEPT_NOTICES:
+            self.notices.append(f"left out {malformed}")
+
+    def _say_what_was_killed(self, built: Pipeline) -> None:
+        previous = built.info.previous
+        if previous is not None and previous.outcome is None:
+            self.notices.append(
+                f"run {previous.number} ({previous.mode}) was killed before it ended; "
+                f"what it journaled is kept, and this is a new run, number {built.info.number}"
+            )
+
+
+def summarise(built: Pipeline, market: Market, outcome: str, seconds: float, notices: tuple[str, ...]) -> RunSummary:
+    """What the run did, read off its parts."""
+    engine, portfolio, bus = built.engine, built.portfolio, built.bus
+    more = list(notices)
+    books = {}
+    for symbol, lane in engine.lanes.items():
+        became = bus.became_whole.get(symbol)
+        after = None if became is None else round((became - engine.started) / NANOSECONDS, 3)
+        books[symbol] = BookSummary(lane.book.whole, after, lane.book.gaps, lane.book.crossings)
+        if not lane.received:
+            more.append(f"{symbol}: no market data for this symbol; is it the right recording?")
+        elif not lane.book.whole:
+            more.append(f"{symbol}: the book is not whole; the run went on with quotes and trades")
+    if engine.ignored:
+        more.append(f"{engine.ignored} messages of symbols that are not traded were left out")
+    return RunSummary(
+        outcome=outcome,
+        mode=built.mode,
+        run=built.info.number,
+        seed=built.config.run.seed,
+        messages=market.messages,
+        malformed=market.malformed,
+        ignored=engine.ignored,
+        gaps=bus.gaps,
+        decisions=engine.decisions,
+        orders=engine.orders,
+        fills=engine.fills,
+        cancels=engine.cancels,
+        rejects=engine.rejects,
+        rejects_by_control=dict(bus.rejects),
+        pnl=money(portfolio.pnl),
+        cash=money(portfolio.cash(portfolio.quote_asset)),
+        equity=money(portfolio.equity),
+        fees=money(portfolio.fees),
+        realised=money(portfolio.realised),
+        unrealised=money(portfolio.unrealised),
+        positions={symbol: money(portfolio.position(symbol)) for symbol in engine.lanes},
+        risk_state=built.risk.state.name,
+        books=books,
+        window_resets=bus.window_resets,
+        models=tuple(backend.model.identity for backend in built.backends),
+        weights=dict(zip((model.name for model in built.config.models), built.ensemble.weights, strict=True)),
+        latency_us=built.stages.summary(),
+        seconds=round(seconds, 3),
+        messages_per_second=round(market.messages / seconds) if seconds > 0 else 0,
+        journal=str(built.journal.path),
+        journal_records=built.journal.durable_sequence,
+        journal_head=built.journal.head,
+        notices=tuple(more),
+    )

@@ -1,0 +1,218 @@
+"""The pipeline, put together from a configuration. It reads in the order in which a market message passes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+
+from axon_quant.clock import SimClock
+from axon_quant.config import Config
+from axon_quant.config.schema import ModelEntry
+from axon_quant.ensemble import DynamicWeightedEnsemble
+from axon_quant.errors import ConfigError
+from axon_quant.events import ModelIdentity, RunStarted
+from axon_quant.inference import Backend, Device, InferenceBackend, ModelConfig
+from axon_quant.journal import Journal
+from axon_quant.journal.storage import RunInfo
+from axon_quant.market import Instrument, OrderBook
+from axon_quant.metrics import MetricsCollector
+from axon_quant.observation import FeatureSchema, Observation
+from axon_quant.orders import ClientOrderIds, OrderTracker
+from axon_quant.orders.ids import base36, client_order_ids
+from axon_quant.plugins import load_backend
+from axon_quant.portfolio import Portfolio
+from axon_quant.risk import RiskEngine
+from axon_quant.runtime.bus import EventBus
+from axon_quant.runtime.engine import Engine, Router
+from axon_quant.runtime.lane import Lane
+from axon_quant.runtime.returns import MemberReturns
+from axon_quant.runtime.stages import Stages
+from axon_quant.strategy import load_strategy
+
+
+@attrs.frozen
+class Pipeline:
+    """A run that is ready to start: the engine and everything around it."""
+
+    config: Config
+    mode: str
+    clock: SimClock
+    engine: Engine
+    portfolio: Portfolio
+    risk: RiskEngine
+    ensemble: DynamicWeightedEnsemble
+    backends: tuple[Backend, ...]
+    bus: EventBus
+    journal: Journal
+    metrics: MetricsCollector
+    stages: Stages
+    info: RunInfo
+
+
+@attrs.frozen
+class Surroundings:
+    """What a router is made from."""
+
+    config: Config
+    clock: SimClock
+    instruments: tuple[Instrument, ...]
+    books: dict[str, OrderBook]
+    journal: Journal
+    stages: Stages
+
+
+MakeRouter = Callable[[Surroundings], Router]
+
+
+@contextmanager
+def pipeline(
+    config: Config, make_router: MakeRouter, *, mode: str, recording: Path | None = None
+) -> Iterator[Pipeline]:
+    """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
+
+    Models and strategy are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the
+    parts raise: ConfigError, ModelError, PluginError, JournalError, MetricsError.
+    """
+    instruments = build_instruments(config)
+    schema = Observation.schema(config.observation.window, config.observation.interval_ms)
+    backends = tuple(build_model(entry, schema) for entry in config.models)
+    strategy = load_strategy(config.strategy.name, config.strategy.options, config.folder)
+
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(config.journal.path))
+        info = journal.start_run(mode=mode, continues=mode == "live", recording=recording, chain_notes=mode == "live")
+        metrics = stack.enter_context(MetricsCollector())
+        bus = EventBus(journal, metrics)
+        clock = SimClock()
+        stages = Stages(journal.note, metrics.record_latency)
+        stack.enter_context(client_order_ids(_ids(mode, config.run.seed)))
+
+        # market data → observation
+        books = {instrument.symbol: OrderBook(instrument.symbol) for instrument in instruments}
+        lanes = {
+            instrument.symbol: Lane(
+                instrument,
+                books[instrument.symbol],
+                Observation(
+                    instrument.symbol,
+                    books[instrument.symbol],
+                    window=config.observation.window,
+                    interval_ms=config.observation.interval_ms,
+                    max_silence_ms=config.observation.max_silence_ms,
+                    emit=bus.record,
+                ),
+                bus.record,
+            )
+            for instrument in instruments
+        }
+
+        # → model(s) → ensemble
+        ensemble = build_ensemble(config, backends, bus, clock)
+
+        # → strategy → order → risk → exchange → fills → portfolio
+        portfolio = Portfolio(config.exchange.balances, instruments)
+        risk = RiskEngine(
+            config.risk, instruments, clock=clock, account=portfolio, prices=_Prices(lanes), emit=bus.record
+        )
+        router = make_router(Surroundings(config, clock, instruments, books, journal, stages))
+        engine = Engine(
+            lanes=lanes,
+            model=ensemble,
+            returns=MemberReturns(ensemble, config.ensemble.horizon_rows),
+            strategy=strategy,
+            risk=risk,
+            portfolio=portfolio,
+            orders=OrderTracker(),
+            router=router,
+            record=bus.record,
+            clock=clock,
+            stages=stages,
+        )
+
+        # every step: events → journal, metrics
+        identities = tuple(backend.model.identity for backend in backends)
+        bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities))
+        if config.metrics.port is not None:
+            metrics.export_prometheus(port=config.metrics.port)
+        yield Pipeline(
+            config, mode, clock, engine, portfolio, risk, ensemble, backends, bus, journal, metrics, stages, info
+        )
+
+
+def build_instruments(config: Config) -> tuple[Instrument, ...]:
+    """The instruments of the symbols that are traded."""
+    return tuple(
+        Instrument(
+            venue=config.exchange.name,
+            symbol=entry.symbol,
+            base=entry.base,
+            quote=entry.quote,
+            tick_size=entry.tick_size,
+            lot_size=entry.lot_size,
+            min_notional=entry.min_notional,
+        )
+        for entry in config.market.instruments
+        if entry.symbol in config.market.symbols
+    )
+
+
+def build_model(entry: ModelEntry, schema: FeatureSchema) -> Backend:
+    """Load one model and check that it takes the observation. Raises ModelError, PluginError, SchemaMismatchError."""
+    backend_class = load_backend(entry.backend)
+    path = entry.path if entry.builtin is None else backend_class.builtin(entry.builtin, schema.features)
+    if path is None:
+        raise ConfigError(f"model {entry.name} has neither a path nor a builtin")
+    backend = backend_class(
+        ModelConfig(
+            path,
+            InferenceBackend(entry.backend),
+            Device.parse(entry.device),
+            entry.input_shape,
+            entry.output_dim,
+            entry.fp16,
+            entry.num_threads,
+            entry.actions,
+            entry.sha256,
+            entry.trusted,
+            name=entry.name,
+        )
+    )
+    model = backend.load()
+    schema.require(model.input_shape, model=entry.name, sha256=model.schema_sha256)
+    return backend
+
+
+def build_ensemble(
+    config: Config, backends: tuple[Backend, ...], bus: EventBus, clock: SimClock
+) -> DynamicWeightedEnsemble:
+    """The ensemble over all models; one model alone is an ensemble of one."""
+    return DynamicWeightedEnsemble(
+        list(backends),
+        config.initial_weights,
+        config.ensemble.performance_window,
+        strategy=config.ensemble.strategy,
+        names=[entry.name for entry in config.models],
+        emit=bus.record,
+        clock=clock,
+    )
+
+
+class _Prices:
+    """Reference prices for the risk engine: the lanes' mids, and when they were received."""
+
+    def __init__(self, lanes: dict[str, Lane]) -> None:
+        self._lanes = lanes
+
+    def reference(self, symbol: str) -> tuple[float, int] | None:
+        lane = self._lanes.get(symbol)
+        return (lane.price, lane.received) if lane is not None and lane.price else None
+
+
+def _ids(mode: str, seed: int) -> ClientOrderIds:
+    """A replay names its orders after its seed, so that two replays agree; a live run takes a prefix of its own."""
+    if mode == "live":
+        return ClientOrderIds()
+    return ClientOrderIds(f"r{base36(seed)}")
