@@ -105,9 +105,10 @@ def _from_file(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigError(
-            f"the file that it names cannot be read: {reason}", hint="relative paths start at the configuration's folder"
+            f"the file that it names cannot be read: {reason}",
+            hint="relative paths start at the configuration's folder",
         ) from None
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError("the file that it names is not a regular file")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from bisect import bisect_right
+from bisect import bisect_left
 from typing import TypeAlias
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -118,7 +118,7 @@ class _Scanner:
         return bare or str(tomllib.loads(f"key = {quoted}")["key"])
 
     def line(self) -> int:
-        return bisect_right(self.breaks, self.position - 1) + 1
+        return bisect_left(self.breaks, self.position) + 1
 
     def take(self, token: str) -> bool:
         found = self.text.startswith(token, self.position)

@@ -17,6 +17,11 @@ def _positive(instance: RiskLimits, attribute: attrs.Attribute[float], value: fl
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 
 
+def _positive_exact(instance: RiskLimits, attribute: attrs.Attribute[Decimal | None], value: Decimal) -> None:
+    if not (value.is_finite() and value > 0):
+        raise ValueError(f"{attribute.name} must be positive, got {value}")
+
+
 def _exact(value: Decimal | float | int | str) -> Decimal:
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
@@ -34,7 +39,9 @@ class RiskLimits:
 
     max_notional: Decimal = attrs.field(default=Decimal("0.01"), converter=_exact, validator=_fraction)
     """Price × quantity of one order."""
-    max_quantity: Decimal | None = attrs.field(default=None, converter=_optional_exact)
+    max_quantity: Decimal | None = attrs.field(
+        default=None, converter=_optional_exact, validator=attrs.validators.optional(_positive_exact)
+    )
     """Quantity of one order in base units; None for no limit beyond the notional."""
     price_collar: float = attrs.field(default=0.05, validator=_positive)
     """|price / reference - 1| of a limit order."""
