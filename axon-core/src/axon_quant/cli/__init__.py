@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
             raise TypeError(f"{self.modules[cmd_name]}.command is not a click command")
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands from the table, importing none."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.get_short_help_str(100)) for name, command in self.commands.items()])

@@ -46,30 +46,23 @@ def _problems(error: ConfigError) -> list[dict[str, object]]:
 
 
 def _summary(config: Config) -> Iterator[str]:
-    observation, risk, exchange = config.observation, config.risk, config.exchange
-    for name, text in (
-        ("market", ", ".join(config.market.symbols)),
-        (
-            "observation",
-            f"{observation.features}, {observation.window} rows of {observation.interval_ms} ms",
-        ),
-        ("models", ", ".join(f"{model.name} ({model.backend} on {model.device})" for model in config.models)),
-        ("ensemble", f"{config.ensemble.strategy} over {config.ensemble.performance_window} returns"),
-        ("strategy", config.strategy.name),
-        (
-            "risk",
-            f"order ≤ {risk.max_notional}, position ≤ {risk.max_position}, daily loss ≤ {risk.max_daily_loss}, "
-            f"drawdown ≤ {risk.max_drawdown} of equity",
-        ),
-        ("exchange", _exchange(config)),
-        ("journal", f"{config.journal.path}{', strict' if config.journal.strict else ''}"),
-        ("metrics", "off" if config.metrics.port is None else f"http://127.0.0.1:{config.metrics.port}/metrics"),
-        ("seed", str(config.run.seed)),
-        ("sha256", config.sha256),
-    ):
+    observation, ensemble, risk = config.observation, config.ensemble, config.risk
+    rows = {
+        "market": ", ".join(config.market.symbols),
+        "observation": f"{observation.features}, {observation.window} rows of {observation.interval_ms} ms",
+        "models": ", ".join(f"{model.name} ({model.backend} on {model.device})" for model in config.models),
+        "ensemble": f"{ensemble.strategy} over {ensemble.performance_window} returns",
+        "strategy": config.strategy.name,
+        "risk": f"of equity: order ≤ {risk.max_notional}, position ≤ {risk.max_position}, "
+        f"daily loss ≤ {risk.max_daily_loss}, drawdown ≤ {risk.max_drawdown}",
+        "exchange": _exchange(config),
+        "journal": f"{config.journal.path}{', strict' if config.journal.strict else ''}",
+        "metrics": "off" if config.metrics.port is None else f"http://127.0.0.1:{config.metrics.port}/metrics",
+        "seed": str(config.run.seed),
+        "sha256": config.sha256,
+    }
+    for name, text in rows.items():
         yield f"  {name:<12} {text}"
-    if exchange.name != "paper" and not exchange.testnet:
-        yield "  testnet = false: orders go to the real venue"
 
 
 def _exchange(config: Config) -> str:

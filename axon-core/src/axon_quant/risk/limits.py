@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
@@ -17,7 +18,7 @@ def _positive(instance: RiskLimits, attribute: attrs.Attribute[float], value: fl
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 
 
-def _positive_exact(instance: RiskLimits, attribute: attrs.Attribute[Decimal | None], value: Decimal) -> None:
+def _positive_exact(instance: RiskLimits, attribute: attrs.Attribute[Any], value: Decimal) -> None:
     if not (value.is_finite() and value > 0):
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 
