@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
@@ -14,6 +15,11 @@ def _fraction(_: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal
 
 def _positive(_: RiskLimits, attribute: attrs.Attribute[float], value: float) -> None:
     if not 0 < value < float("inf"):
+        raise ValueError(f"{attribute.name} must be positive, got {value}")
+
+
+def _positive_exact(instance: RiskLimits, attribute: attrs.Attribute[Any], value: Decimal) -> None:
+    if not (value.is_finite() and value > 0):
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 
 
@@ -34,7 +40,9 @@ class RiskLimits:
 
     max_notional: Decimal = attrs.field(default=Decimal("0.01"), converter=_exact, validator=_fraction)
     """Price × quantity of one order."""
-    max_quantity: Decimal | None = attrs.field(default=None, converter=_optional_exact)
+    max_quantity: Decimal | None = attrs.field(
+        default=None, converter=_optional_exact, validator=attrs.validators.optional(_positive_exact)
+    )
     """Quantity of one order in base units; None for no limit beyond the notional."""
     price_collar: float = attrs.field(default=0.05, validator=_positive)
     """|price / reference - 1| of a limit order."""

@@ -1,0 +1,36 @@
+"""Configuration: a TOML file into typed, checked values, with one good error for every mistake."""
+
+from axon_quant.config.load import load_config, parse_config
+from axon_quant.config.schema import (
+    Config,
+    EnsembleConfig,
+    ExchangeEntry,
+    InstrumentEntry,
+    JournalConfig,
+    MarketConfig,
+    MetricsConfig,
+    ModelEntry,
+    ObservationConfig,
+    RateLimitEntry,
+    ReconnectEntry,
+    RunConfig,
+    StrategyConfig,
+)
+
+__all__ = [
+    "Config",
+    "EnsembleConfig",
+    "ExchangeEntry",
+    "InstrumentEntry",
+    "JournalConfig",
+    "MarketConfig",
+    "MetricsConfig",
+    "ModelEntry",
+    "ObservationConfig",
+    "RateLimitEntry",
+    "ReconnectEntry",
+    "RunConfig",
+    "StrategyConfig",
+    "load_config",
+    "parse_config",
+]

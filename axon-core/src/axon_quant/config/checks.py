@@ -1,0 +1,117 @@
+"""What the fields of a configuration must be to one another. Each check looks at one thing and may see a Draft."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from axon_quant.config.reader import Check, Mistake, suggestion
+from axon_quant.config.schema import Config, ExchangeEntry, InstrumentEntry, MarketConfig, ModelEntry, ObservationConfig
+
+
+def _base_and_quote_differ(instrument: InstrumentEntry) -> Iterator[Mistake]:
+    if instrument.base == instrument.quote:
+        yield ("quote",), f"is the same asset as base, {instrument.base!r}"
+
+
+def _every_symbol_has_an_instrument(market: MarketConfig) -> Iterator[Mistake]:
+    instruments = [instrument.symbol for instrument in market.instruments]
+    for index, symbol in enumerate(market.symbols):
+        if symbol not in instruments:
+            hint = suggestion(symbol, instruments) or "; add a [[market.instruments]] for it"
+            yield ("symbols", index), f"{symbol!r} has no instrument{hint}"
+
+
+def _no_instrument_twice(market: MarketConfig) -> Iterator[Mistake]:
+    seen: list[str] = []
+    for index, instrument in enumerate(market.instruments):
+        if instrument.symbol in seen:
+            yield ("instruments", index, "symbol"), f"{instrument.symbol!r} has two instruments"
+        seen.append(instrument.symbol)
+
+
+def _silence_is_longer_than_a_row(observation: ObservationConfig) -> Iterator[Mistake]:
+    if observation.max_silence_ms < observation.interval_ms:
+        yield (
+            ("max_silence_ms",),
+            f"must be at least interval_ms ({observation.interval_ms}), got {observation.max_silence_ms}",
+        )
+
+
+def _one_source(model: ModelEntry) -> Iterator[Mistake]:
+    if model.path is None and model.builtin is None:
+        yield (), "needs a path or a builtin"
+    if model.path is not None and model.builtin is not None:
+        yield ("builtin",), "path and builtin exclude each other; keep one"
+
+
+def _file_is_there(model: ModelEntry) -> Iterator[Mistake]:
+    if model.path is None or model.path.is_file():
+        return
+    found = "is a folder" if model.path.is_dir() else "does not exist"
+    yield ("path",), f"the model file {model.path} {found}"
+
+
+def _one_action_per_output(model: ModelEntry) -> Iterator[Mistake]:
+    if model.actions is not None and model.output_dim is not None and len(model.actions) != model.output_dim:
+        yield ("actions",), f"must name each of the {model.output_dim} outputs (output_dim), got {len(model.actions)}"
+
+
+def _trust_needs_a_pin(model: ModelEntry) -> Iterator[Mistake]:
+    if model.trusted and model.sha256 is None:
+        yield ("trusted",), "a trusted model may run code, so it needs its sha256 as well"
+
+
+def _paper_needs_money(exchange: ExchangeEntry) -> Iterator[Mistake]:
+    if exchange.name == "paper" and not any(exchange.balances.values()):
+        yield ("balances",), 'the paper venue needs something to trade with, such as { USDT = "100000" }'
+
+
+def _keys_come_in_pairs(exchange: ExchangeEntry) -> Iterator[Mistake]:
+    if exchange.api_key is not None and exchange.api_secret is None:
+        yield ("api_secret",), "required with api_key, but missing"
+    if exchange.api_secret is not None and exchange.api_key is None:
+        yield ("api_key",), "required with api_secret, but missing"
+
+
+def _model_names_differ(config: Config) -> Iterator[Mistake]:
+    seen: list[str] = []
+    for index, model in enumerate(config.models):
+        if model.name in seen:
+            yield ("models", index, "name"), f"{model.name!r} is the name of another model"
+        seen.append(model.name)
+
+
+def _weights_for_all_or_none(config: Config) -> Iterator[Mistake]:
+    weights = [model.weight for model in config.models]
+    given = [weight for weight in weights if weight is not None]
+    if given and len(given) < len(weights):
+        yield ("models", weights.index(None)), "has no weight, but other models have; give one to all or to none"
+    elif given and not sum(given) > 0:
+        yield ("models", 0, "weight"), "the weights must not all be 0"
+
+
+def _strategy_file_is_there(config: Config) -> Iterator[Mistake]:
+    file, separator, name = config.strategy.name.rpartition(":")
+    if not separator:
+        if config.strategy.name.endswith(".py"):
+            yield ("strategy", "name"), "which class? write 'FILE.py:CLASS'"
+    elif file.endswith(".py"):
+        if not name.isidentifier():
+            yield ("strategy", "name"), f"must be 'FILE.py:CLASS', and {name!r} is no class name"
+        if not (config.folder / file).is_file():
+            yield ("strategy", "name"), f"the file {config.folder / file} does not exist"
+
+
+def _journal_is_no_folder(config: Config) -> Iterator[Mistake]:
+    if config.journal.path.is_dir():
+        yield ("journal", "path"), f"{config.journal.path} is a folder; name a file in it"
+
+
+CHECKS: Mapping[type, tuple[Check, ...]] = {
+    InstrumentEntry: (_base_and_quote_differ,),
+    MarketConfig: (_every_symbol_has_an_instrument, _no_instrument_twice),
+    ObservationConfig: (_silence_is_longer_than_a_row,),
+    ModelEntry: (_one_source, _file_is_there, _one_action_per_output, _trust_needs_a_pin),
+    ExchangeEntry: (_paper_needs_money, _keys_come_in_pairs),
+    Config: (_model_names_differ, _weights_for_all_or_none, _strategy_file_is_there, _journal_is_no_folder),
+}

@@ -1,0 +1,172 @@
+"""What a configuration holds: one class per section of the file, with defaults and safe ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+
+from axon_quant.config.identity import sha256_of
+from axon_quant.config.validators import NAME, above, between, distinct, each, matches, not_empty
+from axon_quant.risk.limits import RiskLimits
+from axon_quant.secrets import Secret
+
+_optional = attrs.validators.optional
+
+
+@attrs.frozen(kw_only=True)
+class RunConfig:
+    """[run]: `seed` of everything random in a run."""
+
+    seed: int = attrs.field(default=0, validator=between(0, 2**63 - 1))
+
+
+@attrs.frozen(kw_only=True)
+class InstrumentEntry:
+    """[[market.instruments]]: what a symbol trades and the grid of its orders, as in `axon_quant.market.Instrument`."""
+
+    symbol: str = attrs.field(validator=NAME)
+    base: str = attrs.field(validator=NAME)
+    quote: str = attrs.field(validator=NAME)
+    tick_size: Decimal = attrs.field(validator=above(0))
+    lot_size: Decimal = attrs.field(validator=above(0))
+    min_notional: Decimal = attrs.field(default=Decimal(0), validator=between(0, 10**12))
+
+
+@attrs.frozen(kw_only=True)
+class MarketConfig:
+    """[market]: the symbols to trade and their instruments."""
+
+    symbols: tuple[str, ...] = attrs.field(validator=[not_empty, distinct, each(NAME)])
+    instruments: tuple[InstrumentEntry, ...] = attrs.field(validator=not_empty)
+
+
+@attrs.frozen(kw_only=True)
+class ObservationConfig:
+    """[observation]: which features, how many rows make a window and how far apart they are."""
+
+    features: str = attrs.field(default="microstructure-128", validator=NAME)
+    window: int = attrs.field(default=64, validator=between(1, 100_000))
+    interval_ms: int = attrs.field(default=100, validator=between(1, 86_400_000))
+    max_silence_ms: int = attrs.field(default=5_000, validator=between(1, 7 * 86_400_000))
+
+
+@attrs.frozen(kw_only=True)
+class ModelEntry:
+    """[[models]]: a model file or a builtin, and how to run it. None: read from the model.
+
+    `path` is absolute. `weight` is the initial weight in the ensemble; either every model has one or none has.
+    """
+
+    name: str = attrs.field(validator=NAME)
+    path: Path | None = None
+    builtin: str | None = attrs.field(default=None, validator=_optional(NAME))
+    backend: str = attrs.field(default="onnx", validator=NAME)
+    device: str = attrs.field(default="cpu", validator=matches(r"cpu|cuda(:\d{1,3})?", "'cpu', 'cuda' or 'cuda:N'"))
+    input_shape: tuple[int, ...] | None = attrs.field(
+        default=None, validator=_optional([not_empty, each(between(1, 10**6))])
+    )
+    output_dim: int | None = attrs.field(default=None, validator=_optional(between(1, 10**6)))
+    fp16: bool = False
+    num_threads: int = attrs.field(default=1, validator=between(1, 256))
+    actions: tuple[str, ...] | None = attrs.field(default=None, validator=_optional([not_empty, distinct, each(NAME)]))
+    sha256: str | None = attrs.field(
+        default=None, validator=_optional(matches(r"[0-9a-f]{64}", "64 lower-case hexadecimal digits"))
+    )
+    trusted: bool = False
+    weight: float | None = attrs.field(default=None, validator=_optional(between(0, 10**6)))
+
+
+@attrs.frozen(kw_only=True)
+class EnsembleConfig:
+    """[ensemble]: how the models are combined."""
+
+    strategy: str = attrs.field(default="softmax-sharpe", validator=NAME)
+    performance_window: int = attrs.field(default=100, validator=between(2, 10**6))
+    horizon_rows: int = attrs.field(default=10, validator=between(1, 10**6))
+
+
+@attrs.frozen(kw_only=True)
+class StrategyConfig:
+    """[strategy]: a name, or `FILE.py:CLASS`, and the options it is constructed with, as plain values."""
+
+    name: str = attrs.field(default="target-position", validator=NAME)
+    options: Mapping[str, object] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class RateLimitEntry:
+    """[exchange.rate_limit]: our own budget; the venue's is kept as well."""
+
+    requests_per_second: int = attrs.field(default=10, validator=between(1, 10_000))
+    orders_per_minute: int = attrs.field(default=60, validator=between(1, 100_000))
+
+
+@attrs.frozen(kw_only=True)
+class ReconnectEntry:
+    """[exchange.reconnect]: how often and how soon to try again."""
+
+    max_retries: int = attrs.field(default=10, validator=between(0, 10_000))
+    initial_backoff_ms: int = attrs.field(default=500, validator=between(1, 600_000))
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeEntry:
+    """[exchange]: the venue, and for `paper` its balances, latency and fees (fractions; a rebate is negative)."""
+
+    name: str = attrs.field(default="paper", validator=NAME)
+    balances: Mapping[str, Decimal] = attrs.field(factory=dict, validator=each(between(0, 10**15)))
+    latency_ms: float = attrs.field(default=0.0, validator=between(0, 60_000))
+    maker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=between(Decimal("-0.01"), Decimal("0.1")))
+    taker_fee: Decimal = attrs.field(default=Decimal("0.001"), validator=between(0, Decimal("0.1")))
+    api_key: Secret | None = None
+    api_secret: Secret | None = None
+    passphrase: Secret | None = None
+    testnet: bool = True
+    rate_limit: RateLimitEntry = attrs.field(factory=RateLimitEntry)
+    reconnect: ReconnectEntry = attrs.field(factory=ReconnectEntry)
+
+
+@attrs.frozen(kw_only=True)
+class JournalConfig:
+    """[journal]: where it is kept; `strict` waits for the disk before each order even on the embedded paper venue."""
+
+    path: Path
+    strict: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class MetricsConfig:
+    """[metrics]: the port of the endpoint on 127.0.0.1; None serves nothing, 0 takes any free port."""
+
+    port: int | None = attrs.field(default=None, validator=_optional(between(0, 65_535)))
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Everything a run needs. `folder` is where relative paths start: the configuration's own folder."""
+
+    market: MarketConfig
+    models: tuple[ModelEntry, ...] = attrs.field(validator=not_empty)
+    journal: JournalConfig
+    run: RunConfig = attrs.field(factory=RunConfig)
+    observation: ObservationConfig = attrs.field(factory=ObservationConfig)
+    ensemble: EnsembleConfig = attrs.field(factory=EnsembleConfig)
+    strategy: StrategyConfig = attrs.field(factory=StrategyConfig)
+    risk: RiskLimits = attrs.field(factory=RiskLimits)
+    exchange: ExchangeEntry = attrs.field(factory=ExchangeEntry)
+    metrics: MetricsConfig = attrs.field(factory=MetricsConfig)
+    folder: Path = attrs.field(factory=Path, eq=False, metadata={"in_file": False})
+
+    @property
+    def initial_weights(self) -> tuple[float, ...] | None:
+        """The models' weights in their order, or None when they have none."""
+        weights = tuple(model.weight for model in self.models if model.weight is not None)
+        return weights or None
+
+    @property
+    def sha256(self) -> str:
+        """Identity of everything that affects trading, the same from any folder. See `identity`."""
+        return sha256_of(self)
