@@ -62,12 +62,13 @@ class MetricsCollector:
         self._order_window = LatencyWindow()
         self._rotated = time.monotonic()
         self._equity_is_set = False
-        self._orders = self.series[names.ORDERS.name]
-        self._order_quantities = self.series[names.ORDER_QUANTITY.name]
+        self._orders: dict[tuple[str, str], list[float]] = {}
         self._messages = self.series[names.MESSAGES.name]
         self._pnl = self.series[names.PNL.name]
         self.series[names.START_TIME.name][()] = LiveClock().now() / NANOSECONDS
         self._sources: dict[str, Source] = {
+            names.ORDERS.name: lambda: [(key, cell[0]) for key, cell in list(self._orders.items())],
+            names.ORDER_QUANTITY.name: lambda: [(key, cell[1]) for key, cell in list(self._orders.items())],
             names.ORDER_LATENCY.name: self._read_order_latency,
             names.MODEL_INFO.name: self._read_models,
             names.EQUITY.name: lambda: [((), self.drawdown.equity)],
@@ -91,13 +92,12 @@ class MetricsCollector:
         """One order was sent. `side` is "buy" or "sell" (in any case) or a Side; raises MetricsError for another."""
         key: tuple[str, str] = (side, symbol)  # type: ignore[assignment]  # a Side misses and takes the branch below
         try:
-            self._orders[key] += 1
+            cell = self._orders[key]  # number and quantity
         except KeyError:
-            key = (_side(side), symbol)
-            add(self._orders, key)
-            self._order_quantities.setdefault(key, 0.0)
+            cell = self._orders.setdefault((_side(side), symbol), [0, 0.0])
+        cell[0] += 1
         if 0.0 < quantity < math.inf:
-            self._order_quantities[key] += quantity
+            cell[1] += quantity
         else:
             self._drop(names.ORDER_QUANTITY)
 
