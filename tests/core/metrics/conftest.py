@@ -3,8 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from axon_quant.metrics import MetricsCollector
 from prometheus_client.parser import text_string_to_metric_families
+
+from axon_quant.metrics import MetricsCollector
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 
 import pytest
-from axon_quant.errors import MetricsError
-from axon_quant.metrics import Drawdown, MetricsCollector
 from hypothesis import given
 from hypothesis import strategies as st
+
+from axon_quant.errors import MetricsError
+from axon_quant.metrics import Drawdown, MetricsCollector
 
 equities = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=50)
 

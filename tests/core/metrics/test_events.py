@@ -12,7 +12,7 @@ Value = Callable[..., float | None]
 
 
 def test_a_placed_order_and_its_fill_are_counted_by_side_and_symbol(collector: MetricsCollector, value: Value) -> None:
-    order = Order("ETHUSDT", Side.Sell, price=3000, quantity=2, client_order_id="a1")
+    order = Order("ETHUSDT", Side.Sell, price=Decimal(3000), quantity=Decimal(2), client_order_id="a1")
     fill = Fill("a1", "ETHUSDT", Side.Sell, Decimal(3000), Decimal("0.5"), Decimal(0), "USDT", Liquidity.Taker, "f", 2)
     collector.on_event(events.OrderPlaced(1, order, 1))
     collector.on_event(events.OrderUpdated(2, OrderUpdate("a1", OrderStatus.Open, 2)))
@@ -27,7 +27,7 @@ def test_a_placed_order_and_its_fill_are_counted_by_side_and_symbol(collector: M
 def test_a_refused_order_counts_once_for_each_control_and_not_as_an_order(
     collector: MetricsCollector, value: Value
 ) -> None:
-    order = Order("ETHUSDT", Side.Sell, price=3000, quantity=2, client_order_id="a1")
+    order = Order("ETHUSDT", Side.Sell, price=Decimal(3000), quantity=Decimal(2), client_order_id="a1")
     collector.on_event(events.OrderRefused(1, order, (Reject("collar", "1", "2"), Reject("state", "HALTED", "ACTIVE"))))
     assert value(collector, "trading_rejects_total", control="collar") == 1
     assert value(collector, "trading_rejects_total", control="state") == 1

@@ -4,9 +4,10 @@ import math
 import tracemalloc
 
 import pytest
-from axon_quant.metrics import LatencyWindow, samples_needed
 from hypothesis import given
 from hypothesis import strategies as st
+
+from axon_quant.metrics import LatencyWindow, samples_needed
 
 durations = st.lists(st.integers(0, 10**12), min_size=1, max_size=200)
 quantiles = st.sampled_from([0.01, 0.5, 0.9, 0.99, 0.999])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from axon_quant import events
 from axon_quant.events import ModelIdentity, Reject
 from axon_quant.metrics import METRICS, Kind, MetricsCollector
 from axon_quant.orders import Fill, Liquidity, Order, OrderStatus, OrderUpdate, Side
-from prometheus_client.parser import text_string_to_metric_families
 
 MODEL = ModelIdentity("ppo", 1, "ab" * 32)
-ORDER = Order("BTCUSDT", Side.Buy, price=50_000, quantity="0.25", client_order_id="ax1")
+ORDER = Order("BTCUSDT", Side.Buy, price=Decimal(50_000), quantity=Decimal("0.25"), client_order_id="ax1")
 FILL = Fill("ax1", "BTCUSDT", Side.Buy, Decimal(50_000), Decimal("0.1"), Decimal(0), "USDT", Liquidity.Maker, "f1", 9)
 
 EVENTS: tuple[events.Event, ...] = (
@@ -39,7 +39,7 @@ EVENTS: tuple[events.Event, ...] = (
 
 
 @pytest.fixture
-def busy(collector: MetricsCollector) -> Iterator[MetricsCollector]:
+def busy(collector: MetricsCollector) -> MetricsCollector:
     """A collector with everything recorded at least once."""
     for event in EVENTS:
         collector.on_event(event)
@@ -54,7 +54,7 @@ def busy(collector: MetricsCollector) -> Iterator[MetricsCollector]:
     collector.watch(next(m for m in METRICS if m.name == "trading_book_whole"), lambda: 1 / 0)
     collector.render()  # the failure of this scrape is counted in the next
     collector.watch(next(m for m in METRICS if m.name == "trading_book_whole"), lambda: {"BTCUSDT": 1.0})
-    yield collector
+    return collector
 
 
 def test_the_scrape_holds_every_name_with_its_kind_labels_and_help_and_no_other(busy: MetricsCollector) -> None:

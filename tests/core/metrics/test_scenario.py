@@ -7,6 +7,7 @@ from collections.abc import Callable
 from urllib.request import urlopen
 
 import pytest
+
 from axon_quant.metrics import MetricsCollector
 
 BLOCK = """
@@ -26,7 +27,7 @@ collector.export_prometheus(port=9100)
 
 def run_block(block: str) -> MetricsCollector:
     namespace: dict[str, object] = {}
-    exec(block, namespace)  # noqa: S102
+    exec(block, namespace)
     collector = namespace["collector"]
     assert isinstance(collector, MetricsCollector)
     return collector

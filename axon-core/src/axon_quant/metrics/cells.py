@@ -5,9 +5,10 @@ Each series has one writing thread. A reader on another thread sees whole number
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
+
+from axon_quant.metrics.latency import LatencyWindow
 
 Labels: TypeAlias = str | tuple[str, ...]
 """The label values of one series: a str for one label, a tuple for none or several."""
@@ -26,18 +27,17 @@ BOUNDS: Final = (
 
 
 class Durations:
-    """One operation's histogram: a count per bucket (not cumulative) and the sum in seconds."""
+    """One operation's histogram: a count per bucket (not cumulative), the sum in seconds, and a window that shares it.
 
-    __slots__ = ("counts", "total")
+    `MetricsCollector.record_latency` writes it in place, without a call.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("counts", "total", "window")
+
+    def __init__(self, window: LatencyWindow | None = None) -> None:
         self.counts = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
-
-    def record(self, seconds: float) -> None:
-        """Count one duration; a bound belongs to the bucket below it, as Prometheus has it."""
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
+        self.window = window
 
 
 def add(series: Series, labels: Labels, amount: float = 1) -> None:

@@ -111,10 +111,11 @@ class MetricsCollector:
         except KeyError:
             cell = self._new_operation(operation)
         seconds = duration_ms / 1000.0
-        cell.counts[bisect_left(BOUNDS, seconds)] += 1  # Durations.record, without the call
+        cell.counts[bisect_left(BOUNDS, seconds)] += 1  # a bound belongs to its own bucket, as Prometheus has it
         cell.total += seconds
-        if operation in self._order_operations:
-            self._order_window.record(int(duration_ms * 1e6))
+        window = cell.window
+        if window is not None:
+            window.record(int(duration_ms * 1e6))
 
     def record_pnl(self, pnl: float, symbol: str) -> None:
         """The profit and loss of a symbol changed by `pnl`; the equity with it, unless `set_equity` is in charge."""
@@ -265,6 +266,8 @@ class MetricsCollector:
         add(self.series[names.SAMPLES_DROPPED.name], metric.name)
 
     def _new_operation(self, operation: str) -> Durations:
+        if operation in self._order_operations:
+            return self.durations.setdefault(operation, Durations(self._order_window))
         name = operation if len(self.durations) < _OPERATIONS_LIMIT else "other"
         return self.durations.setdefault(name, Durations())
 
