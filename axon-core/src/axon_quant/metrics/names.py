@@ -1,0 +1,104 @@
+"""Every metric axon exports: name, kind, labels and help. A test compares this file with a real scrape, both ways.
+
+Names start with `trading_`, counters end with `_total`, and a name with a unit ends with it (`_seconds`, never
+milliseconds). Money has no unit: it is in the account's quote currency. `symbol` never stands on a histogram, because
+1000 symbols would make a scrape that stalls the loop.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+
+class Kind(Enum):
+    """What Prometheus calls the type."""
+
+    Counter = "counter"
+    Gauge = "gauge"
+    Histogram = "histogram"
+
+
+class Metric(Struct, frozen=True):
+    """One exported metric; `labels` in the order in which the cells' keys hold their values."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+
+
+def _counter(name: str, labels: tuple[str, ...], text: str) -> Metric:
+    return Metric(name, Kind.Counter, labels, text)
+
+
+def _gauge(name: str, labels: tuple[str, ...], text: str) -> Metric:
+    return Metric(name, Kind.Gauge, labels, text)
+
+
+MESSAGES: Final = _counter("trading_messages_total", ("symbol",), "Market messages handled.")
+MALFORMED: Final = _counter("trading_malformed_messages_total", ("symbol",), "Market messages that could not be read.")
+GAPS: Final = _counter("trading_book_gaps_total", ("symbol",), "Times a book lost updates or crossed.")
+BOOK_WHOLE: Final = _gauge("trading_book_whole", ("symbol",), "1 while the book is whole, 0 after a gap.")
+FEATURE_ROWS: Final = _counter("trading_feature_rows_total", ("symbol",), "Feature rows built.")
+WINDOW_RESETS: Final = _counter(
+    "trading_window_resets_total", ("symbol",), "Observation windows emptied because market data was missing."
+)
+
+DECISIONS: Final = _counter("trading_decisions_total", ("symbol", "action"), "Decisions of the model, by action.")
+MODEL_INFO: Final = _gauge("trading_model_info", ("model", "version", "sha256"), "1 for each model that serves.")
+MODEL_RELOADS: Final = _counter(
+    "trading_model_reloads_total", ("model", "outcome"), "Model versions that were loaded or refused."
+)
+ENSEMBLE_WEIGHT: Final = _gauge("trading_ensemble_weight", ("member",), "Weight of an ensemble member.")
+MEMBER_FAILURES: Final = _counter(
+    "trading_member_failures_total", ("member",), "Times an ensemble member was left out of a decision."
+)
+
+ORDERS: Final = _counter("trading_orders_total", ("side", "symbol"), "Orders sent.")
+ORDER_QUANTITY: Final = _counter("trading_order_quantity_total", ("side", "symbol"), "Quantity of the orders sent.")
+CANCELS: Final = _counter("trading_cancels_total", ("symbol",), "Cancels sent.")
+ORDER_UPDATES: Final = _counter("trading_order_updates_total", ("status",), "Order updates from the venue, by status.")
+FILLS: Final = _counter("trading_fills_total", ("side", "symbol"), "Fills.")
+FILLED_QUANTITY: Final = _counter("trading_filled_quantity_total", ("side", "symbol"), "Quantity filled.")
+REJECTS: Final = _counter(
+    "trading_rejects_total", ("control",), "Refusals of orders by risk control; control=venue when the venue refused."
+)
+RISK_STATE: Final = _gauge("trading_risk_state", ("state",), "1 for the state the risk engine is in, 0 for the others.")
+
+POSITION: Final = _gauge("trading_position", ("symbol",), "Signed position in units of the base asset.")
+EXPOSURE: Final = _gauge("trading_exposure", ("symbol",), "Signed market value of the position.")
+PNL: Final = _gauge("trading_pnl", ("symbol",), "Profit and loss since the start, by symbol.")
+CASH: Final = _gauge("trading_cash", (), "Cash of the account.")
+EQUITY: Final = _gauge("trading_equity", (), "Equity of the account.")
+EQUITY_PEAK: Final = _gauge("trading_equity_peak", (), "Highest equity so far, across restarts when restored.")
+MAX_DRAWDOWN: Final = _gauge(
+    "trading_max_drawdown", (), "Drawdown of the equity from its peak, as a positive fraction of the peak."
+)
+
+ORDER_LATENCY: Final = _gauge(
+    "trading_order_latency_seconds",
+    (),
+    "99th percentile of the order-path operations over the last one to two minutes.",
+)
+OPERATION_DURATION: Final = Metric(
+    "trading_operation_duration_seconds", Kind.Histogram, ("operation",), "Duration of every timed operation."
+)
+JOURNAL_LAG: Final = _gauge("trading_journal_lag_seconds", (), "Age of the oldest record that is not durable yet.")
+JOURNAL_QUEUE: Final = _gauge("trading_journal_queue_records", (), "Records waiting to become durable.")
+
+RUN_INFO: Final = _gauge(
+    "trading_run_info", ("mode", "config_sha256", "schema_sha256"), "1 for the run: its configuration and features."
+)
+START_TIME: Final = _gauge("trading_start_time_seconds", (), "When the collector was made, in seconds since 1970.")
+SAMPLES_DROPPED: Final = _counter(
+    "trading_samples_dropped_total", ("metric",), "Values that were not finite or not in range and were left out."
+)
+SCRAPE_FAILURES: Final = _counter(
+    "trading_scrape_failures_total", ("metric",), "Scrapes that lost a metric because reading it raised."
+)
+
+METRICS: Final[tuple[Metric, ...]] = tuple(value for value in dict(globals()).values() if isinstance(value, Metric))
+"""All of the above, in order."""
