@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from math import fsum, isfinite
 from statistics import fmean, stdev
@@ -20,6 +21,8 @@ from axon_quant.inference.action import TRADING_ACTIONS, Action
 from axon_quant.inference.scorer import Decode, Floats, Scorer, as_scorer
 from axon_quant.inference.scores import choose
 from axon_quant.plugins import load_ensemble
+
+_LOG = logging.getLogger(__name__)
 
 REPORTED_MOVE = 0.01
 """A weight must have moved this far since the last WeightsChanged for a step to be worth another."""
@@ -47,7 +50,7 @@ class EnsembleMetrics(TypedDict):
 class _Member:
     """One model and how it has been doing."""
 
-    __slots__ = ("active", "failures", "fresh", "index", "name", "score", "scorer", "streak")
+    __slots__ = ("active", "failures", "fresh", "index", "name", "score", "scorer", "streak", "trouble")
 
     def __init__(self, index: int, name: str, scorer: Scorer) -> None:
         self.index = index
@@ -57,6 +60,7 @@ class _Member:
         self.active = True
         self.failures = 0
         self.streak = 0
+        self.trouble = ""
         self.fresh = False
 
 
@@ -84,9 +88,10 @@ class DynamicWeightedEnsemble:
     `decode` turns the output of continuous members into scores. `names` are the members' names in decisions and events
     (default: the models' own).
 
-    A member that raises, returns NaN or the wrong number of scores is left out of that decision, the others' weights are
-    scaled up, and MemberFailed is emitted; after `max_failures` such decisions in a row it is deactivated, until
-    `reactivate`. Without a member that has weight, `predict` raises EnsembleError: there is no silent hold.
+    A member that raises, returns NaN or the wrong number of scores is left out of that decision, the others' weights
+    are scaled up, and MemberFailed is emitted (logged where there is no `emit`); after `max_failures` such decisions in
+    a row it is deactivated, until `reactivate`. Without a member that has weight, `predict` raises EnsembleError: there
+    is no silent hold.
 
     On a tie the action is `hold` where there is one, else the first of the equal ones. Not for use from several
     threads. Raises EnsembleError for weights, names or options that cannot be used, ModelError for a model that cannot.
@@ -171,6 +176,8 @@ class DynamicWeightedEnsemble:
             used = self._rescaled(used)
         rule = self._rule
         combined = self._aside() if rule.abstains else rule.combine(used, shares)
+        if len(combined) != len(self.actions) or not isfinite(sum(combined)):
+            raise EnsembleError(f"the strategy combined the votes to {list(combined)}")
         index = choose(combined, self._hold)
         return Action(
             self.actions[index],
@@ -211,7 +218,7 @@ class DynamicWeightedEnsemble:
         if not self._active:
             raise self._nobody()
         self._given = values
-        self._move(self._rule.jump(values, self._mask()))
+        self._move(self._rule.jump(values, self._mask(), self._weights))
         self._report()
 
     def record_return(self, model: int | str, value: float) -> None:
@@ -284,8 +291,10 @@ class DynamicWeightedEnsemble:
             self._report()
 
     def _move(self, weights: Sequence[float]) -> None:
-        active = self._mask()
-        masked = [weight if is_active else 0.0 for weight, is_active in zip(weights, active, strict=True)]
+        moved = normalised(weights, len(self._members), "the strategy's weights")
+        masked = [weight if is_active else 0.0 for weight, is_active in zip(moved, self._mask(), strict=True)]
+        if not fsum(masked) > 0.0:
+            return  # only members without weight are left: they watch, and `predict` says that nobody decides
         moved = normalised(masked, len(self._members), "the strategy's weights")
         self._turnovers.append(fsum(abs(new - old) for new, old in zip(moved, self._weights, strict=True)) / 2.0)
         self._weights = moved
@@ -299,15 +308,16 @@ class DynamicWeightedEnsemble:
         member.failures += 1
         member.streak += 1
         deactivate = member.streak >= self._max_failures
-        if self._emit is not None:
-            reason = f"{type(error).__name__}: {error}"
-            self._emit(MemberFailed(self._clock.now(), member.name, reason, deactivate))
+        member.trouble = f"{type(error).__name__}: {error}"
+        if self._emit is None:
+            _LOG.warning("member %s failed: %s", member.name, member.trouble)
+        else:
+            self._emit(MemberFailed(self._clock.now(), member.name, member.trouble, deactivate))
         if deactivate:
             member.active = False
             self._active = tuple(other for other in self._members if other.active)
-            if any(self._weights[other.index] > 0.0 for other in self._active):
-                self._move(self._weights)
-                self._report()
+            self._move(self._weights)
+            self._report()
 
     def _rescaled(self, weights: list[float]) -> list[float]:
         """The weights of those that take part in a decision, scaled to sum to 1."""
@@ -317,11 +327,9 @@ class DynamicWeightedEnsemble:
         return [weight / total for weight in weights]
 
     def _nobody(self) -> EnsembleError:
-        failures = ", ".join(f"{member.name} {member.failures}" for member in self._members)
-        return EnsembleError(
-            f"no member with a weight is left to decide (failures: {failures})",
-            hint="MemberFailed events say why; reactivate() lets a repaired one back in",
-        )
+        troubles = [f"{m.name}: {m.failures} failures, the last {m.trouble}" for m in self._members if m.failures]
+        text = "; ".join(["no member with a weight is left to decide", *troubles])
+        return EnsembleError(text, hint="reactivate() lets a repaired one back in")
 
     def _aside(self) -> list[float]:
         return [float(index == self._hold) for index in range(len(self.actions))]

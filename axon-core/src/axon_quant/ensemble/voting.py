@@ -27,8 +27,9 @@ class WeightedVoting:
         del standing
         return weights
 
-    def jump(self, performances: Sequence[float], active: Sequence[bool]) -> Sequence[float]:
+    def jump(self, performances: Sequence[float], active: Sequence[bool], weights: Sequence[float]) -> Sequence[float]:
         """Proportional to what is positive."""
+        del weights
         gains = [max(value, 0.0) if is_active else 0.0 for value, is_active in zip(performances, active, strict=True)]
         return gains if fsum(gains) > 0.0 else [1.0] * len(gains)
 

@@ -33,7 +33,7 @@ class WeightingRule(Protocol):
         """The next weights. Called each time every active member has realised a new return."""
         ...
 
-    def jump(self, performances: Sequence[float], active: Sequence[bool]) -> Sequence[float]:
+    def jump(self, performances: Sequence[float], active: Sequence[bool], weights: Sequence[float]) -> Sequence[float]:
         """The weights for performances that the user states; called by `update_weights`."""
         ...
 
@@ -51,8 +51,8 @@ class SoftmaxSharpe:
     step goes the part `smoothing` of the way, so no weight moves by more than that.
 
     If no active member has a Sharpe ratio of at least 0, `all_negative="uniform"` heads for equal weights and
-    `"abstain"` keeps the weights and stands aside until one has. `jump` takes Sharpe ratios per step and applies softmax,
-    floor and cap at once; its weights then take the place of the initial ones.
+    `"abstain"` keeps the weights and stands aside until one has. `jump` takes Sharpe ratios per step and applies
+    softmax, floor and cap at once; its weights then take the place of the initial ones.
 
     Raises EnsembleError for options out of range.
     """
@@ -98,12 +98,13 @@ class SoftmaxSharpe:
             for weight, anchor, goal in zip(weights, self._anchor, target, strict=True)
         ]
 
-    def jump(self, performances: Sequence[float], active: Sequence[bool]) -> Sequence[float]:
+    def jump(self, performances: Sequence[float], active: Sequence[bool], weights: Sequence[float]) -> Sequence[float]:
         """Softmax of the given Sharpe ratios, at once."""
         target = self._target(performances, active)
-        if not self.abstains:
-            self._anchor = target
-        return self._anchor
+        if self.abstains:
+            return weights
+        self._anchor = target
+        return target
 
     def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
         """The weighted mean of the probabilities."""

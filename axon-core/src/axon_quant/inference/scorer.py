@@ -287,6 +287,7 @@ class _PredictAdapter:
 
     def __init__(self, model: Any, declared: tuple[str, ...] | None, name: str, decode: Decode | None) -> None:
         self._predict = model.predict
+        self._infer = getattr(model, "infer", None)  # an ensemble's: the whole batch at once
         self._policy = _takes(model.predict, "deterministic")
         self._read = _Reader(model, declared, name, decode, policy=self._policy)
         self.actions = self._read.actions
@@ -302,6 +303,8 @@ class _PredictAdapter:
         return self._read(value)
 
     def raw_batch(self, x: Floats) -> Floats:
+        if self._infer is not None:
+            return self._read.reordered(np.asarray(self._infer(x)))
         return np.array([self.raw(row) for row in x], np.float64).reshape(len(x), -1)
 
 
@@ -378,6 +381,10 @@ class _Reader:
         if array.dtype.kind not in "iuf":
             raise ModelError(f"{self._name} returned {value!r}: no action, label or scores")
         return self._of_scores(array.reshape(-1).tolist())
+
+    def reordered(self, rows: Floats) -> Floats:
+        """Columns in the order of `actions`."""
+        return rows if self._order is None else rows[:, self._order]
 
     def _of_action(self, action: Action) -> tuple[float, ...]:
         if len(action.scores) != len(self._own):
