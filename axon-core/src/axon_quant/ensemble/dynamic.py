@@ -1,0 +1,389 @@
+"""Several models, one decision."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from math import fsum, isfinite
+from statistics import fmean, stdev
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from axon_quant.clock import Clock, LiveClock
+from axon_quant.ensemble.performance import Performance
+from axon_quant.ensemble.simplex import normalised
+from axon_quant.ensemble.weighting import WeightingRule
+from axon_quant.errors import EnsembleError
+from axon_quant.events import Emit, MemberFailed, MemberVote, ModelIdentity, WeightsChanged
+from axon_quant.inference.action import TRADING_ACTIONS, Action
+from axon_quant.inference.scorer import Decode, Floats, Scorer, as_scorer
+from axon_quant.inference.scores import choose
+from axon_quant.plugins import load_ensemble
+
+_LOG = logging.getLogger(__name__)
+
+REPORTED_MOVE = 0.01
+"""A weight must have moved this far since the last WeightsChanged for a step to be worth another."""
+
+
+class EnsembleMetrics(TypedDict):
+    """What `get_metrics` returns.
+
+    `sharpe` is per step, of the returns weighted as they came in; before two of them, the weighted mean of the
+    performances last given to `update_weights`; NaN before that. `turnover` is the mean part of the weight that a move
+    shifts, over the window; `effective_n` is 1 / Σ weight². `failures` counts by name; `abstaining` is whether the
+    strategy stands aside.
+    """
+
+    sharpe: float
+    active_count: int
+    weights: tuple[float, ...]
+    turnover: float
+    effective_n: float
+    member_sharpe: dict[str, float]
+    failures: dict[str, int]
+    abstaining: bool
+
+
+class _Member:
+    """One model and how it has been doing."""
+
+    __slots__ = ("active", "failures", "fresh", "index", "name", "score", "scorer", "streak", "trouble")
+
+    def __init__(self, index: int, name: str, scorer: Scorer) -> None:
+        self.index = index
+        self.name = name
+        self.scorer = scorer
+        self.score = scorer.score
+        self.active = True
+        self.failures = 0
+        self.streak = 0
+        self.trouble = ""
+        self.fresh = False
+
+
+class _Ring:
+    """The last `size` numbers."""
+
+    def __init__(self, size: int) -> None:
+        self._data = np.zeros(size)
+        self._count = 0
+
+    def append(self, value: float) -> None:
+        self._data[self._count % len(self._data)] = value
+        self._count += 1
+
+    def values(self) -> list[float]:
+        values: list[float] = self._data[: self._count].tolist()
+        return values
+
+
+class DynamicWeightedEnsemble:
+    """Models whose votes are weighted by how well they have done.
+
+    Every model goes through `as_scorer`; the actions are `actions`, else those the first model names, else buy, sell,
+    hold. `strategy` names an ensemble plugin, which gets `performance_window` and `**options` (see `SoftmaxSharpe`).
+    `decode` turns the output of continuous members into scores. `names` are the members' names in decisions and events
+    (default: the models' own).
+
+    A member that raises, returns NaN or the wrong number of scores is left out of that decision, the others' weights
+    are scaled up, and MemberFailed is emitted (logged where there is no `emit`); after `max_failures` such decisions in
+    a row it is deactivated, until `reactivate`. Without a member that has weight, `predict` raises EnsembleError: there
+    is no silent hold.
+
+    On a tie the action is `hold` where there is one, else the first of the equal ones. Not for use from several
+    threads. Raises EnsembleError for weights, names or options that cannot be used, ModelError for a model that cannot.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[object],
+        initial_weights: Sequence[float] | None = None,
+        performance_window: int = 100,
+        *,
+        strategy: str = "softmax-sharpe",
+        names: Sequence[str] | None = None,
+        actions: Sequence[str] | None = None,
+        decode: Decode | None = None,
+        max_failures: int = 3,
+        emit: Emit | None = None,
+        clock: Clock | None = None,
+        **options: object,
+    ) -> None:
+        models = list(models)
+        if not models:
+            raise EnsembleError("an ensemble needs at least one model")
+        if performance_window < 2:
+            raise EnsembleError(f"performance_window is {performance_window}, expected at least 2")
+        if max_failures < 1:
+            raise EnsembleError(f"max_failures is {max_failures}, expected at least 1")
+        scorers = _scorers(models, actions, decode)
+        self.actions: tuple[str, ...] = scorers[0].actions
+        self._hold = self.actions.index("hold") if "hold" in self.actions else None
+        labels = _names(scorers, names)
+        self._members = tuple(map(_Member, range(len(models)), labels, scorers))
+        self._by_name = {member.name: member for member in self._members}
+        self._active = self._members
+        initial = [1.0] * len(models) if initial_weights is None else initial_weights
+        self._weights = normalised(initial, len(models), "initial_weights")
+        self._reported = self._weights
+        self._rule = _rule(strategy, self._weights, performance_window, options)
+        if self._rule.may_abstain and self._hold is None:
+            raise EnsembleError(f"{strategy} may abstain, which needs an action 'hold' among {', '.join(self.actions)}")
+        self._performance = Performance(len(models), performance_window)
+        self._returns = _Ring(performance_window)
+        self._turnovers = _Ring(performance_window)
+        self._given: tuple[float, ...] | None = None
+        self._max_failures = max_failures
+        self._emit = emit
+        self._clock = LiveClock() if clock is None else clock
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """One weight per model, in their order, summing to 1; zero for a deactivated one."""
+        return self._weights
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The members' names, in the order of the models."""
+        return tuple(member.name for member in self._members)
+
+    def predict(self, observation: object) -> Action:
+        """The ensemble's action for one observation, with what each member said.
+
+        `scores` are the combined probabilities; a vote has the member's raw scores and the weight it had in this
+        decision. Raises EnsembleError if no member with weight gave usable scores.
+        """
+        weights: Sequence[float] = self._weights
+        votes: list[tuple[str, tuple[float, ...]]] = []
+        shares: list[Sequence[float]] = []
+        used: list[float] = []
+        models: tuple[ModelIdentity, ...] = ()
+        for member in self._active:
+            try:
+                scores = member.score(observation)
+            except Exception as error:  # noqa: BLE001 - whatever a model raises, it is reported and the others go on
+                self._failed(member, error)
+                continue
+            member.streak = 0
+            votes.append((member.name, scores))
+            shares.append(member.scorer.probabilities(scores))
+            used.append(weights[member.index])
+            models += member.scorer.models
+        if len(votes) != len(weights):
+            used = self._rescaled(used)
+        rule = self._rule
+        combined = self._aside() if rule.abstains else rule.combine(used, shares)
+        if len(combined) != len(self.actions) or not isfinite(sum(combined)):
+            raise EnsembleError(f"the strategy combined the votes to {list(combined)}")
+        index = choose(combined, self._hold)
+        return Action(
+            self.actions[index],
+            index,
+            min(combined[index], 1.0),
+            tuple(combined),
+            0,
+            tuple([MemberVote(name, weight, scores) for (name, scores), weight in zip(votes, used, strict=True)]),
+            models,
+        )
+
+    def infer(self, x: Floats) -> NDArray[np.float32]:
+        """Combined probabilities of observations: `[batch, …shape]` → `[batch, output_dim]` float32.
+
+        For explanations and tests, which need one unchanging function: nothing is counted, and a member that fails
+        raises its error instead of being left out.
+        """
+        live = [(self._weights[member.index], member.scorer) for member in self._active]
+        weights = self._rescaled([weight for weight, _ in live])
+        batches = [scorer.score_batch(x).tolist() for _, scorer in live]
+        rows = []
+        for row in zip(*batches, strict=True):
+            shares = [scorer.probabilities(scores) for (_, scorer), scores in zip(live, row, strict=True)]
+            rows.append(self._aside() if self._rule.abstains else self._rule.combine(weights, shares))
+        return np.array(rows, np.float32).reshape(len(x), len(self.actions))
+
+    def update_weights(self, performances: Sequence[float]) -> None:
+        """Move the weights at once to what the strategy makes of one performance per model (its Sharpe ratio per step).
+
+        Raises EnsembleError for a wrong number of them or one that is not finite.
+        """
+        values = tuple(float(value) for value in performances)
+        if len(values) != len(self._members):
+            raise EnsembleError(f"expected {len(self._members)} performances, one per model, found {len(values)}")
+        for name, value in zip(self.names, values, strict=True):
+            if not isfinite(value):
+                raise EnsembleError(f"the performance of {name} is {value}, expected a finite number")
+        if not self._active:
+            raise self._nobody()
+        self._given = values
+        self._move(self._rule.jump(values, self._mask(), self._weights))
+        self._report()
+
+    def record_return(self, model: int | str, value: float) -> None:
+        """A realised return per step of what a model, by index or name, had advised.
+
+        Record it only once it is realised. When every active member has a new one, the strategy takes one step. Raises
+        EnsembleError for an unknown model or a value that is not finite.
+        """
+        member = self._member(model)
+        value = float(value)
+        if not isfinite(value):
+            raise EnsembleError(f"the return of {member.name} is {value}, expected a finite number")
+        self._performance.record(member.index, value)
+        member.fresh = True
+        for other in self._active:
+            if not other.fresh:
+                return
+        self._round()
+
+    def reactivate(self, model: int | str) -> None:
+        """Let a deactivated member take part again, with an equal share, e.g. after its model was replaced."""
+        member = self._member(model)
+        if member.active:
+            return
+        member.active, member.streak, member.fresh = True, 0, False
+        self._active = tuple(other for other in self._members if other.active)
+        count = len(self._active)
+        if count == 1:
+            weights = [0.0] * len(self._members)
+            weights[member.index] = 1.0
+        else:
+            weights = [weight * (count - 1) / count for weight in self._weights]
+            weights[member.index] = 1.0 / count
+        self._move(weights)
+        self._report()
+
+    def get_metrics(self) -> EnsembleMetrics:
+        """How the ensemble is doing; see EnsembleMetrics."""
+        sharpe = self._performance.standing(self._mask()).sharpe
+        turnovers = self._turnovers.values()
+        return EnsembleMetrics(
+            sharpe=self._sharpe(),
+            active_count=len(self._active),
+            weights=self._weights,
+            turnover=fmean(turnovers) if turnovers else 0.0,
+            effective_n=1.0 / fsum(weight * weight for weight in self._weights),
+            member_sharpe=dict(zip(self.names, sharpe, strict=True)),
+            failures={member.name: member.failures for member in self._members},
+            abstaining=self._rule.abstains,
+        )
+
+    def _sharpe(self) -> float:
+        returns = self._returns.values()
+        if len(returns) >= 2:
+            sigma = stdev(returns)
+            return fmean(returns) / sigma if sigma > 0.0 else 0.0
+        if self._given is not None:
+            return fsum(weight * value for weight, value in zip(self._weights, self._given, strict=True))
+        return float("nan")
+
+    def _round(self) -> None:
+        """Every active member has a new return: account for the ensemble's own, then take one step."""
+        active = self._active
+        last = self._performance.last
+        self._returns.append(fsum(self._weights[member.index] * last[member.index] for member in active))
+        for member in active:
+            member.fresh = False
+        self._move(self._rule.step(self._performance.standing(self._mask()), self._weights))
+        if max(abs(new - old) for new, old in zip(self._weights, self._reported, strict=True)) >= REPORTED_MOVE:
+            self._report()
+
+    def _move(self, weights: Sequence[float]) -> None:
+        moved = normalised(weights, len(self._members), "the strategy's weights")
+        masked = [weight if is_active else 0.0 for weight, is_active in zip(moved, self._mask(), strict=True)]
+        if not fsum(masked) > 0.0:
+            return  # only members without weight are left: they watch, and `predict` says that nobody decides
+        moved = normalised(masked, len(self._members), "the strategy's weights")
+        self._turnovers.append(fsum(abs(new - old) for new, old in zip(moved, self._weights, strict=True)) / 2.0)
+        self._weights = moved
+
+    def _report(self) -> None:
+        self._reported = self._weights
+        if self._emit is not None:
+            self._emit(WeightsChanged(self._clock.now(), self.names, self._weights))
+
+    def _failed(self, member: _Member, error: Exception) -> None:
+        member.failures += 1
+        member.streak += 1
+        deactivate = member.streak >= self._max_failures
+        member.trouble = f"{type(error).__name__}: {error}"
+        if self._emit is None:
+            _LOG.warning("member %s failed: %s", member.name, member.trouble)
+        else:
+            self._emit(MemberFailed(self._clock.now(), member.name, member.trouble, deactivate))
+        if deactivate:
+            member.active = False
+            self._active = tuple(other for other in self._members if other.active)
+            self._move(self._weights)
+            self._report()
+
+    def _rescaled(self, weights: list[float]) -> list[float]:
+        """The weights of those that take part in a decision, scaled to sum to 1."""
+        total = fsum(weights)
+        if not total > 0.0:
+            raise self._nobody()
+        return [weight / total for weight in weights]
+
+    def _nobody(self) -> EnsembleError:
+        troubles = [f"{m.name}: {m.failures} failures, the last {m.trouble}" for m in self._members if m.failures]
+        text = "; ".join(["no member with a weight is left to decide", *troubles])
+        return EnsembleError(text, hint="reactivate() lets a repaired one back in")
+
+    def _aside(self) -> list[float]:
+        return [float(index == self._hold) for index in range(len(self.actions))]
+
+    def _mask(self) -> tuple[bool, ...]:
+        return tuple([member.active for member in self._members])
+
+    def _member(self, model: int | str) -> _Member:
+        if isinstance(model, str):
+            if model in self._by_name:
+                return self._by_name[model]
+        elif 0 <= model < len(self._members):
+            return self._members[model]
+        raise EnsembleError(f"no model {model!r}; there are {', '.join(self.names)}, or 0 to {len(self._members) - 1}")
+
+
+def _scorers(models: Sequence[object], actions: Sequence[str] | None, decode: Decode | None) -> list[Scorer]:
+    """All models over the same actions in the same order."""
+    declared = None if actions is None else tuple(actions)
+    common = declared or next((own for model in models if (own := _own_actions(model))), TRADING_ACTIONS)
+    scorers = []
+    for model in models:
+        # Only what the user declares, or other names than the three, is a declaration for a model without names:
+        # that another member says buy, sell, hold does not tell what this one's label 0 means.
+        given = declared if _own_actions(model) or common == TRADING_ACTIONS else common
+        scorers.append(as_scorer(as_scorer(model, given, decode=decode), common))
+    return scorers
+
+
+def _own_actions(model: object) -> tuple[str, ...]:
+    """The actions a model, or the model behind a backend, names itself."""
+    served = getattr(model, "model", None) if hasattr(model, "infer") else model
+    own = getattr(served, "actions", None)
+    return tuple(own) if own else ()
+
+
+def _names(scorers: Sequence[Scorer], names: Sequence[str] | None) -> tuple[str, ...]:
+    if names is not None:
+        if len(names) != len(scorers) or len(set(names)) != len(names):
+            raise EnsembleError(f"names: expected {len(scorers)} different ones, found {list(names)}")
+        return tuple(names)
+    result: list[str] = []
+    for scorer in scorers:
+        name, number = scorer.name, 1
+        while name in result:
+            number += 1
+            name = f"{scorer.name}-{number}"
+        result.append(name)
+    return tuple(result)
+
+
+def _rule(strategy: str, initial: tuple[float, ...], window: int, options: dict[str, object]) -> WeightingRule:
+    make: Callable[..., WeightingRule] = load_ensemble(strategy)
+    try:
+        return make(initial, window, **options)
+    except TypeError as error:
+        raise EnsembleError(f"{strategy} cannot be made with {options}: {error}") from error

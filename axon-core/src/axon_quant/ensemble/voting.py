@@ -1,0 +1,44 @@
+"""Votes that count with a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import fsum
+
+from axon_quant.ensemble.performance import Standing
+from axon_quant.inference.scores import TIE
+
+
+class WeightedVoting:
+    """Each member casts one vote, for its most probable action, and the vote counts with its weight.
+
+    A member that cannot decide splits its vote between its equal actions. The weights stay until `update_weights`,
+    which makes them proportional to the positive part of the performances (equal if there is none).
+    """
+
+    may_abstain = False
+    abstains = False
+
+    def __init__(self, initial: tuple[float, ...], window: int) -> None:
+        del initial, window  # nothing here follows returns
+
+    def step(self, standing: Standing, weights: Sequence[float]) -> Sequence[float]:
+        """The same weights."""
+        del standing
+        return weights
+
+    def jump(self, performances: Sequence[float], active: Sequence[bool], weights: Sequence[float]) -> Sequence[float]:
+        """Proportional to what is positive."""
+        del weights
+        gains = [max(value, 0.0) if is_active else 0.0 for value, is_active in zip(performances, active, strict=True)]
+        return gains if fsum(gains) > 0.0 else [1.0] * len(gains)
+
+    def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
+        """The share of the vote that each action got."""
+        shares = [0.0] * len(votes[0])
+        for weight, vote in zip(weights, votes, strict=True):
+            bound = max(vote) - TIE
+            equal = [index for index, share in enumerate(vote) if share >= bound]
+            for index in equal:
+                shares[index] += weight / len(equal)
+        return shares

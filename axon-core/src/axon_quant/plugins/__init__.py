@@ -1,0 +1,57 @@
+"""Plugins: how distributions announce what they provide, and how it is found. Importing this package is cheap."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from axon_quant.plugins.descriptors import (
+        BackendDescriptor,
+        Capability,
+        Descriptor,
+        EnsembleDescriptor,
+        ExchangeDescriptor,
+        ExplainerDescriptor,
+    )
+    from axon_quant.plugins.first_party import resolve
+    from axon_quant.plugins.hookspecs import hookimpl
+    from axon_quant.plugins.registry import (
+        PluginRow,
+        Registry,
+        installed,
+        load_backend,
+        load_ensemble,
+        load_exchange,
+        load_explainer,
+    )
+
+__all__ = [
+    "BackendDescriptor",
+    "Capability",
+    "Descriptor",
+    "EnsembleDescriptor",
+    "ExchangeDescriptor",
+    "ExplainerDescriptor",
+    "PluginRow",
+    "Registry",
+    "hookimpl",
+    "installed",
+    "load_backend",
+    "load_ensemble",
+    "load_exchange",
+    "load_explainer",
+    "resolve",
+]
+
+if not TYPE_CHECKING:
+    _HOMES = {"hookimpl": "hookspecs", "resolve": "first_party"}
+    _HOMES |= dict.fromkeys(("PluginRow", "Registry", "installed"), "registry")
+    _HOMES |= dict.fromkeys(("load_backend", "load_ensemble", "load_exchange", "load_explainer"), "registry")
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'descriptors')}"), name)
+        globals()[name] = value
+        return value
