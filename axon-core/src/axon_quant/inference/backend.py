@@ -85,7 +85,7 @@ class Backend(ABC):
 
     @abstractmethod
     def build_session(self, path: Path) -> Session:
-        """Load the file. Raises ModelLoadError, DeviceError; whatever else it raises is reported as a ModelLoadError."""
+        """Load the file. Raises ModelLoadError or DeviceError; anything else it raises becomes a ModelLoadError."""
 
     @classmethod
     def builtin(cls, name: str, feature_names: Sequence[str] | None = None) -> Path:
@@ -145,10 +145,11 @@ class Backend(ABC):
         serving = self._serving
         if serving is None or type(x) is not np.ndarray or x.shape != serving.batch_shape or x.dtype is not _FLOAT32:
             serving, x = self._admit(x)
-        if not isfinite(np.vdot(x, x)):
+        flat = x.ravel()
+        if not isfinite(flat.dot(flat)):  # a third of the cost of np.isfinite
             _refuse_unless_finite(x)
         y = serving.run(x)
-        if not isfinite(np.vdot(y, y)) and not np.isfinite(y).all():
+        if not isfinite(sum(y.ravel().tolist())):
             raise _not_finite(serving, y)
         return y
 
@@ -170,7 +171,8 @@ class Backend(ABC):
             serving, observation = self._admit(observation)
             if len(observation) != 1:
                 raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
-        if not isfinite(np.vdot(observation, observation)):
+        flat = observation.ravel()
+        if not isfinite(flat.dot(flat)):
             _refuse_unless_finite(observation)
         y = serving.run(observation)
         (scores,) = y.tolist()

@@ -46,11 +46,13 @@ def file_sha256(path: Path) -> str:
 def check_pin(config: ModelConfig, path: Path, sha256: str) -> None:
     """Raise ModelCheckError unless the bytes are the pinned ones."""
     if config.sha256 is not None and sha256 != config.sha256:
-        raise ModelCheckError(f"the file is not the pinned one: expected sha256 {config.sha256}, found {sha256}", file=path)
+        raise ModelCheckError(
+            f"the file is not the pinned one: expected sha256 {config.sha256}, found {sha256}", file=path
+        )
 
 
 def check_session(session: Session, config: ModelConfig, path: Path) -> ModelSpec:
-    """Run the model on zeros and on seeded noise. Raises ModelCheckError naming what was expected and what was found."""
+    """Run the model on zeros and on seeded noise. Raises ModelCheckError with what was expected and found."""
     shape = _agree_shape(session, config, path)
     if config.output_dim is not None and config.output_dim != session.output_dim:
         raise ModelCheckError(f"outputs: expected {config.output_dim}, found {session.output_dim}", file=path)

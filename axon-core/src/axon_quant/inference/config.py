@@ -28,6 +28,7 @@ class InferenceBackend(str):
     CANDLE: ClassVar[InferenceBackend]
 
     def __new__(cls, name: str) -> InferenceBackend:
+        """Resolve the aliases."""
         text = str(name).lower().replace("_", "-")
         if not re.fullmatch(r"[a-z][a-z0-9-]*", text):
             raise ValueError(f"a backend's name is letters, digits and dashes, got {name!r}")
@@ -85,7 +86,7 @@ def _shape(value: Iterable[int] | None) -> tuple[int, ...] | None:
 
 def _names(value: Iterable[str] | None) -> tuple[str, ...] | None:
     if isinstance(value, str):
-        raise ValueError(f"actions must be a list of names, got the string {value!r}")  # noqa: TRY004
+        raise ValueError(f"actions must be a list of names, got the string {value!r}")
     return None if value is None else tuple(value)
 
 
@@ -97,7 +98,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _count(instance: ModelConfig, attribute: attrs.Attribute[int], value: int) -> None:
+def _count(_: ModelConfig, attribute: attrs.Attribute[int], value: int) -> None:
     if not _is_count(value):
         raise ValueError(f"{attribute.name} must be a whole number of at least 1, got {value!r}")
 
@@ -115,9 +116,7 @@ class ModelConfig:
 
     path: Path = attrs.field(converter=Path)
     backend: InferenceBackend = attrs.field(converter=_backend)
-    device: Device = attrs.field(
-        default=Device.CPU, converter=_device, validator=attrs.validators.instance_of(Device)
-    )
+    device: Device = attrs.field(default=Device.CPU, converter=_device, validator=attrs.validators.instance_of(Device))
     input_shape: tuple[int, ...] | None = attrs.field(default=None, converter=_shape)
     output_dim: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     fp16: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))

@@ -32,9 +32,9 @@ class _Retired:
 class ModelHotReloader:
     """Watches the file of a loaded `engine` and swaps in what is written there.
 
-    A change is taken up `debounce` seconds after the last write, by a thread of its own: hash, build, check, warm, swap,
-    then subscribers are told. A model that is refused changes nothing but `last_error`. Writers should replace the file
-    atomically (`os.replace`).
+    A change is taken up `debounce` seconds after the last write, by a thread of its own: hash, build, check,
+    warm, swap, tell subscribers. A model that is refused changes nothing but `last_error`. Writers should
+    replace the file atomically (`os.replace`).
 
     `emit` receives ModelLoaded and ModelRefused, stamped by `clock`; it is called from the thread that loads. A context
     manager, sync or async: enter starts the watcher, exit stops it. Raises ConfigError if `config` is not the
