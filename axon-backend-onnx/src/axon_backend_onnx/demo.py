@@ -34,7 +34,7 @@ DECAYS = (0.55, 0.85)
 """Per row, of the fast and of the slow average."""
 GAINS = (0.6, 0.3, 0.25, 0.15)
 """Of the signals: fast, slow, their difference (a change of mind), and texture over all features."""
-THRESHOLD = 0.42
+THRESHOLD = 0.65
 """Score of hold."""
 MEMORY = 0.6
 """Assumed correlation of a feature with itself one row before."""
@@ -72,8 +72,8 @@ def build_demo(name: str, feature_names: Sequence[str] | None = None) -> bytes:
     if feature_names is not None and len(feature_names) != demo.features:
         raise ConfigError(f"{name} looks at {demo.features} features, {len(feature_names)} names were given")
     generator = random.Random(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
-    columns = _columns(demo, feature_names or (), generator)
-    texture = [generator.random() * 2 - 1 for _ in range(demo.features)]
+    columns = _columns(demo, feature_names or ()) or _spread(demo, generator)
+    texture = _spread(demo, generator)
     averages = [_average(demo.rows, decay) for decay in DECAYS]
     signals = _signals(averages, columns, texture)
     graph = protobuf.graph(
@@ -129,10 +129,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "axon"
 
 
-def _columns(demo: DemoName, names: Sequence[str], generator: random.Random) -> list[float]:
-    """One weight per feature: what the model looks at."""
+def _columns(demo: DemoName, names: Sequence[str]) -> list[float]:
+    """One weight per feature: what the model looks at, with a spread of one; empty if it knows none of them.
+
+    The features a model looks at move together: each two have the correlation OVERLAP in the direction of their
+    weights.
+    """
     weights = [_reversion_weight(name) if demo.reversion else _flow_weight(name) for name in names]
-    return weights if any(weights) else [generator.random() * 2 - 1 for _ in range(demo.features)]
+    total = sum(abs(weight) for weight in weights)
+    variance = (1.0 - OVERLAP) * sum(weight * weight for weight in weights) + OVERLAP * total * total
+    return [weight / math.sqrt(variance) for weight in weights] if variance else []
+
+
+def _spread(demo: DemoName, generator: random.Random) -> list[float]:
+    """Weights of either sign on all features, with a spread of one on independent features."""
+    weights = [generator.random() * 2.0 - 1.0 for _ in range(demo.features)]
+    scale = math.sqrt(sum(weight * weight for weight in weights))
+    return [weight / scale for weight in weights]
 
 
 def _flow_weight(name: str) -> float:
@@ -165,7 +178,7 @@ def _signals(averages: list[list[float]], columns: list[float], texture: list[fl
     signals = []
     for of_fast, of_slow, weights in mixes:
         over_time = [of_fast * a + of_slow * b for a, b in zip(fast, slow, strict=True)]
-        scale = 1.0 / (_spread_over_time(over_time) * _spread_over_features(weights))
+        scale = 1.0 / _spread_over_time(over_time)
         signal = [scale * of_fast * weight for weight in weights] + [scale * of_slow * weight for weight in weights]
         signals += [signal, [-weight for weight in signal]]
     return signals
@@ -186,10 +199,3 @@ def _spread_over_time(weights: list[float]) -> float:
         variance += weight * weight + 2.0 * weight * carried
         carried += weight
     return math.sqrt(variance)
-
-
-def _spread_over_features(weights: list[float]) -> float:
-    """Likewise for features of which each two have the correlation OVERLAP in the direction of their weights."""
-    squares = sum(weight * weight for weight in weights)
-    total = sum(abs(weight) for weight in weights)
-    return math.sqrt((1.0 - OVERLAP) * squares + OVERLAP * total * total)

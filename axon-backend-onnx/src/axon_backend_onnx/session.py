@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -18,6 +19,9 @@ from axon_quant.inference.session import FloatArray
 _FloatType: TypeAlias = np.dtype[np.float32] | np.dtype[np.float16]
 _FLOAT32 = np.dtype(np.float32)
 _TYPES: dict[str, _FloatType] = {"tensor(float)": np.dtype(np.float32), "tensor(float16)": np.dtype(np.float16)}
+
+_COPY_PAYS = 128 << 10
+"""Bytes of a window above which copying it costs more than binding saves."""
 
 
 @attrs.frozen
@@ -55,8 +59,8 @@ class _Buffers(threading.local):
 class OnnxSession:
     """An `axon_quant.inference.Session` on an onnxruntime InferenceSession.
 
-    A batch of one goes through buffers that are bound once per thread: copy in, run, copy out. Other batches go
-    through `run`. A float16 model is given float16 and its scores are returned as float32. Raises ModelLoadError for
+    A batch of one goes through buffers that are bound once per thread: copy in, run, copy out. Other batches, and
+    windows above 128 KiB, go through `run`. A float16 model is given float16 and its scores are returned as float32. Raises ModelLoadError for
     a model that is not one float tensor in, `[batch, scores]` float out.
     """
 
@@ -97,7 +101,7 @@ class OnnxSession:
     def _bind(self) -> tuple[_Buffers | None, tuple[int, ...] | None]:
         batch, *window = self.input_shape
         fixed = tuple(size for size in window if size is not None)
-        if batch not in (None, 1) or len(fixed) != len(window):
-            return None, None
         shape = (1, *fixed)
+        if batch not in (None, 1) or len(fixed) != len(window) or 4 * math.prod(shape) > _COPY_PAYS:
+            return None, None
         return _Buffers(self._session, self._given, shape, self._scores, self.output_dim), shape

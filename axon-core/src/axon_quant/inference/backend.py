@@ -145,8 +145,7 @@ class Backend(ABC):
         serving = self._serving
         if serving is None or type(x) is not np.ndarray or x.shape != serving.batch_shape or x.dtype is not _FLOAT32:
             serving, x = self._admit(x)
-        flat = x.ravel()
-        if not isfinite(flat.dot(flat)):  # a third of the cost of np.isfinite
+        if not isfinite(np.vdot(x, x)):  # half the cost of np.isfinite, and no warning where a square overflows
             _refuse_unless_finite(x)
         y = serving.run(x)
         if not isfinite(sum(y.ravel().tolist())):
@@ -171,8 +170,7 @@ class Backend(ABC):
             serving, observation = self._admit(observation)
             if len(observation) != 1:
                 raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
-        flat = observation.ravel()
-        if not isfinite(flat.dot(flat)):
+        if not isfinite(np.vdot(observation, observation)):
             _refuse_unless_finite(observation)
         y = serving.run(observation)
         (scores,) = y.tolist()

@@ -54,6 +54,8 @@ def check_pin(config: ModelConfig, path: Path, sha256: str) -> None:
 def check_session(session: Session, config: ModelConfig, path: Path) -> ModelSpec:
     """Run the model on zeros and on seeded noise. Raises ModelCheckError with what was expected and found."""
     shape = _agree_shape(session, config, path)
+    if session.output_dim < 1:
+        raise ModelCheckError(f"outputs: expected at least one, found {session.output_dim}", file=path)
     if config.output_dim is not None and config.output_dim != session.output_dim:
         raise ModelCheckError(f"outputs: expected {config.output_dim}, found {session.output_dim}", file=path)
     actions = _agree_actions(session, config, path)

@@ -25,7 +25,8 @@ _WRITES = (FileCreatedEvent, FileModifiedEvent, FileMovedEvent, FileClosedEvent)
 
 
 class FileWatcher:
-    """Calls `on_change` in a thread of its own: once at the start, then `debounce` seconds after the last write.
+    """Calls `on_change` in a thread of its own: `debounce` seconds after the start, and
+    `debounce` seconds after the last write from then on.
 
     It watches the folder, so a file that is replaced with `os.replace` is followed. Raises ModelLoadError if the
     folder cannot be watched.
@@ -36,7 +37,7 @@ class FileWatcher:
         self._debounce = debounce
         self._on_change = on_change
         self._wake = threading.Condition()
-        self._last_write: float | None = time.monotonic() - debounce  # due at once
+        self._last_write: float | None = time.monotonic()  # as if written now: a write may be in progress
         self._stopping = False
         self._observer = Observer()
         self._observer.schedule(_Handler(self.notice), str(path.parent), recursive=False)
