@@ -1,0 +1,3 @@
+"""axon's ONNX Runtime backend."""
+
+__all__: list[str] = []

@@ -1,0 +1,185 @@
+"""As much protobuf as an ONNX file needs, to write one and to walk through one.
+
+Written here because the bytes of a built-in model enter the journal's hash chain: no version of any library may
+change them. Field numbers are those of `onnx.proto3`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+
+from axon_quant.errors import ModelLoadError
+
+IR_VERSION = 8
+OPSET = 17
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+class ElementType(IntEnum):
+    """`TensorProto.DataType`."""
+
+    FLOAT = 1
+    INT64 = 7
+    FLOAT16 = 10
+
+
+def model(
+    graph: bytes, *, metadata: Mapping[str, str] | None = None, producer: str = "axon", opset: int = OPSET
+) -> bytes:
+    """A ModelProto: the content of a file."""
+    return b"".join(
+        [
+            _integer(1, IR_VERSION),
+            _text(2, producer),
+            _bytes(7, graph),
+            _bytes(8, _text(1, "") + _integer(2, opset)),
+            *(_bytes(14, _text(1, key) + _text(2, value)) for key, value in sorted((metadata or {}).items())),
+        ]
+    )
+
+
+def graph(
+    name: str,
+    nodes: Iterable[bytes],
+    *,
+    initializers: Iterable[bytes],
+    inputs: Iterable[bytes],
+    outputs: Iterable[bytes],
+) -> bytes:
+    """A GraphProto."""
+    return b"".join(
+        [
+            *(_bytes(1, node) for node in nodes),
+            _text(2, name),
+            *(_bytes(5, tensor) for tensor in initializers),
+            *(_bytes(11, value) for value in inputs),
+            *(_bytes(12, value) for value in outputs),
+        ]
+    )
+
+
+def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: int) -> bytes:
+    """A NodeProto named after its first output."""
+    return b"".join(
+        [
+            *(_text(1, name) for name in inputs),
+            *(_text(2, name) for name in outputs),
+            _text(3, outputs[0]),
+            _text(4, operator),
+            *(_bytes(5, _text(1, key) + _integer(3, value) + _integer(20, 2)) for key, value in attributes.items()),
+        ]
+    )
+
+
+def tensor(name: str, shape: Sequence[int], values: Iterable[float]) -> bytes:
+    """A float32 TensorProto with its values in row-major order, little-endian."""
+    data = list(values)
+    return b"".join(
+        [
+            *(_integer(1, size) for size in shape),
+            _integer(2, ElementType.FLOAT),
+            _text(8, name),
+            _bytes(9, struct.pack(f"<{len(data)}f", *data)),
+        ]
+    )
+
+
+def value(name: str, shape: Sequence[int | str], element: ElementType = ElementType.FLOAT) -> bytes:
+    """A ValueInfoProto; a dimension that is a string is open."""
+    dimensions = b"".join(_bytes(1, _integer(1, size) if isinstance(size, int) else _text(2, size)) for size in shape)
+    return _text(1, name) + _bytes(2, _bytes(1, _integer(1, element) + _bytes(2, dimensions)))
+
+
+def initializers(data: bytes) -> Iterator[tuple[int, bool]]:
+    """(element type, whether its values stand in another file) of each weight in a ModelProto, branches included.
+
+    Raises ModelLoadError if the bytes are no protobuf.
+    """
+    for number, content in _fields(memoryview(data)):
+        if number == 7 and isinstance(content, memoryview):
+            yield from _weights(content)
+
+
+def _weights(graph: memoryview) -> Iterator[tuple[int, bool]]:
+    for number, content in _fields(graph):
+        if not isinstance(content, memoryview):
+            continue
+        if number == 5:
+            yield _weight(content)
+        elif number == 1:
+            for attribute in (body for key, body in _fields(content) if key == 5 and isinstance(body, memoryview)):
+                for key, body in _fields(attribute):
+                    if key == 5 and isinstance(body, memoryview):  # a constant
+                        yield _weight(body)
+                    elif key == 6 and isinstance(body, memoryview):  # a branch of If, Loop or Scan
+                        yield from _weights(body)
+
+
+def _weight(tensor: memoryview) -> tuple[int, bool]:
+    element, external = 0, False
+    for number, content in _fields(tensor):
+        if number == 2 and isinstance(content, int):
+            element = content
+        elif number == 13 or (number == 14 and content == 1):
+            external = True
+    return element, external
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(field number, content) one after the other; the content of fixed-width fields is left as it is."""
+    at, end = 0, len(data)
+    while at < end:
+        key, at = _read_varint(data, at)
+        wire = key & 7
+        if wire == _VARINT:
+            content, at = _read_varint(data, at)
+            yield key >> 3, content
+            continue
+        if wire == _BYTES:
+            size, at = _read_varint(data, at)
+        elif wire in (_FIXED32, _FIXED64):
+            size = 4 if wire == _FIXED32 else 8
+        else:
+            raise ModelLoadError("the file is not ONNX: its protobuf is malformed")
+        if at + size > end:
+            raise ModelLoadError("the file is not whole: its protobuf ends early")
+        yield key >> 3, data[at : at + size]
+        at += size
+
+
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    result = shift = 0
+    while shift < 64:
+        if at >= len(data):
+            raise ModelLoadError("the file is not whole: its protobuf ends early")
+        byte = data[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, at
+        shift += 7
+    raise ModelLoadError("the file is not ONNX: its protobuf is malformed")
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _integer(field: int, number: int) -> bytes:
+    return _varint(field << 3 | _VARINT) + _varint(number)
+
+
+def _bytes(field: int, content: bytes) -> bytes:
+    return _varint(field << 3 | _BYTES) + _varint(len(content)) + content
+
+
+def _text(field: int, content: str) -> bytes:
+    return _bytes(field, content.encode())

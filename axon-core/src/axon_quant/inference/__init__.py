@@ -1,0 +1,45 @@
+"""Inference: from an observation window to an action, with models that can be replaced while they serve."""
+
+from typing import TYPE_CHECKING
+
+from axon_quant.inference.action import TRADING_ACTIONS, Action
+from axon_quant.inference.config import Device, InferenceBackend, ModelConfig
+
+if TYPE_CHECKING:
+    from axon_quant.inference.backend import Backend as Backend
+    from axon_quant.inference.backend import ModelVersion as ModelVersion
+    from axon_quant.inference.reloader import ModelHotReloader as ModelHotReloader
+    from axon_quant.inference.session import Session as Session
+    from axon_quant.inference.watch import Receiver as Receiver
+else:
+    # A configuration is often built where no model runs: numpy and watchdog come with the first name that needs them.
+    _LAZY = {
+        "Backend": "backend",
+        "ModelHotReloader": "reloader",
+        "ModelVersion": "backend",
+        "Receiver": "watch",
+        "Session": "session",
+    }
+
+    def __getattr__(name):
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+__all__ = [
+    "TRADING_ACTIONS",
+    "Action",
+    "Backend",
+    "Device",
+    "InferenceBackend",
+    "ModelConfig",
+    "ModelHotReloader",
+    "ModelVersion",
+    "Receiver",
+    "Session",
+]

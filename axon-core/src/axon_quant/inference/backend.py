@@ -1,0 +1,261 @@
+"""A serving model: loaded, checked, warmed, and replaced without stopping its readers."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from math import exp, isfinite
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+import numpy as np
+
+from axon_quant.clock import Clock, LiveClock
+from axon_quant.errors import AxonError, ModelError, ModelInputError, ModelLoadError, UnsupportedError
+from axon_quant.events import ModelIdentity
+from axon_quant.inference.action import Action
+from axon_quant.inference.checks import ModelSpec, check_pin, check_session, describe, file_sha256, warm
+from axon_quant.inference.config import Device, ModelConfig
+from axon_quant.inference.session import FloatArray, Session
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+@attrs.frozen
+class ModelVersion:
+    """What serves, or served. `number` counts up within a backend, and is also its `str()`.
+
+    `device` is where it really runs and `plan` how; `input_shape` is (batch, …window); `actions` is empty where neither
+    configuration nor model names the outputs; `loaded_at` is in UTC nanoseconds.
+    """
+
+    number: int
+    name: str
+    path: Path
+    sha256: str
+    plan: Mapping[str, str]
+    device: Device
+    loaded_at: int
+    input_shape: tuple[int, ...]
+    output_dim: int
+    actions: tuple[str, ...]
+    schema_sha256: str | None
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What events and decisions carry."""
+        return ModelIdentity(self.name, self.number, self.sha256)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class _Serving:
+    """Everything one call needs, in one object: a reader loads it once, so it can never see two versions mixed."""
+
+    __slots__ = ("actions", "batch_shape", "identities", "model", "run", "session", "window")
+
+    def __init__(self, session: Session, model: ModelVersion) -> None:
+        self.session = session
+        self.run = session.run
+        self.model = model
+        self.window = model.input_shape[1:]
+        self.batch_shape = (1, *self.window)
+        self.actions = model.actions
+        self.identities = (model.identity,)
+
+
+class Backend(ABC):
+    """Serves one model. A plugin writes `build_session`; everything else is here.
+
+    `infer` and `predict` take no lock and may run in any thread while another one loads. Inputs and outputs that are
+    not finite are refused, because a network can turn NaN into a plausible score.
+    """
+
+    kind: ClassVar[str] = "backend"
+    """The plugin's name, for errors."""
+
+    def __init__(self, config: ModelConfig, *, clock: Clock | None = None) -> None:
+        self.config = config
+        self._clock: Clock = clock or LiveClock()
+        self._writing = threading.Lock()
+        self._serving: _Serving | None = None
+
+    @abstractmethod
+    def build_session(self, path: Path) -> Session:
+        """Load the file. Raises ModelLoadError or DeviceError; anything else it raises becomes a ModelLoadError."""
+
+    @classmethod
+    def builtin(cls, name: str, feature_names: Sequence[str] | None = None) -> Path:
+        """The file of a model that the backend builds by code. Raises UnsupportedError where it has none."""
+        raise UnsupportedError(f"there is no built-in model {name!r} with {feature_names=}", plugin=cls.kind)
+
+    @property
+    def version(self) -> int:
+        """Number of the serving version; 0 before the first load."""
+        serving = self._serving
+        return 0 if serving is None else serving.model.number
+
+    @property
+    def model(self) -> ModelVersion:
+        """What serves. Raises ModelError before the first load."""
+        return self._ready().model
+
+    @property
+    def session(self) -> Session:
+        """The session that serves. Raises ModelError before the first load."""
+        return self._ready().session
+
+    def load(self, path: str | Path | None = None) -> ModelVersion:
+        """Build the model of `path` (default: the configuration's), check it, warm it and let it serve.
+
+        The SHA-256 is of the very bytes that were loaded. Raises ModelLoadError, ModelCheckError or DeviceError with
+        the path; the model before it then keeps serving.
+        """
+        path = self.config.path if path is None else Path(path)
+        with self._writing:
+            sha256 = file_sha256(path)
+            check_pin(self.config, path, sha256)  # before the build, because some formats hold code
+            session = self._build(path)
+            if file_sha256(path) != sha256:
+                raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
+            return self._replace(session, path, sha256)
+
+    def replace_session(
+        self, session: Session, *, path: str | Path | None = None, sha256: str | None = None
+    ) -> ModelVersion:
+        """Check a session, warm it and let it serve from the next call on.
+
+        `path` and `sha256` say what it was built from (default: the configuration's path, and its bytes). Raises
+        ModelCheckError; the model before it then keeps serving.
+        """
+        path = self.config.path if path is None else Path(path)
+        sha256 = file_sha256(path) if sha256 is None else sha256
+        check_pin(self.config, path, sha256)
+        with self._writing:
+            return self._replace(session, path, sha256)
+
+    def infer(self, x: FloatArray) -> FloatArray:
+        """Raw scores: `[batch, …window]` float32 → `[batch, output_dim]` float32, owned by the caller.
+
+        Raises ModelInputError for another shape, dtype or non-finite numbers, ModelError for non-finite scores.
+        """
+        serving = self._serving
+        if serving is None or type(x) is not np.ndarray or x.shape != serving.batch_shape or x.dtype is not _FLOAT32:
+            serving, x = self._admit(x)
+        if not isfinite(np.vdot(x, x)):  # half the cost of np.isfinite, and no warning where a square overflows
+            _refuse_unless_finite(x)
+        y = serving.run(x)
+        if not isfinite(sum(y.ravel().tolist())):
+            raise _not_finite(serving, y)
+        return y
+
+    def predict(self, observation: FloatArray) -> Action:
+        """The action for one window, `[…window]` or `[1, …window]` float32.
+
+        The action is the one with the highest score (the first of equals); its confidence is its share in the softmax
+        of the scores. Raises as `infer` does, and ModelError for a model whose outputs have no names.
+        """
+        serving = self._serving
+        if serving is not None and type(observation) is np.ndarray and observation.shape == serving.window:
+            observation = observation[None]
+        if (
+            serving is None
+            or type(observation) is not np.ndarray
+            or observation.shape != serving.batch_shape
+            or observation.dtype is not _FLOAT32
+        ):
+            serving, observation = self._admit(observation)
+            if len(observation) != 1:
+                raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
+        if not isfinite(np.vdot(observation, observation)):
+            _refuse_unless_finite(observation)
+        y = serving.run(observation)
+        (scores,) = y.tolist()
+        best = max(scores)
+        total = 0.0
+        for score in scores:
+            if not isfinite(score):
+                raise _not_finite(serving, y)
+            total += exp(score - best)
+        index = scores.index(best)
+        if not serving.actions:
+            raise ModelError(
+                f"the {len(scores)} outputs have no names", file=serving.model.path, hint="set actions, or call infer"
+            )
+        return Action(
+            serving.actions[index],
+            index,
+            1.0 / total,
+            tuple(scores),
+            serving.model.number,
+            (),
+            serving.identities,
+        )
+
+    def _ready(self) -> _Serving:
+        serving = self._serving
+        if serving is None:
+            raise ModelError("no model is loaded", file=self.config.path, hint="call load() first")
+        return serving
+
+    def _admit(self, x: object) -> tuple[_Serving, FloatArray]:
+        """The slow way in: another batch size passes, everything else is refused by name."""
+        serving = self._ready()
+        expected = f"float32 {describe((None, *serving.window))}"
+        if not isinstance(x, np.ndarray):
+            raise ModelInputError(f"input: expected {expected}, found {type(x).__name__}")
+        if x.dtype != _FLOAT32 or x.ndim == 0 or x.shape[0] == 0 or x.shape[1:] != serving.window:
+            raise ModelInputError(f"input: expected {expected}, found {x.dtype} {describe(x.shape)}")
+        return serving, x
+
+    def _build(self, path: Path) -> Session:
+        try:
+            return self.build_session(path)
+        except AxonError:
+            raise
+        except Exception as error:  # a plugin's runtime raises what it likes; whatever it is, this model is refused
+            raise ModelLoadError(f"the model cannot be loaded: {error}", plugin=self.kind, file=path) from error
+
+    def _replace(self, session: Session, path: Path, sha256: str) -> ModelVersion:
+        spec = self._check(session, path)
+        model = ModelVersion(
+            number=self.version + 1,
+            name=self.config.name,
+            path=path,
+            sha256=sha256,
+            plan=dict(session.plan),
+            device=session.device,
+            loaded_at=self._clock.now(),
+            input_shape=spec.input_shape,
+            output_dim=spec.output_dim,
+            actions=spec.actions,
+            schema_sha256=session.schema_sha256,
+        )
+        self._serving = _Serving(session, model)
+        return model
+
+    def _check(self, session: Session, path: Path) -> ModelSpec:
+        try:
+            spec = check_session(session, self.config, path)
+            warm(session, spec)
+        except AxonError:
+            raise
+        except Exception as error:  # as in _build
+            raise ModelLoadError(f"the model cannot run: {error}", plugin=self.kind, file=path) from error
+        return spec
+
+
+def _refuse_unless_finite(x: FloatArray) -> None:
+    """The dot product that found something may only have overflowed: look again, exactly."""
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        where = tuple(int(i) for i in bad[0])
+        raise ModelInputError(f"input: expected finite numbers, found {x[where]} at {list(where)} ({len(bad)} in all)")
+
+
+def _not_finite(serving: _Serving, y: FloatArray) -> ModelError:
+    found = y.ravel()[:8].tolist()
+    return ModelError(f"scores: expected finite numbers, found {found}", file=serving.model.path)
