@@ -11,7 +11,7 @@ _PIECE = 2047  # hashlib releases the GIL from 2048 bytes on, which beside a bus
 
 
 def link(previous: bytes, sequence: int, body: bytes) -> bytes:
-    """SHA-256 over `previous` (32 bytes), `sequence` (8 bytes, big-endian) and `body`, whose first field is its kind."""
+    """SHA-256 over `previous` (32 bytes), `sequence` (8 bytes, big-endian) and `body` (its first field: the kind)."""
     data = previous + sequence.to_bytes(8, "big") + body
     if len(data) <= _PIECE:
         return sha256(data).digest()

@@ -40,6 +40,11 @@ def kind_of(event_type: type[Event]) -> str:
     return events.kind_of(event_type.__name__)
 
 
+def kind_in(body: bytes) -> str:
+    """The kind of a body: what follows `{"kind":"`."""
+    return body[9:].partition(b'"')[0].decode("utf-8", "replace")
+
+
 def encode(event: Event) -> bytes:
     """The body of a record.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -64,8 +65,13 @@ class Journal:
         """
         if self._writer.lag:
             self.flush()
-        with self._storage.lock:
-            info, parent = self._storage.begin_run(mode=mode, continues=continues, recording=recording, config=config)
+        try:
+            with self._storage.lock:
+                info, parent = self._storage.begin_run(
+                    mode=mode, continues=continues, recording=recording, config=config
+                )
+        except sqlite3.Error as error:
+            raise JournalError(f"no run can begin: {error}", file=self.path) from error
         self._writer.open_run(info.number, parent, chain_notes=chain_notes)
         return info
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from axon_quant.errors import JournalError
 from axon_quant.events import Event
-from axon_quant.journal.codec import Note, decode, kind_of
+from axon_quant.journal.codec import Note, decode, kind_in, kind_of
 from axon_quant.journal.storage import check_format, record_id
 
 
@@ -77,13 +77,13 @@ def read(
     """
     with opened(path) as connection:
         number = _existing(connection, run, Path(path))
-        wanted = None if kinds is None else {kind_of(kind).encode() for kind in kinds}
+        wanted = None if kinds is None else {kind_of(kind) for kind in kinds}
         rows = connection.execute(
             "SELECT sequence, body FROM records WHERE id > ? AND id < ? ORDER BY id",
             (record_id(number, 0), record_id(number + 1, 0)),
         )
         for sequence, body in rows:
-            if wanted is None or body[9 : body.index(b'"', 9)] in wanted:  # after {"kind":"
+            if wanted is None or kind_in(body) in wanted:
                 try:
                     yield sequence, decode(body)
                 except JournalError as error:

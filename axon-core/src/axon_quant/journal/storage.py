@@ -43,8 +43,8 @@ COMMIT;
 # One statement per batch, because sqlite3 lets go of the GIL at every step and beside a busy thread waits up to 5 ms
 # to get it back. Bodies travel in one blob, cut by [start, length], so they are stored byte for byte.
 _CUT = "CAST(substr(?2, 1 + json_extract(value, '$[0]'), json_extract(value, '$[1]')) AS TEXT) FROM json_each(?3)"
-_INSERT_RECORDS = f"INSERT INTO records (id, hash, body) SELECT ?1 + key, substr(?4, 1 + 32 * key, 32), {_CUT}"  # noqa: S608
-_INSERT_NOTES = f"INSERT INTO notes (run, body) SELECT ?1, {_CUT}"  # noqa: S608
+_INSERT_RECORDS = f"INSERT INTO records (id, hash, body) SELECT ?1 + key, substr(?4, 1 + 32 * key, 32), {_CUT}"
+_INSERT_NOTES = f"INSERT INTO notes (run, body) SELECT ?1, {_CUT}"
 
 
 class PreviousRun(Struct, frozen=True):

@@ -18,11 +18,12 @@ from msgspec import Struct
 from axon_quant.errors import JournalError, JournalTamperedError
 from axon_quant.events import Decision, FeatureRow
 from axon_quant.journal.chain import GENESIS, link
-from axon_quant.journal.codec import decode
+from axon_quant.journal.codec import decode, kind_in
 from axon_quant.journal.reader import opened
 from axon_quant.journal.storage import record_id
 
 _ROWS_KEPT = 100_000  # feature rows per symbol that a decision may reach back to
+_RECORDS = "SELECT sequence, CAST(hash AS BLOB), CAST(body AS BLOB) FROM records WHERE id >= ? AND id < ? ORDER BY id"
 _DECISION, _FEATURE_ROW = b'{"kind":"decision",', b'{"kind":"feature-row",'
 
 
@@ -45,7 +46,10 @@ def verify(path: str | Path, *, logged: Collection[str] = ()) -> list[RunReport]
     """
     path = Path(path)
     with opened(path) as connection:
-        missing = {bytes.fromhex(head) for head in logged}
+        try:
+            missing = {bytes.fromhex(head) for head in logged}
+        except ValueError as error:
+            raise JournalError(f"a logged head is 64 hexadecimal digits: {error}") from None
         reports, parent = [], GENESIS
         for expected, row in enumerate(_runs(connection), start=1):
             if row.number != expected:
@@ -54,7 +58,7 @@ def verify(path: str | Path, *, logged: Collection[str] = ()) -> list[RunReport]
             reports.append(report)
             parent = bytes.fromhex(report.head)
         beyond = connection.execute(
-            "SELECT run FROM records WHERE id > ?", (record_id(len(reports) + 1, 0),)
+            "SELECT run FROM records WHERE id < ? OR id >= ?", (record_id(1, 0), record_id(len(reports) + 1, 0))
         ).fetchone()
         if beyond is not None:
             _tampered(path, beyond[0], None, "the run has records but is not listed")
@@ -101,9 +105,7 @@ class _Walk:
 
     def report(self) -> RunReport:
         head, sequence, kinds = self._run.parent, 0, Counter[str]()
-        records = self._connection.execute(
-            "SELECT sequence, hash, body FROM records WHERE id > ? AND id < ? ORDER BY id", self._span
-        )
+        records = self._connection.execute(_RECORDS, self._span)
         for found, stored, body in records:
             sequence += 1
             if found != sequence:
@@ -113,7 +115,7 @@ class _Walk:
                 _tampered(self._path, self._run.number, sequence, self._diagnose(head, sequence, stored, body))
             head = expected
             self._missing.discard(head)
-            kinds[body[9 : body.index(b'"', 9)].decode()] += 1
+            kinds[kind_in(body)] += 1
             if body.startswith((_DECISION, _FEATURE_ROW)):
                 self._check_observation(sequence, body)
         self._check_end(sequence, head)
@@ -134,9 +136,7 @@ class _Walk:
         """Why `stored` is not the hash of `body`: which of the two the rest of the chain bears out."""
         right = link(head, sequence, body)
         following = ""
-        for other, other_stored, other_body in self._connection.execute(
-            "SELECT sequence, hash, body FROM records WHERE id > ? AND id < ? ORDER BY id", self._span
-        ):
+        for other, other_stored, other_body in self._connection.execute(_RECORDS, self._span):
             if other == sequence:
                 continue
             if link(head, sequence, other_body) in (stored, other_stored):
@@ -148,7 +148,10 @@ class _Walk:
         return following or "its hash does not match its body"
 
     def _check_observation(self, sequence: int, body: bytes) -> None:
-        event = decode(body)
+        try:
+            event = decode(body)
+        except JournalError as error:
+            _tampered(self._path, self._run.number, sequence, error.message)
         if isinstance(event, FeatureRow):
             rows = self._rows.setdefault(event.symbol, {})
             rows.pop(event.row, None)

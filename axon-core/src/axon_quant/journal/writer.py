@@ -139,6 +139,8 @@ class Writer:
             self._changed.notify_all()
         self._wake.set()
         self._thread.join()
+        if self._queue and self.failed is None:
+            self._fail(JournalError("another thread appended while the journal was being closed"))
         if self.failed is not None:
             raise self._failure(self.failed)
 
@@ -299,7 +301,7 @@ class Writer:
         for callback in callbacks:
             try:
                 callback(failed)
-            except Exception:  # noqa: BLE001 - reported; the others must still be told
+            except Exception:  # the others must still be told
                 logger.exception("an on_failure callback of the journal raised")
 
 
