@@ -19,6 +19,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry
 
+from axon_quant.events import FeatureRow
 from axon_quant.metrics import LatencyWindow, MetricsCollector
 
 ROUNDS = 7
@@ -28,6 +29,7 @@ LABELS = {"side": "buy", "symbol": "BTCUSDT"}
 def record_calls() -> dict[str, Callable[[], object]]:
     """One call each, ours and OpenTelemetry's for the same fact."""
     collector, window = MetricsCollector(1e6), LatencyWindow()
+    row = FeatureRow(1, "BTCUSDT", 0, b"")
     meter = MeterProvider(metric_readers=[PrometheusMetricReader(registry=CollectorRegistry())]).get_meter("bench")
     orders, quantity = meter.create_counter("orders"), meter.create_counter("quantity")
     latency, pnl = meter.create_histogram("latency"), meter.create_up_down_counter("pnl")
@@ -43,6 +45,7 @@ def record_calls() -> dict[str, Callable[[], object]]:
         "record_latency_off_order_path": lambda: collector.record_latency(operation="infer", duration_ms=0.4),
         "record_pnl": lambda: collector.record_pnl(pnl=1.5, symbol="BTCUSDT"),
         "record_message": lambda: collector.record_message("BTCUSDT"),
+        "on_event_feature_row": lambda: collector.on_event(row),
         "latency_window_record": lambda: window.record(45_200_000),
         "otel_order": otel_order,
         "otel_latency": lambda: latency.record(0.0452, {"operation": "place_order"}),

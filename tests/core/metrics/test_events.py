@@ -76,3 +76,11 @@ def test_an_event_without_a_metric_changes_nothing(collector: MetricsCollector) 
     before = collector.render()
     collector.on_event(events.RunEnded(1, "completed"))
     assert collector.render() == before
+
+
+def test_a_member_that_left_the_ensemble_has_no_weight(collector: MetricsCollector, value: Value) -> None:
+    collector.on_event(events.WeightsChanged(1, ("ppo", "sac"), (0.75, 0.25)))
+    assert value(collector, "trading_ensemble_weight", member="sac") == 0.25
+    collector.on_event(events.WeightsChanged(2, ("ppo",), (1.0,)))
+    assert value(collector, "trading_ensemble_weight", member="ppo") == 1.0
+    assert value(collector, "trading_ensemble_weight", member="sac") is None

@@ -79,6 +79,14 @@ def test_it_listens_on_loopback_alone_and_says_nothing(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2"])
+def test_other_names_of_loopback_are_not_warned_about(
+    collector: MetricsCollector, caplog: pytest.LogCaptureFixture, host: str
+) -> None:
+    collector.export_prometheus(port=0, host=host)
+    assert caplog.records == []
+
+
 def test_another_host_is_possible_and_is_warned_about(
     collector: MetricsCollector, caplog: pytest.LogCaptureFixture
 ) -> None:

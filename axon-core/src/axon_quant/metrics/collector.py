@@ -176,10 +176,8 @@ class MetricsCollector:
 
     def set_risk_state(self, state: str) -> None:
         """ACTIVE, REDUCING or HALTED; another state is exported beside them as it is."""
-        series = self.series[names.RISK_STATE.name]
-        for known in {*RISK_STATES, *series}:
-            series[known] = 0
-        series[state] = 1
+        # a new dict, so that a scrape sees the old state or the new one and never both
+        self.series[names.RISK_STATE.name] = {**dict.fromkeys(RISK_STATES, 0), state: 1}
 
     def set_gauge(self, metric: Metric, value: float, labels: Labels) -> None:
         """Set one series of a gauge of `names`; a value that is not finite is left out and counted."""

@@ -83,8 +83,9 @@ class Exposition:
         return self._problem if self._problem is None else f"{self._problem}: is OTEL_SDK_DISABLED set?"
 
     def close(self) -> None:
-        """Let go of the provider."""
-        self._provider.shutdown()
+        """Let go of the provider, after the scrape in progress."""
+        with self._lock:
+            self._provider.shutdown()
 
     def _callback(self, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
         attributes: dict[Labels, dict[str, str]] = {}

@@ -19,8 +19,7 @@ def _run_started(collector: MetricsCollector, event: events.RunStarted) -> None:
     collector.config_sha256 = event.config_sha256
     collector.schema_sha256 = event.schema_sha256
     collector.models.update({model.name: model for model in event.models})
-    collector.series[names.RUN_INFO.name].clear()
-    collector.series[names.RUN_INFO.name][(event.mode, event.config_sha256, event.schema_sha256)] = 1
+    collector.series[names.RUN_INFO.name] = {(event.mode, event.config_sha256, event.schema_sha256): 1}
     if not collector.series[names.RISK_STATE.name]:
         collector.set_risk_state("ACTIVE")
 
@@ -60,8 +59,7 @@ def _member_failed(collector: MetricsCollector, event: events.MemberFailed) -> N
 
 
 def _weights_changed(collector: MetricsCollector, event: events.WeightsChanged) -> None:
-    for member, weight in zip(event.members, event.weights, strict=True):
-        collector.set_gauge(names.ENSEMBLE_WEIGHT, weight, member)
+    collector.series[names.ENSEMBLE_WEIGHT.name] = dict(zip(event.members, event.weights, strict=True))
 
 
 def _order_refused(collector: MetricsCollector, event: events.OrderRefused) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
 from socketserver import TCPServer, ThreadingMixIn
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -27,7 +28,6 @@ Readiness: TypeAlias = Callable[[], Mapping[str, str | None]]
 REQUEST_BYTES: Final = 8192
 REQUEST_SECONDS: Final = 5.0
 CONNECTIONS: Final = 16
-_LOOPBACK: Final = ("127.", "::1", "localhost")
 _logger = logging.getLogger(__name__)
 
 
@@ -39,9 +39,9 @@ class MetricsServer:
 
     def __init__(self, exposition: Exposition, *, port: int, host: str, ready: Readiness | None) -> None:
         self.host = host
-        if not host.startswith(_LOOPBACK):
-            _logger.warning("metrics are served on %s without authentication: everyone who reaches it reads them", host)
         self._server = _bind(host, port)
+        if not ip_address(self.address).is_loopback:
+            _logger.warning("metrics are served on %s without authentication: everyone who reaches it reads them", host)
         self._server.pages = {
             "/metrics": lambda accept: (HTTPStatus.OK, *exposition.render(accept)),
             "/livez": lambda _: (HTTPStatus.OK, b"ok\n", "text/plain; charset=utf-8"),
