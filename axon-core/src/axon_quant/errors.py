@@ -40,6 +40,7 @@ become attributes and stand in front of the message.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 
 class AxonError(Exception):
@@ -78,15 +79,36 @@ class AxonError(Exception):
         return text if self.hint is None else f"{text} ({self.hint})"
 
 
-class ConfigError(AxonError):
-    """A configuration cannot be used. `problems` lists every mistake, one line each."""
+class Problem(NamedTuple):
+    """One mistake in a configuration; `key` is its dotted path. str() gives `file:line: key: message`."""
 
-    def __init__(self, message: str, *, problems: tuple[str, ...] = (), file: str | Path | None = None) -> None:
-        super().__init__(message, file=file)
+    file: str
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return ": ".join(part for part in (where, self.key, self.message) if part)
+
+
+class ConfigError(AxonError):
+    """A configuration cannot be used. `problems` lists every mistake."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problems: tuple[Problem, ...] = (),
+        file: str | Path | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, file=file, line=line, hint=hint)
         self.problems = problems
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *self.problems]) if self.problems else super().__str__()
+        return "\n".join([super().__str__(), *map(str, self.problems)])
 
 
 class PluginError(AxonError):

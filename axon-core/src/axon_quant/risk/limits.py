@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
 
-def _fraction(instance: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
+def _fraction(_: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
     if not (value.is_finite() and 0 < value <= 1):
         raise ValueError(f"{attribute.name} must be a fraction in (0, 1], got {value}")
 
 
-def _positive(instance: RiskLimits, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(_: RiskLimits, attribute: attrs.Attribute[float], value: float) -> None:
     if not 0 < value < float("inf"):
+        raise ValueError(f"{attribute.name} must be positive, got {value}")
+
+
+def _positive_exact(instance: RiskLimits, attribute: attrs.Attribute[Any], value: Decimal) -> None:
+    if not (value.is_finite() and value > 0):
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 
 
@@ -34,7 +40,9 @@ class RiskLimits:
 
     max_notional: Decimal = attrs.field(default=Decimal("0.01"), converter=_exact, validator=_fraction)
     """Price × quantity of one order."""
-    max_quantity: Decimal | None = attrs.field(default=None, converter=_optional_exact)
+    max_quantity: Decimal | None = attrs.field(
+        default=None, converter=_optional_exact, validator=attrs.validators.optional(_positive_exact)
+    )
     """Quantity of one order in base units; None for no limit beyond the notional."""
     price_collar: float = attrs.field(default=0.05, validator=_positive)
     """|price / reference - 1| of a limit order."""
@@ -60,5 +68,7 @@ class RiskLimits:
     """Fall from the highest equity that halts trading."""
     max_orders_per_decision: int = attrs.field(default=10, validator=_positive)
     """Orders that one decision may fan out to."""
+    max_executions_per_minute: int = attrs.field(default=1_000, validator=_positive)
+    """Fills of one strategy within a minute; beyond, it is suspended until a human releases it."""
     reservation_ttl_ms: float = attrs.field(default=60_000, validator=_positive)
     """How long a checked order that was never sent holds its share of the limits."""
