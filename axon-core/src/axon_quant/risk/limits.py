@@ -68,5 +68,7 @@ class RiskLimits:
     """Fall from the highest equity that halts trading."""
     max_orders_per_decision: int = attrs.field(default=10, validator=_positive)
     """Orders that one decision may fan out to."""
+    max_executions_per_minute: int = attrs.field(default=1_000, validator=_positive)
+    """Fills of one strategy within a minute; beyond, it is suspended until a human releases it."""
     reservation_ttl_ms: float = attrs.field(default=60_000, validator=_positive)
     """How long a checked order that was never sent holds its share of the limits."""
