@@ -17,9 +17,7 @@ from axon_quant.events import (
     Decision,
     Event,
     OrderPlaced,
-    OrderRefused,
     OrderUpdated,
-    Reject,
 )
 from axon_quant.inference.action import Action
 from axon_quant.journal import Ticket
@@ -207,7 +205,6 @@ class Engine:
         stages.decision.record(perf_counter_ns() - began)
 
     def _carry_out(self, requests: Iterable[Order | Cancel], decision: int, began: int, decided: int) -> None:
-        self.risk.begin_decision()
         for request in requests:
             if isinstance(request, Cancel):
                 self.cancel(request.client_order_id)
@@ -219,10 +216,10 @@ class Engine:
     def place(self, order: Order, decision: int = 0, began: int = 0, decided: int = 0) -> bool:
         """Check, record and send one order; False when risk refuses it."""
         at, start = self.clock.time, perf_counter_ns()
-        verdict = self.risk.check_order(order)
+        verdict = self.risk.check_order(order, decision=decision)
         self.stages.risk.record(perf_counter_ns() - start)
         if not verdict:
-            self._refuse(order, verdict.rejects)
+            self.rejects += 1  # the risk engine has emitted why
             return False
         ticket = self._record(OrderPlaced(at, order, decision))
         state = self.tracker.add(order, at)
@@ -253,16 +250,12 @@ class Engine:
         for client_order_id in list(self.tracker.open):
             self.cancel(client_order_id)
 
-    def _refuse(self, order: Order, rejects: tuple[Reject, ...]) -> None:
-        self.rejects += 1
-        self._record(OrderRefused(self.clock.time, order, rejects))
-
     # Updates come back.
 
-    def on_sent(self, client_order_id: str) -> None:
+    def on_sent(self, order: Order) -> None:
         """The router handed the order to the venue."""
-        self.risk.on_sent(client_order_id)
-        self.stages.sent(client_order_id)
+        self.risk.on_sent(order)
+        self.stages.sent(order.client_order_id)
 
     def on_update(self, update: OrderUpdate) -> None:
         """The venue reported a change of an order: state machine, portfolio, risk, strategy."""

@@ -78,7 +78,7 @@ class EmbeddedRouter:
             ticket.wait()
             self._stages.durable(order.client_order_id, perf_counter_ns() - start)
         self.venue.submit(order, at)
-        self._bound.on_sent(order.client_order_id)
+        self._bound.on_sent(order)
 
     def cancel(self, client_order_id: str, at: int) -> None:
         self.venue.cancel(client_order_id, at)

@@ -115,7 +115,13 @@ def pipeline(
         # → strategy → order → risk → exchange → fills → portfolio
         portfolio = Portfolio(config.exchange.balances, instruments)
         risk = RiskEngine(
-            config.risk, instruments, clock=clock, account=portfolio, prices=_Prices(lanes), emit=bus.record
+            config.risk,
+            instruments,
+            clock=clock,
+            account=portfolio,
+            prices=_Prices(lanes),
+            emit=bus.record,
+            fee_rate=max(config.exchange.maker_fee, config.exchange.taker_fee),
         )
         router = make_router(Surroundings(config, clock, instruments, books, journal, stages))
         engine = Engine(
