@@ -33,6 +33,12 @@ def test_the_example_is_read_as_written() -> None:
     assert config.folder == EXAMPLE.parent
 
 
+def test_an_instrument_entry_becomes_an_instrument_of_the_venue() -> None:
+    instrument = load_config(EXAMPLE).market.instruments[0].instrument("paper")
+    assert instrument.key == "PAPER:BTCUSDT"
+    assert (instrument.tick_size, instrument.min_notional) == (Decimal("0.01"), Decimal(5))
+
+
 def test_what_is_left_out_has_a_default(minimal: str) -> None:
     config = parse_config(minimal, "c.toml")
     assert config.risk == RiskLimits()
