@@ -108,13 +108,15 @@ def _from_file(path: Path) -> str:
             f"the file that it names cannot be read: {reason}",
             hint="relative paths start at the configuration's folder",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError("the file that it names is not a regular file")
         if os.name == "posix" and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ConfigError("the file that it names is open to the group or to everyone", hint="chmod 600 it")
-        data = file.read(_LARGEST + 1)
+        data = os.read(descriptor, _LARGEST + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > _LARGEST:
         raise ConfigError(f"the file that it names is larger than {_LARGEST} bytes")
     try:

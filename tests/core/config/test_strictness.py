@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from axon_quant.config import parse_config
+from axon_quant.risk import RiskLimits
 
 Mistakes = Callable[[str], list[str]]
 
@@ -86,14 +88,7 @@ NUMBERS = [
     ("exchange.rate_limit", "orders_per_minute"),
     ("exchange.reconnect", "max_retries"),
     ("exchange.reconnect", "initial_backoff_ms"),
-    *(
-        ("risk", name)
-        for name in (
-            "max_notional max_quantity price_collar max_reference_age_ms max_position max_gross_exposure "
-            "max_net_exposure messages_per_second message_burst max_open_orders duplicate_window_ms max_daily_loss "
-            "max_drawdown max_orders_per_decision reservation_ttl_ms"
-        ).split()
-    ),
+    *(("risk", field.name) for field in attrs.fields(RiskLimits)),
 ]
 
 

@@ -68,5 +68,5 @@ def _syntax_error(error: ValueError, text: str, file: str | Path) -> ConfigError
     line = None
     if position is not None:
         message = message[: position.start()]
-        line = int(position[1]) if position[1] else text.count("\n") + 1
+        line = int(position[1]) if position[1] else len(text.splitlines())
     return ConfigError(f"is not valid TOML: {message}", file=file, line=line)

@@ -93,7 +93,8 @@ class Reader:
             return self.report(path, f"must be a table, found {_kind(table)}")
         fields = {field.name: field for field in attrs.fields(cls) if field.metadata.get("in_file", True)}
         for key in table.keys() - fields.keys():
-            self.report((*path, key), "unknown key" + suggestion(key, fields))
+            hint = suggestion(key, fields.keys() - table.keys()) or suggestion(key, fields)
+            self.report((*path, key), f"unknown key{hint}")
         types = get_type_hints(cls)
         values = dict(extra)
         for name, field in fields.items():

@@ -10,6 +10,7 @@ import attrs
 
 from axon_quant.config.identity import sha256_of
 from axon_quant.config.validators import NAME, above, between, distinct, each, matches, not_empty
+from axon_quant.market.instrument import Instrument
 from axon_quant.risk.limits import RiskLimits
 from axon_quant.secrets import Secret
 
@@ -33,6 +34,10 @@ class InstrumentEntry:
     tick_size: Decimal = attrs.field(validator=above(0))
     lot_size: Decimal = attrs.field(validator=above(0))
     min_notional: Decimal = attrs.field(default=Decimal(0), validator=between(0, 10**12))
+
+    def instrument(self, venue: str) -> Instrument:
+        """The instrument as `venue` trades it."""
+        return Instrument(venue=venue, **attrs.asdict(self))
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from axon_quant.cli import main
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "btcusdt.toml"
+
+
+def validate(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["validate-config", *map(str, arguments)])
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    file = tmp_path / "broken.toml"
+    file.write_text(EXAMPLE.read_text().replace("max_drawdown", "max_drawdwon").replace("seed = 7", "seed = -7"))
+    return file
+
+
+def test_a_valid_configuration_is_summed_up_on_one_screen() -> None:
+    result = validate("-c", EXAMPLE)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{EXAMPLE} is valid\n")
+    assert "BTCUSDT" in result.stdout
+    assert "paper with 100000 USDT" in result.stdout
+    assert result.stdout.count("\n") < 24
+
+
+def test_a_valid_configuration_as_json_has_no_problems() -> None:
+    result = validate("-c", EXAMPLE, "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert (answer["ok"], answer["file"], answer["problems"]) == (True, str(EXAMPLE), [])
+
+
+def test_every_mistake_is_printed_with_file_line_and_suggestion(broken: Path) -> None:
+    result = validate("-c", broken)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        f"{broken}:8: run.seed: must be between 0 and 9223372036854775807, got -7",
+        f"{broken}:55: risk.max_drawdwon: unknown key; did you mean 'max_drawdown'?",
+    ]
+
+
+def test_every_mistake_is_listed_as_json(broken: Path) -> None:
+    result = validate("-c", broken, "--json")
+    assert result.exit_code == 2
+    answer = json.loads(result.stdout)
+    assert answer["ok"] is False
+    assert answer["file"] == str(broken)
+    assert answer["problems"][1] == {
+        "line": 55,
+        "key": "risk.max_drawdwon",
+        "message": "unknown key; did you mean 'max_drawdown'?",
+    }
+
+
+def test_a_file_that_cannot_be_parsed_is_a_problem_too(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[run]\nseed = \n")
+    (problem,) = json.loads(validate("-c", file, "--json").stdout)["problems"]
+    assert problem["line"] == 2
+    result = validate("-c", tmp_path / "none.toml")
+    assert result.exit_code == 2
+    assert "no such file" in result.stderr
+
+
+def test_keys_are_mentioned_but_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API", "hunter2")
+    keys = 'name = "binance"\ntestnet = false\napi_key = "env:API"\napi_secret = "env:API"'
+    file = tmp_path / "c.toml"
+    file.write_text(EXAMPLE.read_text().replace('name = "paper"', keys))
+    result = validate("-c", file)
+    assert result.exit_code == 0
+    assert "binance, PRODUCTION, with keys" in result.stdout
+    assert "hunter2" not in result.output
+
+
+def test_the_file_must_be_named() -> None:
+    result = validate()
+    assert result.exit_code == 2
+    assert "-c" in result.stderr
+
+
+def test_it_runs_as_a_process_from_any_folder(broken: Path) -> None:
+    command = [sys.executable, "-m", "axon_quant.cli", "validate-config", "-c", broken.name]
+    result = subprocess.run(command, cwd=broken.parent, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[1].startswith("broken.toml:55: risk.max_drawdwon: unknown key")
+    assert "Traceback" not in result.stderr
