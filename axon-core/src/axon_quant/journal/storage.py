@@ -32,9 +32,8 @@ CREATE TABLE runs (
 CREATE TABLE records (
     id INTEGER PRIMARY KEY, hash BLOB NOT NULL, body TEXT NOT NULL,
     run INTEGER AS (id >> {SEQUENCE_BITS}), sequence INTEGER AS (id & {(1 << SEQUENCE_BITS) - 1}),
-    kind TEXT AS (json_extract(body, '$.kind')));
-CREATE TABLE notes (
-    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, body TEXT NOT NULL, name TEXT AS (json_extract(body, '$.name')));
+    kind TEXT AS (substr(body, 10, instr(substr(body, 10), '"') - 1)));
+CREATE TABLE notes (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, body TEXT NOT NULL);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 COMMIT;

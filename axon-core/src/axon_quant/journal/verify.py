@@ -23,7 +23,13 @@ from axon_quant.journal.reader import opened
 from axon_quant.journal.storage import record_id
 
 _ROWS_KEPT = 100_000  # feature rows per symbol that a decision may reach back to
-_RECORDS = "SELECT sequence, CAST(hash AS BLOB), CAST(body AS BLOB) FROM records WHERE id >= ? AND id < ? ORDER BY id"
+# Casts, because whoever changes a value may change its type.
+_RECORDS = """
+    SELECT sequence, CAST(coalesce(hash, '') AS BLOB), CAST(coalesce(body, '') AS BLOB)
+    FROM records WHERE id >= ? AND id < ? ORDER BY id"""
+_RUNS = """
+    SELECT number, CAST(coalesce(mode, '') AS TEXT), continues, parent, CAST(outcome AS TEXT), CAST(records AS INTEGER),
+    head FROM runs ORDER BY number"""
 _DECISION, _FEATURE_ROW = b'{"kind":"decision",', b'{"kind":"feature-row",'
 
 
@@ -63,7 +69,7 @@ def verify(path: str | Path, *, logged: Collection[str] = ()) -> list[RunReport]
         if beyond is not None:
             _tampered(path, beyond[0], None, "the run has records but is not listed")
         if missing:
-            raise JournalError(f"no record has the logged head {min(missing).hex()}: records are missing", file=path)
+            _tampered(path, len(reports), None, f"no record here or before has the logged head {min(missing).hex()}")
         return reports
 
 
@@ -78,8 +84,7 @@ class _Run(Struct):
 
 
 def _runs(connection: sqlite3.Connection) -> list[_Run]:
-    columns = "number, mode, continues, parent, outcome, records, head"
-    return [_Run(*row) for row in connection.execute(f"SELECT {columns} FROM runs ORDER BY number")]  # noqa: S608
+    return [_Run(*row) for row in connection.execute(_RUNS)]
 
 
 def _tampered(path: Path, run: int, sequence: int | None, what: str) -> NoReturn:
