@@ -1,6 +1,6 @@
 """What the registry reads: light, without onnxruntime."""
 
-from axon_quant.plugins import BackendDescriptor, hookimpl
+from axon_quant.plugins import BackendDescriptor, Capability, hookimpl
 
 __all__ = ["axon_backends"]
 
@@ -13,6 +13,8 @@ def axon_backends() -> list[BackendDescriptor]:
             name="onnx",
             target="axon_backend_onnx.backend:OnnxBackend",
             summary="ONNX Runtime on the CPU, or on a GPU with the gpu extra",
+            capabilities=frozenset({Capability.Batch, Capability.HalfPrecision, Capability.MultiThread}),
+            api=1,
             suffixes=(".onnx",),
             devices=("cpu", "cuda"),
         )

@@ -26,6 +26,9 @@ class ElementType(IntEnum):
     FLOAT16 = 10
 
 
+_FORMATS = {ElementType.FLOAT: "f", ElementType.INT64: "q", ElementType.FLOAT16: "e"}
+
+
 def model(
     graph: bytes, *, metadata: Mapping[str, str] | None = None, producer: str = "axon", opset: int = OPSET
 ) -> bytes:
@@ -74,15 +77,15 @@ def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attribu
     )
 
 
-def tensor(name: str, shape: Sequence[int], values: Iterable[float]) -> bytes:
-    """A float32 TensorProto with its values in row-major order, little-endian."""
+def tensor(name: str, shape: Sequence[int], values: Iterable[float], element: ElementType = ElementType.FLOAT) -> bytes:
+    """A TensorProto with its values in row-major order, little-endian."""
     data = list(values)
     return b"".join(
         [
             *(_integer(1, size) for size in shape),
-            _integer(2, ElementType.FLOAT),
+            _integer(2, element),
             _text(8, name),
-            _bytes(9, struct.pack(f"<{len(data)}f", *data)),
+            _bytes(9, struct.pack(f"<{len(data)}{_FORMATS[element]}", *data)),
         ]
     )
 

@@ -60,8 +60,8 @@ class OnnxSession:
     """An `axon_quant.inference.Session` on an onnxruntime InferenceSession.
 
     A batch of one goes through buffers that are bound once per thread: copy in, run, copy out. Other batches, and
-    windows above 128 KiB, go through `run`. A float16 model is given float16 and its scores are returned as float32. Raises ModelLoadError for
-    a model that is not one float tensor in, `[batch, scores]` float out.
+    windows above 128 KiB, go through `run`. A float16 model is given float16 and its scores are returned as float32.
+    Raises ModelLoadError for a model that is not one float tensor in, `[batch, scores]` float out.
     """
 
     def __init__(self, session: ort.InferenceSession, device: Device, plan: Mapping[str, str]) -> None:

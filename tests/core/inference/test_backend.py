@@ -30,6 +30,13 @@ def test_predict_names_the_highest_score_and_its_softmax_share(engine, window):
     assert engine.predict(window[None]) == action
 
 
+def test_of_equal_scores_hold_wins_and_else_the_first(engine, linear_session, window):
+    engine.replace_session(linear_session((1.0, 1.0, 1.0)))
+    assert engine.predict(window).name == "hold"
+    engine.replace_session(linear_session((1.0, 1.0, 0.0)))
+    assert engine.predict(window).name == "buy"
+
+
 def test_infer_takes_any_batch_and_the_caller_owns_the_scores(engine, window):
     batch = np.stack([window, 2 * window, 3 * window])
     scores = engine.infer(batch)
@@ -87,6 +94,19 @@ def test_scores_that_are_not_finite_are_an_error(engine, linear_session, window)
     engine.replace_session(Overflowing((1.0, 2.0, 3.0)))
     for call in (engine.infer, engine.predict):
         with pytest.raises(ModelError, match="scores: expected finite numbers, found"):
+            call(1000 * window[None])
+
+
+def test_what_the_runtime_raises_is_reported_as_a_model_error(engine, linear_session, window):
+    class Breaking(linear_session):
+        def run(self, x):
+            if x.max() > 100:
+                raise RuntimeError("out of memory")
+            return super().run(x)
+
+    engine.replace_session(Breaking((1.0, 2.0, 3.0)))
+    for call in (engine.infer, engine.predict):
+        with pytest.raises(ModelError, match="the model failed: out of memory"):
             call(1000 * window[None])
 
 

@@ -17,7 +17,7 @@ PATIENCE = 10.0
 def replace(path, text):
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def eventually(condition):

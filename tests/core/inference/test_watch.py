@@ -6,9 +6,9 @@ import pytest
 from axon_quant.inference.watch import WatchChannel
 
 
-async def _reports(receiver, timeout=0.05):
+async def _reports(receiver, within=0.05):
     try:
-        await asyncio.wait_for(receiver.changed(), timeout)
+        await asyncio.wait_for(receiver.changed(), within)
     except TimeoutError:
         return False
     return True

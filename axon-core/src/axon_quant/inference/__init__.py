@@ -2,18 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from axon_quant.inference.action import TRADING_ACTIONS, Action
 from axon_quant.inference.config import Device, InferenceBackend, ModelConfig
 
 if TYPE_CHECKING:
-    from axon_quant.inference.backend import Backend as Backend
-    from axon_quant.inference.backend import ModelVersion as ModelVersion
-    from axon_quant.inference.reloader import ModelHotReloader as ModelHotReloader
-    from axon_quant.inference.session import Session as Session
-    from axon_quant.inference.watch import Receiver as Receiver
+    from axon_quant.inference.action import TRADING_ACTIONS, Action
+    from axon_quant.inference.backend import Backend, ModelVersion
+    from axon_quant.inference.reloader import ModelHotReloader
+    from axon_quant.inference.session import Session
+    from axon_quant.inference.watch import Receiver
 else:
     # A configuration is often built where no model runs: numpy and watchdog come with the first name that needs them.
-    _LAZY = {
+    _HOMES = {
+        "TRADING_ACTIONS": "action",
+        "Action": "action",
         "Backend": "backend",
         "ModelHotReloader": "reloader",
         "ModelVersion": "backend",
@@ -22,11 +23,11 @@ else:
     }
 
     def __getattr__(name):
-        if name not in _LAZY:
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
 

@@ -55,7 +55,7 @@ class ModelVersion:
 class _Serving:
     """Everything one call needs, in one object: a reader loads it once, so it can never see two versions mixed."""
 
-    __slots__ = ("actions", "batch_shape", "identities", "model", "run", "session", "window")
+    __slots__ = ("actions", "batch_shape", "hold", "identities", "model", "run", "session", "window")
 
     def __init__(self, session: Session, model: ModelVersion) -> None:
         self.session = session
@@ -64,6 +64,7 @@ class _Serving:
         self.window = model.input_shape[1:]
         self.batch_shape = (1, *self.window)
         self.actions = model.actions
+        self.hold = model.actions.index("hold") if "hold" in model.actions else None
         self.identities = (model.identity,)
 
 
@@ -140,14 +141,20 @@ class Backend(ABC):
     def infer(self, x: FloatArray) -> FloatArray:
         """Raw scores: `[batch, …window]` float32 → `[batch, output_dim]` float32, owned by the caller.
 
-        Raises ModelInputError for another shape, dtype or non-finite numbers, ModelError for non-finite scores.
+        Raises ModelInputError for another shape, dtype or non-finite numbers, ModelError for non-finite scores and
+        for whatever the runtime raises.
         """
         serving = self._serving
         if serving is None or type(x) is not np.ndarray or x.shape != serving.batch_shape or x.dtype is not _FLOAT32:
             serving, x = self._admit(x)
         if not isfinite(np.vdot(x, x)):  # half the cost of np.isfinite, and no warning where a square overflows
             _refuse_unless_finite(x)
-        y = serving.run(x)
+        try:
+            y = serving.run(x)
+        except AxonError:
+            raise
+        except Exception as error:
+            raise _failed(serving, error) from error
         if not isfinite(sum(y.ravel().tolist())):
             raise _not_finite(serving, y)
         return y
@@ -155,8 +162,9 @@ class Backend(ABC):
     def predict(self, observation: FloatArray) -> Action:
         """The action for one window, `[…window]` or `[1, …window]` float32.
 
-        The action is the one with the highest score (the first of equals); its confidence is its share in the softmax
-        of the scores. Raises as `infer` does, and ModelError for a model whose outputs have no names.
+        The action is the one with the highest score, of equals `hold` if it is among them, else the first; its
+        confidence is its share in the softmax of the scores. Raises as `infer` does, and ModelError for a model whose
+        outputs have no names.
         """
         serving = self._serving
         if serving is not None and type(observation) is np.ndarray and observation.shape == serving.window:
@@ -172,7 +180,12 @@ class Backend(ABC):
                 raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
         if not isfinite(np.vdot(observation, observation)):
             _refuse_unless_finite(observation)
-        y = serving.run(observation)
+        try:
+            y = serving.run(observation)
+        except AxonError:
+            raise
+        except Exception as error:
+            raise _failed(serving, error) from error
         (scores,) = y.tolist()
         best = max(scores)
         total = 0.0
@@ -180,7 +193,8 @@ class Backend(ABC):
             if not isfinite(score):
                 raise _not_finite(serving, y)
             total += exp(score - best)
-        index = scores.index(best)
+        hold = serving.hold
+        index = hold if hold is not None and scores[hold] == best else scores.index(best)
         if not serving.actions:
             raise ModelError(
                 f"the {len(scores)} outputs have no names", file=serving.model.path, hint="set actions, or call infer"
@@ -214,7 +228,8 @@ class Backend(ABC):
     def _build(self, path: Path) -> Session:
         try:
             return self.build_session(path)
-        except AxonError:
+        except AxonError as error:
+            error.file = error.file or str(path)
             raise
         except Exception as error:  # a plugin's runtime raises what it likes; whatever it is, this model is refused
             raise ModelLoadError(f"the model cannot be loaded: {error}", plugin=self.kind, file=path) from error
@@ -241,7 +256,8 @@ class Backend(ABC):
         try:
             spec = check_session(session, self.config, path)
             warm(session, spec)
-        except AxonError:
+        except AxonError as error:
+            error.file = error.file or str(path)
             raise
         except Exception as error:  # as in _build
             raise ModelLoadError(f"the model cannot run: {error}", plugin=self.kind, file=path) from error
@@ -254,6 +270,10 @@ def _refuse_unless_finite(x: FloatArray) -> None:
     if len(bad):
         where = tuple(int(i) for i in bad[0])
         raise ModelInputError(f"input: expected finite numbers, found {x[where]} at {list(where)} ({len(bad)} in all)")
+
+
+def _failed(serving: _Serving, error: Exception) -> ModelError:
+    return ModelError(f"the model failed: {error}", file=serving.model.path)
 
 
 def _not_finite(serving: _Serving, y: FloatArray) -> ModelError:
