@@ -20,19 +20,19 @@ class Candidate:
 
     `price` is the limit price, or the reference for a market order. `reach` is the position this order can lead to in
     its own direction once it and every open order on its side are filled; `opening` is the part of its quantity
-    that goes beyond a flat position. It will hold `held` of `asset`, at most `unit` for each quantity that remains:
+    that goes beyond a flat position, and `opens` whether there is any. It will hold `held` of `asset`, at most `unit` for each quantity that remains:
     the quote asset at price × `cost` for what it opens, or, without `allow_short`, what a sell takes of the base.
     """
 
     __slots__ = (
         "asset",
-        "decision",
         "equity",
         "held",
         "instrument",
         "notional",
         "now",
         "opening",
+        "opens",
         "order",
         "orders",
         "position",
@@ -46,9 +46,7 @@ class Candidate:
         self,
         order: Order,
         instrument: Instrument,
-        *,
         now: int,
-        decision: int,
         reference: Decimal,
         equity: Decimal,
         position: Decimal,
@@ -59,7 +57,6 @@ class Candidate:
         self.order = order
         self.instrument = instrument
         self.now = now
-        self.decision = decision
         self.reference = reference
         self.equity = equity
         self.position = position
@@ -67,11 +64,10 @@ class Candidate:
         self.price = reference if order.price is None else order.price
         quantity = order.quantity
         self.notional = self.price * quantity
-        if order.side is Side.Buy:
-            self.reach = position + orders.buying + quantity
-        else:
-            self.reach = orders.selling + quantity - position
-        self.opening = max(ZERO, min(quantity, self.reach))
+        reach = position + orders.buying if order.side is Side.Buy else orders.selling - position
+        self.reach = reach = reach + quantity
+        self.opens = opens = reach > ZERO
+        self.opening = (reach if reach < quantity else quantity) if opens else ZERO
         if allow_short or order.side is Side.Buy:
             self.asset, self.unit = instrument.quote, self.price * cost
             self.held = self.opening * self.unit

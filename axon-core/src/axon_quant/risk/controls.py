@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - the class says what its check refuses.
 """The controls, one class each. A gate asks whether an order makes sense at all; a control holds one limit.
 
 A control returns None or a `Reject` that names it, the value it saw and its limit. Comparisons are written so that NaN
@@ -140,7 +139,7 @@ class Reducing:
     """`state`: while REDUCING, only orders that lower a position."""
 
     def check(self, candidate: Candidate) -> Reject | None:
-        if not candidate.opening > 0:
+        if not candidate.opens:
             return None
         return Reject("state", f"opens {candidate.opening} of {candidate.order.quantity}", "reducing")
 
@@ -152,7 +151,7 @@ class MaxPosition:
         self._fraction = fraction
 
     def check(self, candidate: Candidate) -> Reject | None:
-        if not candidate.opening > 0:
+        if not candidate.opens:
             return None
         value = candidate.reach * candidate.reference
         limit = self._fraction * candidate.equity
@@ -181,7 +180,7 @@ class MaxExposure:
         self._open = reservations.open
 
     def check(self, candidate: Candidate) -> Reject | None:
-        if not candidate.opening > 0:
+        if not candidate.opens:
             return None
         order, reference = candidate.order, candidate.reference
         buying = order.side is Side.Buy
@@ -306,24 +305,24 @@ class SelfTrade:
 
 
 class FanOut:
-    """`fan-out`: how many orders one decision may lead to. Orders without a decision are not counted."""
+    """`fan-out`: how many orders one decision may lead to; not counted before the first decision is announced."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._decision = 0
+        self._count: int | None = None
+
+    def begin(self) -> None:
+        """A new decision."""
         self._count = 0
 
-    def check(self, candidate: Candidate) -> Reject | None:
-        if not candidate.decision:
+    def check(self, candidate: Candidate) -> Reject | None:  # noqa: ARG002
+        if self._count is None or self._count < self._limit:
             return None
-        if candidate.decision != self._decision:
-            self._decision, self._count = candidate.decision, 0
-        if self._count < self._limit:
-            return None
-        return Reject("fan-out", f"order {self._count + 1} of decision {self._decision}", str(self._limit))
+        return Reject("fan-out", str(self._count + 1), str(self._limit))
 
-    def record(self, candidate: Candidate) -> None:
-        self._count += candidate.decision != 0
+    def record(self, candidate: Candidate) -> None:  # noqa: ARG002
+        if self._count is not None:
+            self._count += 1
 
 
 class ExecutionThrottle:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, LiveClock
 from axon_quant.errors import OrderError
-from axon_quant.events import Emit, Event, OrderRefused, Reject, RiskStateChanged
+from axon_quant.events import Emit, Event, Reject, RiskStateChanged
 from axon_quant.market.instrument import Instrument
 from axon_quant.orders.types import Order, OrderUpdate
 from axon_quant.risk import controls
@@ -67,7 +67,7 @@ class RiskEngine:
         )
         rate = controls.MessageRate(limits.messages_per_second, limits.message_burst)
         duplicate = controls.Duplicate(limits.duplicate_window_ms, reservations)
-        fan_out = controls.FanOut(limits.max_orders_per_decision)
+        self._fan_out = fan_out = controls.FanOut(limits.max_orders_per_decision)
         self._throttle = controls.ExecutionThrottle(limits.max_executions_per_minute)
         self._recorders: tuple[controls.Recorder, ...] = (rate, duplicate, fan_out)
         self._active: Controls = (
@@ -123,12 +123,15 @@ class RiskEngine:
 
     # Orders
 
-    def check_order(self, order: Order, *, decision: int = 0) -> RiskDecision:
+    def begin_decision(self) -> None:
+        """A new decision begins: the fan-out bound counts from here. Never called, it is not counted."""
+        self._fan_out.begin()
+
+    def check_order(self, order: Order) -> RiskDecision:
         """Whether an order may be sent; if so, its share of every limit is reserved under its client order id.
 
         Checking the same order again changes nothing and gives the same answer, unless the engine was halted or
-        set to reducing in between. `decision` is the number of the decision behind it, for the fan-out bound.
-        A refusal is emitted as OrderRefused.
+        set to reducing in between.
         """
         now = self._clock.now()
         reservations = self._reservations
@@ -138,24 +141,24 @@ class RiskEngine:
             if known.sent or self._state is RiskState.ACTIVE:
                 return ACCEPTED
             reservations.release(order.client_order_id)
-        candidate = self._sense(order, now, decision)
+        candidate = self._sense(order, now)
         if isinstance(candidate, Reject):
-            return self._refuse(order, now, (candidate,))
+            return RiskDecision((candidate,))
         rejects = []
         for control in self._active if self._state is RiskState.ACTIVE else self._reducing:
             reject = control.check(candidate)
             if reject is not None:
                 rejects.append(reject)
         if rejects:
-            return self._refuse(order, now, tuple(rejects))
+            return RiskDecision(tuple(rejects))
         for recorder in self._recorders:
             recorder.record(candidate)
         reservations.add(order, asset=candidate.asset, unit=candidate.unit, held=candidate.held, now=now)
         return ACCEPTED
 
-    def on_sent(self, order: Order) -> None:
+    def on_sent(self, client_order_id: str) -> None:
         """The order left the process: only the venue ends its reservation now, no ttl."""
-        self._reservations.sent(order.client_order_id)
+        self._reservations.sent(client_order_id)
 
     def on_update(self, update: OrderUpdate) -> None:
         """Follow the venue: fills move from the reservation into the position, a terminal status ends it.
@@ -179,7 +182,7 @@ class RiskEngine:
                 hint="add the instrument to the configuration, or cancel the order at the venue",
             )
         now = self._clock.now()
-        it = self._candidate(order, now, 0, reference, self._account.equity)
+        it = self._candidate(order, now, reference, self._account.equity)
         self._reservations.adopt(order, asset=it.asset, unit=it.unit, held=it.held, filled=filled, now=now)
 
     # State
@@ -249,7 +252,7 @@ class RiskEngine:
         self._throttle.suspended = set(snapshot.suspended)
         self._enter(RiskState(snapshot.state), snapshot.reason)
 
-    def _sense(self, order: Order, now: int, decision: int) -> Candidate | Reject:
+    def _sense(self, order: Order, now: int) -> Candidate | Reject:
         """The order as a candidate, or why it makes no sense to look at its limits."""
         if self._state is RiskState.HALTED:
             return Reject("state", "halted", self._reason)
@@ -263,25 +266,20 @@ class RiskEngine:
         equity = self._account.equity
         if not (equity.is_finite() and equity > 0):
             return Reject("equity", str(equity), "> 0")
-        return self._candidate(order, now, decision, reference, equity)
+        return self._candidate(order, now, reference, equity)
 
-    def _candidate(self, order: Order, now: int, decision: int, reference: Decimal, equity: Decimal) -> Candidate:
+    def _candidate(self, order: Order, now: int, reference: Decimal, equity: Decimal) -> Candidate:
         return Candidate(
             order,
             self._instruments[order.symbol],
-            now=now,
-            decision=decision,
-            reference=reference,
-            equity=equity,
-            position=self._account.position(order.symbol),
-            orders=self._reservations.open(order.symbol),
-            cost=self._cost,
-            allow_short=self._allow_short,
+            now,
+            reference,
+            equity,
+            self._account.position(order.symbol),
+            self._reservations.open(order.symbol),
+            self._cost,
+            self._allow_short,
         )
-
-    def _refuse(self, order: Order, now: int, rejects: tuple[Reject, ...]) -> RiskDecision:
-        self._emit(OrderRefused(now, order, rejects))
-        return RiskDecision(rejects)
 
     def _enter(self, state: RiskState, reason: str) -> None:
         if state is self._state:

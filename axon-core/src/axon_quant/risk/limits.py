@@ -13,12 +13,12 @@ def _fraction(_: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal
         raise ValueError(f"{attribute.name} must be a fraction in (0, 1], got {value}")
 
 
-def _positive(_: RiskLimits, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(_: RiskLimits, attribute: attrs.Attribute[Any], value: float) -> None:
     if not 0 < value < float("inf"):
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 
 
-def _positive_exact(instance: RiskLimits, attribute: attrs.Attribute[Any], value: Decimal) -> None:
+def _positive_exact(_: RiskLimits, attribute: attrs.Attribute[Any], value: Decimal) -> None:
     if not (value.is_finite() and value > 0):
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 

@@ -19,7 +19,7 @@ class Reservation:
 
     __slots__ = ("asset", "expires", "filled", "held", "order", "over", "remaining", "seen", "sent", "unit")
 
-    def __init__(self, order: Order, *, asset: str, unit: Decimal, held: Decimal, expires: int) -> None:
+    def __init__(self, order: Order, asset: str, unit: Decimal, held: Decimal, expires: int) -> None:
         self.order = order
         self.asset = asset
         self.unit = unit
@@ -83,7 +83,7 @@ class Reservations:
     def add(self, order: Order, *, asset: str, unit: Decimal, held: Decimal, now: int) -> Reservation:
         """Reserve an order that has just passed."""
         client_order_id = order.client_order_id
-        reservation = Reservation(order, asset=asset, unit=unit, held=held, expires=now + self._ttl)
+        reservation = Reservation(order, asset, unit, held, now + self._ttl)
         self._all[client_order_id] = self._expiring[client_order_id] = reservation
         orders = self.open(order.symbol)
         if order.side is Side.Buy:
