@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from math import fsum, isfinite
-from statistics import fmean, stdev
+from operator import mul, sub
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from axon_quant.clock import Clock, LiveClock
-from axon_quant.ensemble.performance import Performance
+from axon_quant.ensemble.performance import SIGMA_FLOOR, Rolling, standing
 from axon_quant.ensemble.simplex import normalised
 from axon_quant.ensemble.weighting import WeightingRule
 from axon_quant.errors import EnsembleError
 from axon_quant.events import Emit, MemberFailed, MemberVote, ModelIdentity, WeightsChanged
 from axon_quant.inference.action import TRADING_ACTIONS, Action
 from axon_quant.inference.scorer import Decode, Floats, Scorer, as_scorer
-from axon_quant.inference.scores import choose
+from axon_quant.inference.scores import choose, probabilities
 from axon_quant.plugins import load_ensemble
 
 _LOG = logging.getLogger(__name__)
@@ -50,34 +50,19 @@ class EnsembleMetrics(TypedDict):
 class _Member:
     """One model and how it has been doing."""
 
-    __slots__ = ("active", "failures", "fresh", "index", "name", "score", "scorer", "streak", "trouble")
+    __slots__ = ("active", "failures", "fresh", "index", "name", "scale", "score", "scorer", "streak", "trouble")
 
     def __init__(self, index: int, name: str, scorer: Scorer) -> None:
         self.index = index
         self.name = name
         self.scorer = scorer
         self.score = scorer.score
+        self.scale = scorer.scale
         self.active = True
         self.failures = 0
         self.streak = 0
         self.trouble = ""
         self.fresh = False
-
-
-class _Ring:
-    """The last `size` numbers."""
-
-    def __init__(self, size: int) -> None:
-        self._data = np.zeros(size)
-        self._count = 0
-
-    def append(self, value: float) -> None:
-        self._data[self._count % len(self._data)] = value
-        self._count += 1
-
-    def values(self) -> list[float]:
-        values: list[float] = self._data[: self._count].tolist()
-        return values
 
 
 class DynamicWeightedEnsemble:
@@ -132,9 +117,10 @@ class DynamicWeightedEnsemble:
         self._rule = _rule(strategy, self._weights, performance_window, options)
         if self._rule.may_abstain and self._hold is None:
             raise EnsembleError(f"{strategy} may abstain, which needs an action 'hold' among {', '.join(self.actions)}")
-        self._performance = Performance(len(models), performance_window)
-        self._returns = _Ring(performance_window)
-        self._turnovers = _Ring(performance_window)
+        self._mask = (True,) * len(models)
+        self._performance = [Rolling(performance_window) for _ in models]
+        self._returns = Rolling(performance_window)
+        self._turnovers = Rolling(performance_window)
         self._given: tuple[float, ...] | None = None
         self._max_failures = max_failures
         self._emit = emit
@@ -156,10 +142,9 @@ class DynamicWeightedEnsemble:
         `scores` are the combined probabilities; a vote has the member's raw scores and the weight it had in this
         decision. Raises EnsembleError if no member with weight gave usable scores.
         """
-        weights: Sequence[float] = self._weights
-        votes: list[tuple[str, tuple[float, ...]]] = []
+        weights = self._weights
+        votes: list[MemberVote] = []
         shares: list[Sequence[float]] = []
-        used: list[float] = []
         models: tuple[ModelIdentity, ...] = ()
         for member in self._active:
             try:
@@ -168,26 +153,20 @@ class DynamicWeightedEnsemble:
                 self._failed(member, error)
                 continue
             member.streak = 0
-            votes.append((member.name, scores))
-            shares.append(member.scorer.probabilities(scores))
-            used.append(weights[member.index])
-            models += member.scorer.models
+            votes.append(MemberVote(member.name, weights[member.index], scores))
+            shares.append(probabilities(scores, member.scale))
+            if identities := member.scorer.models:
+                models += identities
         if len(votes) != len(weights):
-            used = self._rescaled(used)
+            weights = self._rescaled([vote.weight for vote in votes])
+            votes = [MemberVote(v.name, weight, v.scores) for v, weight in zip(votes, weights, strict=True)]
         rule = self._rule
-        combined = self._aside() if rule.abstains else rule.combine(used, shares)
+        combined = self._aside() if rule.abstains else rule.combine(weights, shares)
         if len(combined) != len(self.actions) or not isfinite(sum(combined)):
             raise EnsembleError(f"the strategy combined the votes to {list(combined)}")
         index = choose(combined, self._hold)
-        return Action(
-            self.actions[index],
-            index,
-            min(combined[index], 1.0),
-            tuple(combined),
-            0,
-            tuple([MemberVote(name, weight, scores) for (name, scores), weight in zip(votes, used, strict=True)]),
-            models,
-        )
+        confidence = min(combined[index], 1.0)
+        return Action(self.actions[index], index, confidence, tuple(combined), 0, tuple(votes), models)
 
     def infer(self, x: Floats) -> NDArray[np.float32]:
         """Combined probabilities of observations: `[batch, …shape]` → `[batch, output_dim]` float32.
@@ -218,7 +197,7 @@ class DynamicWeightedEnsemble:
         if not self._active:
             raise self._nobody()
         self._given = values
-        self._move(self._rule.jump(values, self._mask(), self._weights))
+        self._move(self._rule.jump(values, self._mask, self._weights))
         self._report()
 
     def record_return(self, model: int | str, value: float) -> None:
@@ -231,12 +210,10 @@ class DynamicWeightedEnsemble:
         value = float(value)
         if not isfinite(value):
             raise EnsembleError(f"the return of {member.name} is {value}, expected a finite number")
-        self._performance.record(member.index, value)
+        self._performance[member.index].append(value)
         member.fresh = True
-        for other in self._active:
-            if not other.fresh:
-                return
-        self._round()
+        if self._active and all(other.fresh for other in self._active):
+            self._round()
 
     def reactivate(self, model: int | str) -> None:
         """Let a deactivated member take part again, with an equal share, e.g. after its model was replaced."""
@@ -244,7 +221,7 @@ class DynamicWeightedEnsemble:
         if member.active:
             return
         member.active, member.streak, member.fresh = True, 0, False
-        self._active = tuple(other for other in self._members if other.active)
+        self._recount()
         count = len(self._active)
         if count == 1:
             weights = [0.0] * len(self._members)
@@ -257,13 +234,12 @@ class DynamicWeightedEnsemble:
 
     def get_metrics(self) -> EnsembleMetrics:
         """How the ensemble is doing; see EnsembleMetrics."""
-        sharpe = self._performance.standing(self._mask()).sharpe
-        turnovers = self._turnovers.values()
+        sharpe = standing(self._performance, self._mask).sharpe
         return EnsembleMetrics(
             sharpe=self._sharpe(),
             active_count=len(self._active),
             weights=self._weights,
-            turnover=fmean(turnovers) if turnovers else 0.0,
+            turnover=self._turnovers.mean,
             effective_n=1.0 / fsum(weight * weight for weight in self._weights),
             member_sharpe=dict(zip(self.names, sharpe, strict=True)),
             failures={member.name: member.failures for member in self._members},
@@ -271,32 +247,31 @@ class DynamicWeightedEnsemble:
         )
 
     def _sharpe(self) -> float:
-        returns = self._returns.values()
-        if len(returns) >= 2:
-            sigma = stdev(returns)
-            return fmean(returns) / sigma if sigma > 0.0 else 0.0
+        returns = self._returns
+        if returns.count >= 2:
+            return returns.mean / max(returns.sigma, SIGMA_FLOOR)
         if self._given is not None:
             return fsum(weight * value for weight, value in zip(self._weights, self._given, strict=True))
         return float("nan")
 
     def _round(self) -> None:
         """Every active member has a new return: account for the ensemble's own, then take one step."""
-        active = self._active
-        last = self._performance.last
-        self._returns.append(fsum(self._weights[member.index] * last[member.index] for member in active))
-        for member in active:
+        now = standing(self._performance, self._mask)
+        self._returns.append(fsum(map(mul, self._weights, now.last)))
+        for member in self._active:
             member.fresh = False
-        self._move(self._rule.step(self._performance.standing(self._mask()), self._weights))
-        if max(abs(new - old) for new, old in zip(self._weights, self._reported, strict=True)) >= REPORTED_MOVE:
+        self._move(self._rule.step(now, self._weights))
+        if max(map(abs, map(sub, self._weights, self._reported))) >= REPORTED_MOVE:
             self._report()
 
     def _move(self, weights: Sequence[float]) -> None:
         moved = normalised(weights, len(self._members), "the strategy's weights")
-        masked = [weight if is_active else 0.0 for weight, is_active in zip(moved, self._mask(), strict=True)]
-        if not fsum(masked) > 0.0:
-            return  # only members without weight are left: they watch, and `predict` says that nobody decides
-        moved = normalised(masked, len(self._members), "the strategy's weights")
-        self._turnovers.append(fsum(abs(new - old) for new, old in zip(moved, self._weights, strict=True)) / 2.0)
+        if len(self._active) < len(self._members):
+            masked = tuple(map(mul, moved, self._mask))
+            if not fsum(masked) > 0.0:
+                return  # only members without weight are left: they watch, and `predict` says that nobody decides
+            moved = normalised(masked, len(self._members), "the strategy's weights")
+        self._turnovers.append(fsum(map(abs, map(sub, moved, self._weights))) / 2.0)
         self._weights = moved
 
     def _report(self) -> None:
@@ -315,16 +290,16 @@ class DynamicWeightedEnsemble:
             self._emit(MemberFailed(self._clock.now(), member.name, member.trouble, deactivate))
         if deactivate:
             member.active = False
-            self._active = tuple(other for other in self._members if other.active)
+            self._recount()
             self._move(self._weights)
             self._report()
 
-    def _rescaled(self, weights: list[float]) -> list[float]:
+    def _rescaled(self, weights: list[float]) -> tuple[float, ...]:
         """The weights of those that take part in a decision, scaled to sum to 1."""
         total = fsum(weights)
         if not total > 0.0:
             raise self._nobody()
-        return [weight / total for weight in weights]
+        return tuple([weight / total for weight in weights])
 
     def _nobody(self) -> EnsembleError:
         troubles = [f"{m.name}: {m.failures} failures, the last {m.trouble}" for m in self._members if m.failures]
@@ -334,8 +309,9 @@ class DynamicWeightedEnsemble:
     def _aside(self) -> list[float]:
         return [float(index == self._hold) for index in range(len(self.actions))]
 
-    def _mask(self) -> tuple[bool, ...]:
-        return tuple([member.active for member in self._members])
+    def _recount(self) -> None:
+        self._active = tuple(member for member in self._members if member.active)
+        self._mask = tuple(member.active for member in self._members)
 
     def _member(self, model: int | str) -> _Member:
         if isinstance(model, str):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import sqrt
+
 import numpy as np
 from msgspec import Struct
 
@@ -13,8 +16,8 @@ class Standing(Struct, frozen=True):
     """How the members stand, one entry per member, returns being per step.
 
     `sharpe` is mean over standard deviation, 0 with fewer than two returns. The deviation is at least a tenth of the
-    median over the active members, so a member that hardly moved cannot win by dividing through nothing. `last` are the
-    latest returns, `count` how many of them the window holds.
+    (upper) median over the active members, so a member that hardly moved cannot win by dividing through nothing.
+    `last` are the latest returns, `count` how many of them the window holds.
     """
 
     sharpe: tuple[float, ...]
@@ -23,34 +26,56 @@ class Standing(Struct, frozen=True):
     active: tuple[bool, ...]
 
 
-class Performance:
-    """The last `window` returns of each of `members`."""
+class Rolling:
+    """Mean and standard deviation of the last `window` numbers, in constant time.
 
-    def __init__(self, members: int, window: int) -> None:
-        self._window = window
-        self._returns = np.zeros((members, window))
-        self._filled = np.zeros((members, window), bool)
-        self._next = [0] * members
-        self.count = [0] * members
-        self.last = [0.0] * members
+    The sums are updated as numbers come and go, and computed afresh each time the ring wraps, so that rounding errors
+    cannot pile up.
+    """
 
-    def record(self, member: int, value: float) -> None:
-        """Append a return and forget the oldest beyond the window."""
-        slot = self._next[member]
-        self._returns[member, slot] = value
-        self._filled[member, slot] = True
-        self._next[member] = (slot + 1) % self._window
-        self.count[member] = min(self.count[member] + 1, self._window)
-        self.last[member] = value
+    __slots__ = ("_data", "_next", "_squares", "count", "last", "mean")
 
-    def standing(self, active: tuple[bool, ...]) -> Standing:
-        """The present state."""
-        count = np.array(self.count)
-        enough = count >= 2
-        mean = self._returns.sum(axis=1) / np.maximum(count, 1)
-        deviations = np.where(self._filled, self._returns - mean[:, None], 0.0)
-        sigma = np.sqrt((deviations * deviations).sum(axis=1) / np.maximum(count - 1, 1))
-        peers = sigma[enough & np.array(active)]
-        floor = max(SIGMA_FLOOR, RELATIVE_FLOOR * float(np.median(peers))) if peers.size else SIGMA_FLOOR
-        sharpe = np.where(enough, mean / np.maximum(sigma, floor), 0.0)
-        return Standing(tuple(sharpe.tolist()), tuple(self.count), tuple(self.last), active)
+    def __init__(self, window: int) -> None:
+        self._data = np.zeros(window)
+        self._next = 0
+        self._squares = 0.0  # of the distances from the mean
+        self.count = 0
+        self.last = 0.0
+        self.mean = 0.0
+
+    def append(self, value: float) -> None:
+        """Add a number and forget the one that leaves the window."""
+        data, slot, mean = self._data, self._next, self.mean
+        window = len(data)
+        if self.count < window:
+            self.count += 1
+            self.mean = mean + (value - mean) / self.count
+            self._squares += (value - mean) * (value - self.mean)
+        else:
+            old = float(data[slot])
+            self.mean = mean + (value - old) / window
+            self._squares += (value - old) * (value - self.mean + old - mean)
+        data[slot] = self.last = value
+        self._next = slot + 1
+        if self._next == window:
+            self._next = 0
+            self.mean = float(data.mean())
+            self._squares = float(np.square(data - self.mean).sum())
+
+    @property
+    def sigma(self) -> float:
+        """Sample standard deviation; 0 with fewer than two numbers."""
+        return sqrt(max(self._squares, 0.0) / (self.count - 1)) if self.count > 1 else 0.0
+
+
+def standing(members: Sequence[Rolling], active: tuple[bool, ...]) -> Standing:
+    """What the members' returns say now."""
+    sigmas = [member.sigma for member in members]
+    peers = sorted([s for s, m, is_active in zip(sigmas, members, active, strict=True) if is_active and m.count > 1])
+    floor = max(SIGMA_FLOOR, RELATIVE_FLOOR * peers[len(peers) // 2]) if peers else SIGMA_FLOOR
+    return Standing(
+        tuple([m.mean / max(s, floor) if m.count > 1 else 0.0 for m, s in zip(members, sigmas, strict=True)]),
+        tuple([member.count for member in members]),
+        tuple([member.last for member in members]),
+        active,
+    )

@@ -13,18 +13,20 @@ def normalised(weights: Sequence[float], count: int, what: str) -> tuple[float, 
 
     Raises EnsembleError for a wrong number of them, NaN, infinity, a negative one, or a sum of zero.
     """
-    values = tuple(float(weight) for weight in weights)
+    values = [float(weight) for weight in weights]
     if len(values) != count:
         raise EnsembleError(f"{what}: expected {count} weights, one per model, found {len(values)}")
-    for index, value in enumerate(values):
-        if not (isfinite(value) and value >= 0.0):
+    if not (isfinite(sum(values)) and min(values) >= 0.0):
+        for index, value in enumerate(values):
+            if isfinite(value) and value >= 0.0:
+                continue
             raise EnsembleError(f"{what}: weight {index} is {value}, expected a finite number of at least 0")
     largest = max(values)
     if largest == 0.0:
         raise EnsembleError(f"{what}: the weights sum to zero, expected at least one above 0")
     scaled = [value / largest for value in values]  # neither overflow nor underflow in the sum
     total = fsum(scaled)
-    return tuple(value / total for value in scaled)
+    return tuple([value / total for value in scaled])
 
 
 def bounded(weights: Sequence[float], floor: float, cap: float) -> list[float]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import fsum
 
 from axon_quant.ensemble.performance import Standing
-from axon_quant.inference.scores import TIE
+from axon_quant.inference.scores import TIE, leaders
 
 
 class WeightedVoting:
@@ -37,8 +37,11 @@ class WeightedVoting:
         """The share of the vote that each action got."""
         shares = [0.0] * len(votes[0])
         for weight, vote in zip(weights, votes, strict=True):
-            bound = max(vote) - TIE
-            equal = [index for index, share in enumerate(vote) if share >= bound]
-            for index in equal:
-                shares[index] += weight / len(equal)
+            best = max(vote)
+            if sorted(vote)[-2:][0] < best - TIE:
+                shares[vote.index(best)] += weight
+            else:
+                equal = leaders(vote)
+                for index in equal:
+                    shares[index] += weight / len(equal)
         return shares

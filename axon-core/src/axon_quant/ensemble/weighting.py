@@ -108,6 +108,13 @@ class SoftmaxSharpe:
 
     def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
         """The weighted mean of the probabilities."""
+        if len(votes[0]) == 3:  # unrolled, as in `probabilities`
+            total_buy = total_sell = total_hold = 0.0
+            for weight, (buy, sell, hold) in zip(weights, votes, strict=True):
+                total_buy += weight * buy
+                total_sell += weight * sell
+                total_hold += weight * hold
+            return (total_buy, total_sell, total_hold)
         return [sum(map(mul, weights, column)) for column in zip(*votes, strict=True)]
 
     def _target(self, sharpe: Sequence[float], active: Sequence[bool]) -> list[float]:

@@ -234,7 +234,7 @@ class _BackendAdapter:
             self._served, self.models = model, (model.identity,)
         if len(rows) != 1:
             raise ModelError(f"a decision is about one observation, found a batch of {len(rows)}")
-        scores = rows[0].tolist()
+        (scores,) = rows.tolist()
         return tuple(scores if self._order is None else [scores[index] for index in self._order])
 
     def raw_batch(self, x: Floats) -> Floats:
@@ -363,6 +363,11 @@ class _Reader:
         self._labels = [tuple(float(self.actions[i] == self._own[k]) for i in range(size)) for k in range(size)]
 
     def __call__(self, value: object) -> tuple[float, ...]:
+        if type(value) is np.ndarray and value.dtype.kind == "f" and value.size == len(self._own):
+            if not self._continuous:  # the common case, without the detours below
+                return self._of_scores(value.ravel().tolist())
+        elif type(value) is int:
+            return self._of_label(value)
         if isinstance(value, Action):
             self.models = value.models
             return self._of_action(value)

@@ -1,0 +1,75 @@
+"""Names that our own distributions provide, when those are there, are not, or are broken."""
+
+from __future__ import annotations
+
+RESOLVE = """
+    from axon_quant.plugins import resolve
+    try:
+        print(resolve("OnnxBackend").__module__)
+    except ImportError as error:
+        print(type(error).__name__, error)
+    except Exception as error:
+        print("no ImportError:", error)
+"""
+
+
+def test_a_missing_distribution_is_named_with_the_command_that_installs_it(site):
+    assert site.python(RESOLVE, alone=True) == (
+        "PluginMissingError OnnxBackend is provided by axon-backend-onnx, which is not installed: "
+        'pip install "axon-backend-onnx[cpu]"'
+    )
+
+
+def test_loading_by_name_says_the_same(site):
+    code = """
+        from axon_quant.plugins import load_backend
+        try:
+            load_backend("onnx")
+        except ImportError as error:
+            print(error)
+    """
+    assert 'pip install "axon-backend-onnx[cpu]"' in site.python(code, alone=True)
+
+
+def test_an_installed_distribution_provides_the_name(site):
+    site.add_backend("axon-backend-onnx", "onnx")
+    assert site.python(RESOLVE, alone=True) == "axon_backend_onnx.engine"
+
+
+def test_metadata_without_its_package_is_not_installed(site):
+    package = site.add("axon-backend-onnx", "")
+    for file in (site.folder / package).iterdir():
+        file.unlink()
+    (site.folder / package).rmdir()
+    assert "which is not installed" in site.python(RESOLVE, alone=True)
+
+
+def test_installed_but_broken_is_not_called_missing(site):
+    site.add("axon-backend-onnx", "import nowhere_to_be_found")
+    answer = site.python(RESOLVE, alone=True)
+    assert answer.startswith("no ImportError: the backend 'onnx' cannot be used: axon-backend-onnx 1.2 (broken)")
+
+
+def test_a_missing_runtime_of_an_installed_plugin_names_its_extra(site):
+    site.add_backend("axon-backend-onnx", "onnx", engine="import nowhere_to_be_found\n")
+    answer = site.python(RESOLVE, alone=True)
+    assert answer.startswith("no ImportError: axon-backend-onnx 1.2: the backend 'onnx' is installed, but")
+    assert "nowhere_to_be_found" in answer
+    assert 'pip install "axon-backend-onnx[cpu]"' in answer
+
+
+def test_a_blocked_plugin_stays_out_of_reach_of_its_public_name(site):
+    site.add_backend("axon-backend-onnx", "onnx")
+    assert "(blocked)" in site.python(RESOLVE, alone=True, AXON_DISABLE_PLUGINS="axon-backend-onnx")
+
+
+def test_importing_the_package_is_light_and_imports_no_plugin(site):
+    site.add("acme-backend", "raise SystemExit('imported')")
+    code = """
+        import sys
+        before = set(sys.modules)
+        import axon_quant.plugins
+        from axon_quant.plugins import BackendDescriptor, Capability
+        print(sorted({"pluggy", "importlib.metadata", "numpy", "attrs", "rich"} & (set(sys.modules) - before)))
+    """
+    assert site.python(code) == "[]"
