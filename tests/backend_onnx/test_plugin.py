@@ -3,7 +3,6 @@ import sys
 
 import pytest
 
-pytest.importorskip("axon_quant.plugins")
 
 
 def test_the_descriptor_names_the_backend_without_importing_it():

@@ -19,7 +19,9 @@ else:
         "ModelHotReloader": "reloader",
         "ModelVersion": "backend",
         "Receiver": "watch",
+        "Scorer": "scorer",
         "Session": "session",
+        "as_scorer": "scorer",
     }
 
     def __getattr__(name):
@@ -42,5 +44,7 @@ __all__ = [
     "ModelHotReloader",
     "ModelVersion",
     "Receiver",
+    "Scorer",
     "Session",
+    "as_scorer",
 ]
