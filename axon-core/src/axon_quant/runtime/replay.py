@@ -15,10 +15,9 @@ from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import Protocol
 
-from axon_quant.clock import MILLISECOND, NANOSECONDS
+from axon_quant.clock import MILLISECOND
 from axon_quant.config import Config
 from axon_quant.errors import ConfigError
-from axon_quant.events import RunEnded
 from axon_quant.exchange.paper import PaperVenue
 from axon_quant.journal import Ticket
 from axon_quant.market import MarketEvent
@@ -26,7 +25,7 @@ from axon_quant.market.recordings import Malformed, open_recording
 from axon_quant.orders import Order, OrderUpdate
 from axon_quant.runtime.engine import Engine
 from axon_quant.runtime.stages import Stages
-from axon_quant.runtime.summary import BookSummary, RunSummary, money
+from axon_quant.runtime.summary import RunSummary, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
 
 logger = logging.getLogger("axon_quant.replay")
@@ -135,19 +134,15 @@ class Replay:
         if market is None:
             market = open_recording(self._path or "", self._config.market.symbols, on_malformed=self._on_malformed)
         with pipeline(self._config, EmbeddedRouter, mode="replay", recording=self._path) as built:
-            self._journal_note = built.journal.note
-            self._say_what_was_killed(built)
+            self._note = built.journal.note
+            self.notices += killed_before(built.info)
             started = perf_counter()
-            try:
+            with built.ending():
                 self._play(market, built)
-            except BaseException:
-                built.bus.record(RunEnded(built.clock.time, "failed"))
-                raise
-            outcome = "interrupted" if self._stopped else "completed"
-            built.engine.stop()
-            built.bus.record(RunEnded(built.clock.time, outcome))
-            built.journal.flush()
-            return summarise(built, market, outcome, perf_counter() - started, tuple(self.notices))
+                built.engine.stop()
+                outcome = "interrupted" if self._stopped else "completed"
+                built.end(outcome)
+            return summarise(built, market, outcome, perf_counter() - started, self.notices)
 
     def _play(self, market: Market, built: Pipeline) -> None:
         engine, on_progress = built.engine, self._on_progress
@@ -170,66 +165,6 @@ class Replay:
 
     def _on_malformed(self, malformed: Malformed) -> None:
         logger.warning("left out: %s", malformed)
-        self._journal_note("malformed", {"file": malformed.file, "line": malformed.line, "reason": malformed.reason})
+        self._note("malformed", {"file": malformed.file, "line": malformed.line, "reason": malformed.reason})
         if len(self.notices) < _KEPT_NOTICES:
             self.notices.append(f"left out {malformed}")
-
-    def _say_what_was_killed(self, built: Pipeline) -> None:
-        previous = built.info.previous
-        if previous is not None and previous.outcome is None:
-            self.notices.append(
-                f"run {previous.number} ({previous.mode}) was killed before it ended; "
-                f"what it journaled is kept, and this is a new run, number {built.info.number}"
-            )
-
-
-def summarise(built: Pipeline, market: Market, outcome: str, seconds: float, notices: tuple[str, ...]) -> RunSummary:
-    """What the run did, read off its parts."""
-    engine, portfolio, bus = built.engine, built.portfolio, built.bus
-    more = list(notices)
-    books = {}
-    for symbol, lane in engine.lanes.items():
-        became = bus.became_whole.get(symbol)
-        after = None if became is None else round((became - engine.started) / NANOSECONDS, 3)
-        books[symbol] = BookSummary(lane.book.whole, after, lane.book.gaps, lane.book.crossings)
-        if not lane.received:
-            more.append(f"{symbol}: no market data for this symbol; is it the right recording?")
-        elif not lane.book.whole:
-            more.append(f"{symbol}: the book is not whole; the run went on with quotes and trades")
-    if engine.ignored:
-        more.append(f"{engine.ignored} messages of symbols that are not traded were left out")
-    return RunSummary(
-        outcome=outcome,
-        mode=built.mode,
-        run=built.info.number,
-        seed=built.config.run.seed,
-        messages=market.messages,
-        malformed=market.malformed,
-        ignored=engine.ignored,
-        gaps=bus.gaps,
-        decisions=engine.decisions,
-        orders=engine.orders,
-        fills=engine.fills,
-        cancels=engine.cancels,
-        rejects=engine.rejects,
-        rejects_by_control=dict(bus.rejects),
-        pnl=money(portfolio.pnl),
-        cash=money(portfolio.cash(portfolio.quote_asset)),
-        equity=money(portfolio.equity),
-        fees=money(portfolio.fees),
-        realised=money(portfolio.realised),
-        unrealised=money(portfolio.unrealised),
-        positions={symbol: money(portfolio.position(symbol)) for symbol in engine.lanes},
-        risk_state=built.risk.state.name,
-        books=books,
-        window_resets=bus.window_resets,
-        models=tuple(backend.model.identity for backend in built.backends),
-        weights=dict(zip((model.name for model in built.config.models), built.ensemble.weights, strict=True)),
-        latency_us=built.stages.summary(),
-        seconds=round(seconds, 3),
-        messages_per_second=round(market.messages / seconds) if seconds > 0 else 0,
-        journal=str(built.journal.path),
-        journal_records=built.journal.durable_sequence,
-        journal_head=built.journal.head,
-        notices=tuple(more),
-    )

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from axon_quant.clock import NANOSECONDS
 from axon_quant.events import ModelIdentity
+from axon_quant.journal.storage import RunInfo
+
+if TYPE_CHECKING:
+    from axon_quant.runtime.wiring import Pipeline
+
+
+class Counted(Protocol):
+    """A market, as far as the summary needs it."""
+
+    messages: int
+    malformed: int
 
 
 class BookSummary(Struct, frozen=True):
@@ -59,3 +73,66 @@ class RunSummary(Struct, frozen=True):
 def money(value: Decimal) -> str:
     """A Decimal as plain digits, never in exponent form."""
     return format(value, "f")
+
+
+def killed_before(info: RunInfo) -> list[str]:
+    """What to tell about a run before this one that never ended."""
+    previous = info.previous
+    if previous is None or previous.outcome is not None:
+        return []
+    return [
+        f"run {previous.number} ({previous.mode}) was killed before it ended; what it journaled is kept, and this is a "
+        f"new run, number {info.number}"
+    ]
+
+
+def summarise(built: Pipeline, market: Counted, outcome: str, seconds: float, notices: Iterable[str]) -> RunSummary:
+    """What the run did, read off its parts."""
+    engine, portfolio, bus = built.engine, built.portfolio, built.bus
+    more = list(notices)
+    books = {}
+    for symbol, lane in engine.lanes.items():
+        became = bus.became_whole.get(symbol)
+        after = None if became is None else round((became - engine.started) / NANOSECONDS, 3)
+        books[symbol] = BookSummary(lane.book.whole, after, lane.book.gaps, lane.book.crossings)
+        if not lane.received:
+            more.append(f"{symbol}: no market data for this symbol; is it the right recording?")
+        elif not lane.book.whole:
+            more.append(f"{symbol}: the book is not whole; the run went on with quotes and trades")
+    if engine.ignored:
+        more.append(f"{engine.ignored} messages of symbols that are not traded were left out")
+    return RunSummary(
+        outcome=outcome,
+        mode=built.mode,
+        run=built.info.number,
+        seed=built.config.run.seed,
+        messages=market.messages,
+        malformed=market.malformed,
+        ignored=engine.ignored,
+        gaps=bus.gaps,
+        decisions=engine.decisions,
+        orders=engine.orders,
+        fills=engine.fills,
+        cancels=engine.cancels,
+        rejects=engine.rejects,
+        rejects_by_control=dict(bus.rejects),
+        pnl=money(portfolio.pnl),
+        cash=money(portfolio.cash(portfolio.quote_asset)),
+        equity=money(portfolio.equity),
+        fees=money(portfolio.fees),
+        realised=money(portfolio.realised),
+        unrealised=money(portfolio.unrealised),
+        positions={symbol: money(portfolio.position(symbol)) for symbol in engine.lanes},
+        risk_state=built.risk.state.name,
+        books=books,
+        window_resets=bus.window_resets,
+        models=tuple(backend.model.identity for backend in built.backends),
+        weights=dict(zip((model.name for model in built.config.models), built.ensemble.weights, strict=True)),
+        latency_us=built.stages.summary(),
+        seconds=round(seconds, 3),
+        messages_per_second=round(market.messages / seconds) if seconds > 0 else 0,
+        journal=str(built.journal.path),
+        journal_records=built.journal.durable_sequence,
+        journal_head=built.journal.head,
+        notices=tuple(more),
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import attrs
@@ -13,7 +14,7 @@ from axon_quant.config import Config
 from axon_quant.config.schema import ModelEntry
 from axon_quant.ensemble import DynamicWeightedEnsemble
 from axon_quant.errors import ConfigError
-from axon_quant.events import ModelIdentity, RunStarted
+from axon_quant.events import RunEnded, RunStarted
 from axon_quant.inference import Backend, Device, InferenceBackend, ModelConfig
 from axon_quant.journal import Journal
 from axon_quant.journal.storage import RunInfo
@@ -51,6 +52,21 @@ class Pipeline:
     stages: Stages
     info: RunInfo
 
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """A run that leaves this block by an exception is journaled as failed."""
+        try:
+            yield
+        except BaseException:
+            if self.journal.failed is None:
+                self.end("failed")
+            raise
+
+    def end(self, outcome: str) -> None:
+        """Journal how the run ended, and make all of it durable."""
+        self.bus.record(RunEnded(self.clock.time, outcome))
+        self.journal.flush()
+
 
 @attrs.frozen
 class Surroundings:
@@ -69,11 +85,16 @@ MakeRouter = Callable[[Surroundings], Router]
 
 @contextmanager
 def pipeline(
-    config: Config, make_router: MakeRouter, *, mode: str, recording: Path | None = None
+    config: Config,
+    make_router: MakeRouter,
+    *,
+    mode: str,
+    recording: Path | None = None,
+    balances: Mapping[str, Decimal] | None = None,
 ) -> Iterator[Pipeline]:
     """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
 
-    Models and strategy are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the
+    `balances` are the account's (default: the configuration's). Models and strategy are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the
     parts raise: ConfigError, ModelError, PluginError, JournalError, MetricsError.
     """
     instruments = build_instruments(config)
@@ -113,7 +134,7 @@ def pipeline(
         ensemble = build_ensemble(config, backends, bus, clock)
 
         # → strategy → order → risk → exchange → fills → portfolio
-        portfolio = Portfolio(config.exchange.balances, instruments)
+        portfolio = Portfolio(config.exchange.balances if balances is None else balances, instruments)
         risk = RiskEngine(
             config.risk,
             instruments,
@@ -151,15 +172,7 @@ def pipeline(
 def build_instruments(config: Config) -> tuple[Instrument, ...]:
     """The instruments of the symbols that are traded."""
     return tuple(
-        Instrument(
-            venue=config.exchange.name,
-            symbol=entry.symbol,
-            base=entry.base,
-            quote=entry.quote,
-            tick_size=entry.tick_size,
-            lot_size=entry.lot_size,
-            min_notional=entry.min_notional,
-        )
+        entry.instrument(config.exchange.name)
         for entry in config.market.instruments
         if entry.symbol in config.market.symbols
     )

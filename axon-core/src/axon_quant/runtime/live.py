@@ -1,0 +1,249 @@
+"""A venue outside the process: every order is durable before it is sent.
+
+One event loop owns strategy, risk and portfolio. A request to the venue is a task of its own, so a slow answer holds
+nothing up; a cancel waits for the order it is about to have been sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter, perf_counter_ns
+
+from axon_quant.clock import NANOSECONDS, LiveClock
+from axon_quant.config import Config
+from axon_quant.errors import AmbiguousError, ExchangeError, JournalError, NotFoundError
+from axon_quant.exchange import Capability, Channel, EventStream, ExchangeAdapter
+from axon_quant.journal import Journal, Ticket
+from axon_quant.market import MarketEvent
+from axon_quant.orders import Order, OrderStatus, OrderUpdate
+from axon_quant.runtime.engine import NEVER, Engine
+from axon_quant.runtime.stages import Stages
+from axon_quant.runtime.summary import RunSummary, killed_before, summarise
+from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
+
+logger = logging.getLogger("axon_quant.live")
+_TICK = 0.02  # seconds between two looks at the clock while the market is quiet
+
+
+class AdapterRouter:
+    """Orders to an `ExchangeAdapter`, each durable in the journal before the adapter sees it."""
+
+    next_due = NEVER
+
+    def __init__(self, adapter: ExchangeAdapter, journal: Journal, stages: Stages) -> None:
+        self._adapter = adapter
+        self._journal = journal
+        self._stages = stages
+        self._engine: Engine | None = None
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def bind(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is on its way."""
+        return bool(self._tasks)
+
+    def send(self, order: Order, ticket: Ticket, at: int) -> None:  # noqa: ARG002 - an embedded venue needs the time
+        task = self._start(self._send(order, ticket))
+        self._sending[order.client_order_id] = task
+        task.add_done_callback(lambda _: self._sending.pop(order.client_order_id, None))
+
+    def cancel(self, client_order_id: str, at: int) -> None:  # noqa: ARG002
+        self._start(self._cancel(client_order_id))
+
+    def advance(self, to: int) -> None:
+        """Nothing is simulated here."""
+
+    def on_market(self, event: MarketEvent) -> None:
+        """The venue knows its own market."""
+
+    async def drain(self) -> None:
+        """Wait until no request is on its way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _send(self, order: Order, ticket: Ticket) -> None:
+        start = perf_counter_ns()
+        try:
+            await self._journal.durable(ticket)
+        except JournalError as error:
+            self._bound.risk.halt("the journal failed")
+            self._reject(order, f"never sent, because it could not be journaled: {error}")
+            return
+        self._stages.durable(order.client_order_id, perf_counter_ns() - start)
+        self._bound.on_sent(order)
+        try:
+            await self._adapter.place_order(order)
+        except AmbiguousError as error:
+            logger.error("order %s: the outcome is unknown: %s", order.client_order_id, error)
+        except ExchangeError as error:
+            self._reject(order, str(error))
+
+    async def _cancel(self, client_order_id: str) -> None:
+        sending = self._sending.get(client_order_id)
+        if sending is not None:
+            await asyncio.wait([sending])
+        try:
+            await self._adapter.cancel_order(client_order_id)
+        except NotFoundError:
+            return  # it finished first, and the venue reports how
+        except ExchangeError as error:
+            logger.warning("cancel of %s failed and may be asked for again: %s", client_order_id, error)
+            state = self._bound.tracker.get(client_order_id)
+            if state is not None:
+                state.cancel_requested = isinstance(error, AmbiguousError)
+
+    def _reject(self, order: Order, reason: str) -> None:
+        engine = self._bound
+        engine.on_update(
+            OrderUpdate(order.client_order_id, OrderStatus.Rejected, engine.clock.time, order.symbol, reason=reason)
+        )
+
+    def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @property
+    def _bound(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("the router is not bound to an engine")
+        return self._engine
+
+
+class Live:
+    """A run against a venue outside the process: construct, `await run()`, read the summary.
+
+    The market comes from the adapter, or from `feed` (see `paced`). `max_events` ends the run; `stop()` ends it after
+    the event at hand. At the end open orders are cancelled and everything is durable.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        adapter: ExchangeAdapter,
+        *,
+        feed: AsyncIterator[MarketEvent] | None = None,
+        recording: Path | None = None,
+        max_events: int | None = None,
+        on_progress: Callable[[Pipeline], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._adapter = adapter
+        self._feed = feed
+        self._recording = recording
+        self._max_events = max_events
+        self._on_progress = on_progress
+        self._stop = asyncio.Event()
+        self.messages = 0
+        self.malformed = 0
+
+    def stop(self) -> None:
+        """End after the event at hand."""
+        self._stop.set()
+
+    async def run(self) -> RunSummary:
+        """Connect, trade until the market ends or `stop()` is called, and disconnect."""
+        await self._adapter.connect()
+        try:
+            return await self._run_connected()
+        finally:
+            await self._adapter.close()
+
+    async def _run_connected(self) -> RunSummary:
+        balances = None
+        if Capability.Balances in self._adapter.capabilities:
+            balances = {asset: balance.total for asset, balance in (await self._adapter.balances()).items()}
+
+        def make_router(surroundings: Surroundings) -> AdapterRouter:
+            return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
+
+        with pipeline(
+            self._config, make_router, mode="live", recording=self._recording, balances=balances
+        ) as built:
+            started = perf_counter()
+            notices = killed_before(built.info)
+            with built.ending():
+                await self._trade(built)
+                outcome = "interrupted" if self._stop.is_set() else "completed"
+                built.end(outcome)
+            return summarise(built, self, outcome, perf_counter() - started, notices)
+
+    async def _trade(self, built: Pipeline) -> None:
+        engine, router = built.engine, built.engine.router
+        assert isinstance(router, AdapterRouter)  # noqa: S101 - `make_router` made it
+        stream = self._adapter.events()
+        engine.start()
+        if self._feed is None:
+            await self._subscribe()
+        updates = asyncio.create_task(self._take_stream(stream, built))
+        work = asyncio.create_task(
+            self._tick(engine) if self._feed is None else self._take_feed(self._feed, built, router)
+        )
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({work, updates, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            engine.stop()
+            await router.drain()
+            await asyncio.sleep(_TICK)  # the answers to the last cancels
+        finally:
+            for task in (work, stopped, updates):
+                task.cancel()
+        for task in (work, updates):
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _subscribe(self) -> None:
+        for symbol in self._config.market.symbols:
+            for channel in Channel:
+                if channel.capability in self._adapter.capabilities:
+                    await self._adapter.subscribe(channel, symbol)
+
+    async def _tick(self, engine: Engine) -> None:
+        """Rows and decisions fall due while the market is quiet, too."""
+        while True:
+            await asyncio.sleep(_TICK)
+            engine.advance(self._adapter.clock.now())
+
+    async def _take_stream(self, stream: EventStream, built: Pipeline) -> None:
+        """Order updates, and the market unless a feed brings it."""
+        own = self._feed is None
+        async for event in stream:
+            if isinstance(event, OrderUpdate):
+                built.engine.on_update(event)
+            elif own and not self._take(event, built):
+                return
+
+    async def _take_feed(self, feed: AsyncIterator[MarketEvent], built: Pipeline, router: AdapterRouter) -> None:
+        async for event in feed:
+            if not self._take(event, built):
+                return
+            if router.busy:
+                await asyncio.sleep(0)
+
+    def _take(self, event: MarketEvent, built: Pipeline) -> bool:
+        built.engine.on_event(event)
+        self.messages += 1
+        if self.messages % 512 == 0 and self._on_progress is not None:
+            self._on_progress(built)
+        return not (self._stop.is_set() or self.messages == self._max_events)
+
+
+async def paced(market: Iterable[MarketEvent], *, speed: float = 1.0) -> AsyncIterator[MarketEvent]:
+    """A recorded market as if it arrived now, `speed` times as fast as it was received."""
+    clock, first = LiveClock(), 0
+    began = clock.now()
+    for event in market:
+        first = first or event.received
+        due = began + int((event.received - first) / speed)
+        wait = (due - clock.now()) / NANOSECONDS
+        await asyncio.sleep(max(wait, 0.0))
+        yield event
