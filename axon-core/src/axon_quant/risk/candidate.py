@@ -19,9 +19,10 @@ class Candidate:
     """One order under check with what the controls need to know about it, computed once.
 
     `price` is the limit price, or the reference for a market order. `reach` is the position this order can lead to in
-    its own direction once it and every open order on its side are filled; `opening` is the part of its quantity
-    that goes beyond a flat position, and `opens` whether there is any. It will hold `held` of `asset`, at most `unit` for each quantity that remains:
-    the quote asset at price × `cost` for what it opens, or, without `allow_short`, what a sell takes of the base.
+    its own direction once it and every open order on its side are filled; `opening` is the part of its quantity that
+    goes beyond a flat position, and `opens` whether there is any. It will hold `held` of `asset`, at most `unit` for
+    each quantity that remains: the quote asset at price × `cost` for what it opens, or, without `allow_short`, what a
+    sell takes of the base asset.
     """
 
     __slots__ = (
