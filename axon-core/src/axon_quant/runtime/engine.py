@@ -205,6 +205,7 @@ class Engine:
         stages.decision.record(perf_counter_ns() - began)
 
     def _carry_out(self, requests: Iterable[Order | Cancel], decision: int, began: int, decided: int) -> None:
+        self.risk.begin_decision()
         for request in requests:
             if isinstance(request, Cancel):
                 self.cancel(request.client_order_id)
@@ -216,7 +217,7 @@ class Engine:
     def place(self, order: Order, decision: int = 0, began: int = 0, decided: int = 0) -> bool:
         """Check, record and send one order; False when risk refuses it."""
         at, start = self.clock.time, perf_counter_ns()
-        verdict = self.risk.check_order(order, decision=decision)
+        verdict = self.risk.check_order(order)
         self.stages.risk.record(perf_counter_ns() - start)
         if not verdict:
             self.rejects += 1  # the risk engine has emitted why
@@ -254,7 +255,7 @@ class Engine:
 
     def on_sent(self, order: Order) -> None:
         """The router handed the order to the venue."""
-        self.risk.on_sent(order)
+        self.risk.on_sent(order.client_order_id)
         self.stages.sent(order.client_order_id)
 
     def on_update(self, update: OrderUpdate) -> None:

@@ -25,7 +25,7 @@ from axon_quant.market.recordings import Malformed, open_recording
 from axon_quant.orders import Order, OrderUpdate
 from axon_quant.runtime.engine import Engine
 from axon_quant.runtime.stages import Stages
-from axon_quant.runtime.summary import RunSummary, summarise
+from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
 
 logger = logging.getLogger("axon_quant.replay")
