@@ -11,8 +11,8 @@ from typing import NoReturn, final
 class Secret:
     """A string that only `reveal()` gives away.
 
-    repr, str and format give `***`. Encoding it as JSON, pickling and copying raise TypeError. Comparison takes constant
-    time; a secret has no hash. Raises TypeError for anything but a string and ValueError for an empty one.
+    repr, str and format give `***`. Encoding it as JSON, pickling and copying raise TypeError. Comparison takes
+    constant time; a secret has no hash. Raises TypeError for anything but a string and ValueError for an empty one.
     """
 
     __slots__ = ("_reveal",)
