@@ -275,28 +275,28 @@ class MatchingEngine:
                 self._shown.take(side.opposite, price, part)
             self._make(orders, working, sum(part for _, part in plan), at)
 
-    # How queues follow the display. The first comparison sorts out, cheaply, the orders that cannot be affected.
+    # How queues follow the display. A comparison to half a lot sorts out the orders that cannot be affected.
 
     def _follow_quote(self, quote: Quote) -> None:
         per_lot = self._shown.per_lot
         for working in self._bids:
             if working.price < quote.bid:
                 break
-            if working.ahead and (working.price > quote.bid or quote.bid_quantity * per_lot < working.ahead):
+            if working.ahead and (working.price > quote.bid or quote.bid_quantity * per_lot < working.ahead - 0.5):
                 self._shrink_queue(working, quote.received)
         for working in self._asks:
             if working.price > quote.ask:
                 break
-            if working.ahead and (working.price < quote.ask or quote.ask_quantity * per_lot < working.ahead):
+            if working.ahead and (working.price < quote.ask or quote.ask_quantity * per_lot < working.ahead - 0.5):
                 self._shrink_queue(working, quote.received)
 
     def _follow_book(self, at: int) -> None:
         per_lot, book, taken = self._shown.per_lot, self._shown.book, self._shown.has_taken
         for working in self._bids:
-            if working.ahead and (taken or book.bid_quantity(working.price) * per_lot < working.ahead):
+            if working.ahead and (taken or book.bid_quantity(working.price) * per_lot < working.ahead - 0.5):
                 self._shrink_queue(working, at)
         for working in self._asks:
-            if working.ahead and (taken or book.ask_quantity(working.price) * per_lot < working.ahead):
+            if working.ahead and (taken or book.ask_quantity(working.price) * per_lot < working.ahead - 0.5):
                 self._shrink_queue(working, at)
 
     def _shrink_queue(self, working: _Working, at: int) -> None:
