@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import attrs
-from attrs.validators import and_, ge, gt, lt
 
 from axon_quant.secrets import Secret
+
+_Attribute: TypeAlias = "attrs.Attribute[Any]"
 
 
 def _secret(value: Secret | str) -> Secret:
@@ -18,9 +20,18 @@ def _optional_secret(value: Secret | str | None) -> Secret | None:
     return None if value is None else _secret(value)
 
 
-_positive = and_(gt(0), lt(float("inf")))
-_not_negative = and_(ge(0), lt(float("inf")))
-_share = and_(ge(0), lt(1))
+def _number(low: float, high: float, *, low_included: bool = False) -> Callable[[object, _Attribute, float], None]:
+    def check(_: object, attribute: _Attribute, value: float) -> None:
+        if not (low < value < high or (low_included and value == low)):
+            opening = "[" if low_included else "("
+            raise ValueError(f"{attribute.name} must be a number in {opening}{low:g}, {high:g}), got {value}")
+
+    return check
+
+
+_POSITIVE = _number(0, float("inf"))
+_NOT_NEGATIVE = _number(0, float("inf"), low_included=True)
+_SHARE = _number(0, 1, low_included=True)
 
 
 @attrs.frozen
@@ -31,10 +42,10 @@ class RateLimitConfig:
     `max_wait_ms` raises RateLimitedError instead. Raises ValueError for a number out of range.
     """
 
-    requests_per_second: float = attrs.field(default=10, validator=_positive)
-    orders_per_minute: float = attrs.field(default=60, validator=_positive)
-    max_wait_ms: float = attrs.field(default=1_000, kw_only=True, validator=_not_negative)
-    cancel_reserve: float = attrs.field(default=0.2, kw_only=True, validator=_share)
+    requests_per_second: float = attrs.field(default=10, validator=_POSITIVE)
+    orders_per_minute: float = attrs.field(default=60, validator=_POSITIVE)
+    max_wait_ms: float = attrs.field(default=1_000, kw_only=True, validator=_NOT_NEGATIVE)
+    cancel_reserve: float = attrs.field(default=0.2, kw_only=True, validator=_SHARE)
 
 
 @attrs.frozen
@@ -44,9 +55,9 @@ class ReconnectConfig:
     Raises ValueError for a number out of range.
     """
 
-    max_retries: int = attrs.field(default=10, validator=_not_negative)
-    initial_backoff_ms: float = attrs.field(default=500, validator=_positive)
-    max_backoff_ms: float = attrs.field(default=30_000, kw_only=True, validator=_positive)
+    max_retries: int = attrs.field(default=10, validator=_NOT_NEGATIVE)
+    initial_backoff_ms: float = attrs.field(default=500, validator=_POSITIVE)
+    max_backoff_ms: float = attrs.field(default=30_000, kw_only=True, validator=_POSITIVE)
 
 
 @attrs.frozen(hash=False)

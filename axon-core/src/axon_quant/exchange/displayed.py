@@ -52,14 +52,14 @@ class DisplayedBook:
     because they change with every market event; `refresh` must follow when `has_taken`.
     """
 
-    __slots__ = ("_per_lot", "_taken_asks", "_taken_bids", "book", "book_at", "last", "quote")
+    __slots__ = ("_taken_asks", "_taken_bids", "book", "book_at", "last", "per_lot", "quote")
 
     def __init__(self, instrument: Instrument, book: OrderBook) -> None:
         self.book = book
         self.quote: Quote | None = None
         self.last = float("nan")
         self.book_at = 0
-        self._per_lot = 1.0 / float(instrument.lot_size)
+        self.per_lot = 1.0 / float(instrument.lot_size)
         self._taken_bids: dict[float, _Taken] = {}
         self._taken_asks: dict[float, _Taken] = {}
 
@@ -70,7 +70,7 @@ class DisplayedBook:
 
     def lots(self, quantity: float) -> int:
         """Whole lots in `quantity`; a tolerance of 1e-6 lots absorbs binary fractions."""
-        return int(quantity * self._per_lot + 1e-6)
+        return int(quantity * self.per_lot + 1e-6)
 
     def levels(self, side: Side) -> Iterator[tuple[float, int]]:
         """(price, lots) of the bids (`Side.Buy`) or asks (`Side.Sell`) that are left, best first."""

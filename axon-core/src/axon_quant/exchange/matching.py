@@ -113,7 +113,8 @@ class MatchingEngine:
         if self._shown.has_taken:
             self._shown.refresh()
         if not self._shown.sees(quote):
-            self._meet_displayed(quote.received)
+            self._meet(quote.bid, quote.ask, quote.received)
+            self._follow_quote(quote)
         self._arm()
 
     def on_book(self, event: BookUpdate | BookSnapshot) -> None:
@@ -124,7 +125,9 @@ class MatchingEngine:
         if self._shown.has_taken:
             self._shown.refresh()
         if self._shown.book.whole:
-            self._meet_displayed(event.received)
+            bid, ask = self._shown.best(Side.Buy), self._shown.best(Side.Sell)
+            self._meet(-_INFINITY if bid is None else bid, _INFINITY if ask is None else ask, event.received)
+            self._follow_book(event.received)
         self._arm()
 
     def on_bar(self, bar: Bar) -> None:
@@ -254,21 +257,47 @@ class MatchingEngine:
                 lots -= part
                 self._make(orders, working, part, at)
 
-    def _meet_displayed(self, at: int) -> None:
-        """Resting orders meet what the other side displays now; queues shrink to what their own side displays."""
-        for side in (Side.Buy, Side.Sell):
-            orders = self._side(side)
-            while orders:
-                working = orders[0]
-                plan = self._shown.walk(side.opposite, working.lots, working.price)
-                for price, part in plan:
-                    self._shown.take(side.opposite, price, part)
-                if not plan:
-                    break
-                self._make(orders, working, sum(part for _, part in plan), at)
-            for working in orders:
-                if working.ahead:
-                    self._shrink_queue(working, at)
+    def _meet(self, bid: float, ask: float, at: int) -> None:
+        """Resting orders that the displayed `bid` or `ask` reaches meet what is displayed there."""
+        if self._high >= ask:
+            self._meet_side(Side.Buy, at)
+        if self._low <= bid:
+            self._meet_side(Side.Sell, at)
+
+    def _meet_side(self, side: Side, at: int) -> None:
+        orders = self._side(side)
+        while orders:
+            working = orders[0]
+            plan = self._shown.walk(side.opposite, working.lots, working.price)
+            if not plan:
+                return
+            for price, part in plan:
+                self._shown.take(side.opposite, price, part)
+            self._make(orders, working, sum(part for _, part in plan), at)
+
+    # How queues follow the display. A comparison to half a lot sorts out the orders that cannot be affected.
+
+    def _follow_quote(self, quote: Quote) -> None:
+        per_lot = self._shown.per_lot
+        for working in self._bids:
+            if working.price < quote.bid:
+                break
+            if working.ahead and (working.price > quote.bid or quote.bid_quantity * per_lot < working.ahead - 0.5):
+                self._shrink_queue(working, quote.received)
+        for working in self._asks:
+            if working.price > quote.ask:
+                break
+            if working.ahead and (working.price < quote.ask or quote.ask_quantity * per_lot < working.ahead - 0.5):
+                self._shrink_queue(working, quote.received)
+
+    def _follow_book(self, at: int) -> None:
+        per_lot, book, taken = self._shown.per_lot, self._shown.book, self._shown.has_taken
+        for working in self._bids:
+            if working.ahead and (taken or book.bid_quantity(working.price) * per_lot < working.ahead - 0.5):
+                self._shrink_queue(working, at)
+        for working in self._asks:
+            if working.ahead and (taken or book.ask_quantity(working.price) * per_lot < working.ahead - 0.5):
+                self._shrink_queue(working, at)
 
     def _shrink_queue(self, working: _Working, at: int) -> None:
         side, price = working.order.side, working.price

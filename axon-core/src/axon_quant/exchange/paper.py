@@ -137,6 +137,13 @@ class PaperVenue:
         }
         return engine
 
+    def engine(self, symbol: str) -> MatchingEngine:
+        """The engine of a watched symbol. Raises UnknownSymbolError."""
+        engine = self._engines.get(symbol)
+        if engine is None:
+            raise UnknownSymbolError("the paper venue does not watch this symbol", symbol=symbol)
+        return engine
+
     def on_market(self, event: MarketEvent) -> None:
         """Pass one market event to its symbol's engine. Raises UnknownSymbolError for a symbol that is not watched."""
         handlers = self._handlers.get(event.symbol)
@@ -152,7 +159,7 @@ class PaperVenue:
         Raises UnknownSymbolError for a symbol that is not watched and DuplicateOrderError for a client order id that
         was used before.
         """
-        self._engine(order.symbol)
+        self.engine(order.symbol)
         if self._orders.get(order.client_order_id) is not None:
             raise DuplicateOrderError(
                 f"client order id {order.client_order_id} was used before", venue="paper", symbol=order.symbol
@@ -174,7 +181,7 @@ class PaperVenue:
                 self._cancel_arrives(arrival)
             else:
                 self._accepted += 1
-                self._engine(arrival.order.symbol).submit(arrival.order, str(self._accepted), arrival.due)
+                self.engine(arrival.order.symbol).submit(arrival.order, str(self._accepted), arrival.due)
 
     # The account.
 
@@ -201,7 +208,7 @@ class PaperVenue:
 
     def mid(self, symbol: str) -> Decimal | None:
         """Half way between the best displayed bid and ask; None while either is unknown."""
-        return self._engine(symbol).mid()
+        return self.engine(symbol).mid()
 
     def equity(self, asset: str) -> Decimal:
         """Total of `asset` plus every other holding at the mid of its symbol against `asset`.
@@ -227,7 +234,7 @@ class PaperVenue:
 
     def _cancel_arrives(self, arrival: _Arrival) -> None:
         state = self._orders.get(arrival.client_order_id)
-        found = state is not None and self._engine(state.order.symbol).cancel(arrival.client_order_id, arrival.due)
+        found = state is not None and self.engine(state.order.symbol).cancel(arrival.client_order_id, arrival.due)
         if self._on_cancel is not None:
             outcome = CancelOutcome.Cancelled if found else CancelOutcome.NotFound
             self._on_cancel(CancelResult(arrival.client_order_id, arrival.due, outcome))
@@ -245,12 +252,6 @@ class PaperVenue:
             self._ledger.unlock(update.client_order_id)
         self._orders.apply(update)
         self._on_update(update)
-
-    def _engine(self, symbol: str) -> MatchingEngine:
-        engine = self._engines.get(symbol)
-        if engine is None:
-            raise UnknownSymbolError("the paper venue does not watch this symbol", symbol=symbol)
-        return engine
 
     def _mark(self, base: str, quote: str) -> Decimal:
         for symbol, engine in self._engines.items():
