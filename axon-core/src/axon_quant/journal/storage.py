@@ -84,7 +84,7 @@ def check_format(connection: sqlite3.Connection, path: Path) -> bool:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter when SQLite quotes a damaged schema
         raise JournalError(f"not a journal: {error}", file=path) from error
     if application == 0 and tables == 0:
         return False
