@@ -38,18 +38,7 @@ def session_events(count: int = 12) -> list[Event]:
         if number % 3 == 0:
             name = f"test{number:06}"
             order = Order("BTCUSDT", Side.Buy, OrderType.Limit, PRICE, QUANTITY, client_order_id=name)
-            fill = Fill(
-                name,
-                "BTCUSDT",
-                Side.Buy,
-                order.price,
-                order.quantity,
-                order.price,
-                "USDT",
-                Liquidity.Taker,
-                "f",
-                number,
-            )
+            fill = Fill(name, "BTCUSDT", Side.Buy, PRICE, QUANTITY, PRICE, "USDT", Liquidity.Taker, "f", number)
             update = OrderUpdate(name, OrderStatus.Filled, number, "BTCUSDT", "7", QUANTITY, fill)
             events += [OrderPlaced(number, order, number), OrderUpdated(number, update)]
     return events
