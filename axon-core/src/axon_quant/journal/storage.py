@@ -40,8 +40,8 @@ COMMIT;
 """
 
 # One statement per batch, because sqlite3 lets go of the GIL at every step and beside a busy thread waits up to 5 ms
-# to get it back. Bodies travel in one blob and are cut out of it, so they are stored byte for byte; a cut is an integer,
-# start << 32 | length.
+# to get it back. Bodies travel in one blob and are cut out of it, so they are stored byte for byte; a cut is an
+# integer, start << 32 | length.
 _CUT = "CAST(substr(?2, 1 + (value >> 32), value & 0xffffffff) AS TEXT) FROM json_each(?3)"
 _INSERT_RECORDS = f"INSERT INTO records (id, hash, body) SELECT ?1 + key, substr(?4, 1 + 32 * key, 32), {_CUT}"
 _INSERT_NOTES = f"INSERT INTO notes (run, body) SELECT ?1, {_CUT}"
