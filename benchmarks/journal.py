@@ -32,28 +32,34 @@ ORDER = Order("BTCUSDT", Side.Buy, price=Decimal("50000.1"), quantity=Decimal("0
 
 
 def decision(number: int) -> Decision:
+    """A decision of two models, about 620 bytes of JSON."""
     scores = (0.1234567, 0.2345678, 0.6419755)
     return Decision(number, "BTCUSDT", number, number, number + 127, "cd" * 32, "hold", 0.64, scores, VOTES, MODELS)
 
 
 def row(number: int) -> FeatureRow:
+    """A row of 64 features."""
     return FeatureRow(number, "BTCUSDT", number, ROW)
 
 
 def order(number: int) -> OrderPlaced:
+    """A limit order."""
     return OrderPlaced(number, ORDER, number)
 
 
 def update(number: int) -> OrderUpdated:
+    """A venue's word that an order is open."""
     return OrderUpdated(number, OrderUpdate("bench000001", OrderStatus.Open, number, "BTCUSDT", str(number)))
 
 
 def percentiles(samples: list[float]) -> dict[str, float]:
+    """p50 and p99."""
     ordered = sorted(samples)
     return {"p50": round(median(ordered), 3), "p99": round(ordered[int(len(ordered) * 0.99)], 3)}
 
 
 def fsync_ms(folder: Path, count: int = 200) -> dict[str, float]:
+    """The disk's own fdatasync, beside which the rest must be read."""
     samples = []
     with (folder / "fsync").open("wb", buffering=0) as file:
         for _ in range(count):
@@ -81,6 +87,7 @@ def busy_ms(append: Callable[[Event], object], steps: int, work: int) -> tuple[f
 
 
 def busy(folder: Path, rounds: int = 9) -> dict[str, float]:
+    """A computing thread with and without a journal."""
     steps, work = 4_000, 3_500
     without, beside, longest, lags, flushes = [], [], [], [], []
     for number in range(rounds):
@@ -106,6 +113,7 @@ def busy(folder: Path, rounds: int = 9) -> dict[str, float]:
 
 
 def enqueue_ns(journal: Journal) -> dict[str, float]:
+    """What one append takes from the thread that calls it."""
     event, append, samples = decision(1), journal.append, []
     for _ in range(500):
         start = time.perf_counter_ns()
@@ -118,6 +126,7 @@ def enqueue_ns(journal: Journal) -> dict[str, float]:
 
 
 def burst(journal: Journal, count: int = 50_000) -> dict[str, float]:
+    """How fast the writer alone gets through a full queue."""
     events = [decision(number) for number in range(count)]
     start = time.perf_counter()
     for event in events:
@@ -127,6 +136,7 @@ def burst(journal: Journal, count: int = 50_000) -> dict[str, float]:
 
 
 def durable_ms(journal: Journal, count: int = 500) -> dict[str, float]:
+    """How long an order waits before it may be sent."""
     samples = []
     for number in range(count):
         start = time.perf_counter()
@@ -136,6 +146,7 @@ def durable_ms(journal: Journal, count: int = 500) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--folder", type=Path, default=Path(tempfile.gettempdir()), help="a folder on the disk to measure"

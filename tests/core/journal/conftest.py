@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from axon_quant.journal import Journal
 from axon_quant.orders import Fill, Liquidity, Order, OrderStatus, OrderType, OrderUpdate, Side
 
 WINDOW = 4
+PRICE, QUANTITY = Decimal("50000.1"), Decimal("0.25")
 
 
 def session_events(count: int = 12) -> list[Event]:
@@ -35,20 +37,9 @@ def session_events(count: int = 12) -> list[Event]:
         events.append(Decision(number, "BTCUSDT", number, first, number, observed, "sell", 0.7, scores, (), models))
         if number % 3 == 0:
             name = f"test{number:06}"
-            order = Order("BTCUSDT", Side.Buy, OrderType.Limit, 50_000.1, 0.25, client_order_id=name)
-            fill = Fill(
-                name,
-                "BTCUSDT",
-                Side.Buy,
-                order.price,
-                order.quantity,
-                order.price,
-                "USDT",
-                Liquidity.Taker,
-                "f",
-                number,
-            )
-            update = OrderUpdate(name, OrderStatus.Filled, number, "BTCUSDT", "7", order.quantity, fill)
+            order = Order("BTCUSDT", Side.Buy, OrderType.Limit, PRICE, QUANTITY, client_order_id=name)
+            fill = Fill(name, "BTCUSDT", Side.Buy, PRICE, QUANTITY, PRICE, "USDT", Liquidity.Taker, "f", number)
+            update = OrderUpdate(name, OrderStatus.Filled, number, "BTCUSDT", "7", QUANTITY, fill)
             events += [OrderPlaced(number, order, number), OrderUpdated(number, update)]
     return events
 

@@ -22,6 +22,11 @@ def gap(number: int) -> BookGap:
     return BookGap(number, "BTCUSDT", number, number + 1)
 
 
+def append_many(journal: Journal, count: int) -> None:
+    for number in range(count):
+        journal.append(gap(number))
+
+
 class Disk:
     """Holds up or fails what the journal writes."""
 
@@ -133,10 +138,9 @@ def test_a_disk_that_hangs_bounds_how_long_an_append_blocks(path: Path, disk: Di
         journal.start_run(mode="replay", continues=False)
         disk.open.clear()
         ticket = journal.append(gap(0))
-        with pytest.raises(JournalError, match="none became durable within 0.05 s"):
-            for number in range(20):
-                journal.append(gap(number))
-        with pytest.raises(JournalError, match="not durable within 0.01 s"):
+        with pytest.raises(JournalError, match=r"none became durable within 0\.05 s"):
+            append_many(journal, 20)
+        with pytest.raises(JournalError, match=r"not durable within 0\.01 s"):
             ticket.wait(0.01)
         disk.open.set()
 

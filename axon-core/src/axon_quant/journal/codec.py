@@ -31,6 +31,9 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     Note,
 )
 
+# No floats in these, and so no NaN: null is a price, or a fill, that is not there.
+_MAY_LACK_VALUES = frozenset({events.OrderPlaced, events.OrderRefused, events.OrderUpdated})
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(cast("type[Event]", Union[EVENT_TYPES]))  # noqa: UP007 - built at run time
 
@@ -52,7 +55,7 @@ def encode(event: Event) -> bytes:
     """
     try:
         body = _encoder.encode(event)
-        if b"null" in body:  # what NaN becomes; an absent value decodes, a number that is none does not
+        if b"null" in body and type(event) not in _MAY_LACK_VALUES:  # what NaN becomes, and cannot be decoded
             _decoder.decode(body)
     except (msgspec.MsgspecError, TypeError, OverflowError) as error:
         raise JournalError(f"{type(event).__name__} cannot be recorded: {error}: {event!r}") from error

@@ -46,7 +46,7 @@ def opened(path: str | Path) -> Iterator[sqlite3.Connection]:
             raise JournalError("an empty file, not a journal", file=path)
         connection.execute("BEGIN")
         yield connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter when SQLite quotes a damaged schema
         raise JournalError(f"cannot be read: {error}", file=path) from error
     finally:
         connection.close()

@@ -40,8 +40,9 @@ COMMIT;
 """
 
 # One statement per batch, because sqlite3 lets go of the GIL at every step and beside a busy thread waits up to 5 ms
-# to get it back. Bodies travel in one blob, cut by [start, length], so they are stored byte for byte.
-_CUT = "CAST(substr(?2, 1 + json_extract(value, '$[0]'), json_extract(value, '$[1]')) AS TEXT) FROM json_each(?3)"
+# to get it back. Bodies travel in one blob and are cut out of it, so they are stored byte for byte; a cut is an
+# integer, start << 32 | length.
+_CUT = "CAST(substr(?2, 1 + (value >> 32), value & 0xffffffff) AS TEXT) FROM json_each(?3)"
 _INSERT_RECORDS = f"INSERT INTO records (id, hash, body) SELECT ?1 + key, substr(?4, 1 + 32 * key, 32), {_CUT}"
 _INSERT_NOTES = f"INSERT INTO notes (run, body) SELECT ?1, {_CUT}"
 
@@ -84,7 +85,7 @@ def check_format(connection: sqlite3.Connection, path: Path) -> bool:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter when SQLite quotes a damaged schema
         raise JournalError(f"not a journal: {error}", file=path) from error
     if application == 0 and tables == 0:
         return False
@@ -230,7 +231,7 @@ class Storage:
 def _pack(bodies: Sequence[bytes]) -> tuple[bytes, str]:
     cuts, start = [], 0
     for body in bodies:
-        cuts.append((start, len(body)))
+        cuts.append(start << 32 | len(body))
         start += len(body)
     return b"".join(bodies), json.encode(cuts).decode()
 
