@@ -2,52 +2,64 @@
 
     python benchmarks/ensemble.py
 
-`predict` runs members that return a prepared answer; the overhead is what is left after calling those alone.
+`predict` runs members that look like a Backend and return a prepared answer; the overhead is what is left after calling
+their `infer` alone. Each figure is the best of many short batches, because a machine's noise only ever adds.
 """
 
 from __future__ import annotations
 
 import json
-import time
+import timeit
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 
 from axon_quant.clock import SimClock
 from axon_quant.ensemble import DynamicWeightedEnsemble
-from axon_quant.events import Event
+from axon_quant.events import Event, ModelIdentity
 from axon_quant.inference.scorer import as_scorer
 
-ACTIONS = ("buy", "sell", "hold")
-CALLS = 20_000
-REPEATS = 5
+BATCH = 2_000
+BATCHES = 60
 
 
-def measure(function: Callable[[], object], calls: int = CALLS) -> float:
-    """Microseconds per call, the best of several repeats: the machine's noise only adds."""
-    best = float("inf")
-    for _ in range(REPEATS):
-        start = time.perf_counter_ns()
-        for _ in range(calls):
-            function()
-        best = min(best, (time.perf_counter_ns() - start) / calls / 1000)
-    return best
+def measure(function: Callable[[], object], calls: int = BATCH) -> float:
+    """Microseconds per call."""
+    return min(timeit.repeat(function, number=calls, repeat=BATCHES)) / calls * 1e6
 
 
-def member(seed: int) -> Callable[[object], np.ndarray]:
-    """A model that answers at once with float32 logits, as a backend does."""
-    row = np.random.default_rng(seed).normal(size=(1, 3)).astype(np.float32)
-    return lambda _: row
+class Instant:
+    """A backend that answers at once."""
+
+    def __init__(self, seed: int) -> None:
+        self._row = np.random.default_rng(seed).normal(size=(1, 3)).astype(np.float32)
+        self._model = SimpleNamespace(
+            name=f"m{seed}",
+            actions=("buy", "sell", "hold"),
+            output_dim=3,
+            input_shape=(1, 64, 128),
+            identity=ModelIdentity(f"m{seed}", 1, "0" * 64),
+        )
+
+    @property
+    def model(self) -> SimpleNamespace:
+        """What serves."""
+        return self._model
+
+    def infer(self, _: object) -> np.ndarray:
+        """The prepared answer."""
+        return self._row
 
 
 def predict(members: int, strategy: str) -> dict[str, float]:
     """The cost of one decision."""
-    models = [member(seed) for seed in range(members)]
-    ensemble = DynamicWeightedEnsemble(models, actions=ACTIONS, strategy=strategy)
-    scorers = [as_scorer(model, ACTIONS) for model in models]
+    models = [Instant(seed) for seed in range(members)]
+    ensemble = DynamicWeightedEnsemble(models, strategy=strategy)
+    scorers = [as_scorer(model) for model in models]
     x = np.zeros((1, 64, 128), np.float32)
     total = measure(lambda: ensemble.predict(x))
-    raw = measure(lambda: [model(x) for model in models])
+    raw = measure(lambda: [model.infer(x) for model in models])
     scored = measure(lambda: [scorer.score(x) for scorer in scorers])
     return {
         "total_us": total,
@@ -61,10 +73,8 @@ def predict(members: int, strategy: str) -> dict[str, float]:
 def weights(members: int) -> dict[str, float]:
     """The cost of moving the weights: by hand, and by one round of realised returns."""
     events: list[Event] = []
-    ensemble = DynamicWeightedEnsemble(
-        [member(seed) for seed in range(members)], actions=ACTIONS, emit=events.append, clock=SimClock()
-    )
-    returns = np.random.default_rng(7).normal(0.0, 1e-3, (1000, members)).tolist()
+    ensemble = DynamicWeightedEnsemble(list(map(Instant, range(members))), emit=events.append, clock=SimClock())
+    returns = np.random.default_rng(7).normal(0.0, 1e-3, (1_000, members)).tolist()
     performances = [0.01 * k for k in range(members)]
 
     def replay() -> None:
@@ -73,7 +83,7 @@ def weights(members: int) -> dict[str, float]:
                 ensemble.record_return(index, value)
 
     return {
-        "update_weights_us": measure(lambda: ensemble.update_weights(performances=performances), 2_000),
+        "update_weights_us": measure(lambda: ensemble.update_weights(performances=performances)),
         "round_of_returns_us": measure(replay, 1) / len(returns),
     }
 

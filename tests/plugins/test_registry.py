@@ -60,3 +60,9 @@ def test_the_example_of_every_hook_works_as_written(hook):
     exec(code, namespace)
     (descriptor,) = namespace[hook]()
     assert isinstance(descriptor, HOOKS[hook])
+
+
+def test_what_the_paper_venue_declares_is_what_its_class_declares():
+    paper = pytest.importorskip("axon_quant.exchange", reason="the exchange stage is not in this tree").PaperAdapter
+    (descriptor,) = [item for item in Registry().descriptors("exchange") if item.name == "paper"]
+    assert {item.value for item in descriptor.capabilities} == {item.value for item in paper.capabilities}

@@ -33,7 +33,7 @@ class FakeBackend:
         identity = ModelIdentity("flow", self.number, f"{self.number:064x}")
         shape = self.input_shape
         self.model = SimpleNamespace(
-            actions=self.actions_, output_dim=self.rows.shape[1], input_shape=shape, identity=identity
+            name="flow", actions=self.actions_, output_dim=self.rows.shape[1], input_shape=shape, identity=identity
         )
 
     def infer(self, x):
@@ -68,6 +68,7 @@ def test_a_backend_gives_its_raw_scores_and_the_identity_that_made_them():
     backend = FakeBackend([1.5, -2.0, 0.25])
     scorer = as_scorer(backend)
     assert scorer.score(X) == scorer.score(X[None]) == (1.5, -2.0, 0.25)
+    assert scorer.name == "flow"
     assert scorer.models == (ModelIdentity("flow", 1, f"{1:064x}"),)
     backend.swap()
     action = scorer.decode(scorer.score(X))
@@ -124,7 +125,7 @@ def test_a_policy_is_asked_deterministically_and_its_tuple_unpacked():
 def test_integer_labels_without_names_cost_one_warning():
     with pytest.warns(UserWarning, match="0, 1, 2 are taken for buy, sell, hold") as caught:
         scorer = as_scorer(Policy(2, SimpleNamespace(n=3)))
-        assert [scorer.decode(scorer.score(X)).name for _ in range(3)] == ["hold"] * 3
+    assert [scorer.decode(scorer.score(X)).name for _ in range(3)] == ["hold"] * 3  # another warning would raise
     assert len(caught) == 1
 
 

@@ -145,8 +145,10 @@ def as_scorer(
 
 
 def _name_of(model: object) -> str:
-    for attribute in ("name", "__name__"):
-        value = getattr(model, attribute, None)
+    """A backend goes by the name of the model it serves, a function by its own."""
+    served = getattr(model, "model", None) if hasattr(model, "infer") else None
+    for named, attribute in ((served, "name"), (model, "name"), (model, "__name__")):
+        value = getattr(named, attribute, None)
         if isinstance(value, str) and value:
             return value
     return type(model).__name__

@@ -7,6 +7,25 @@ from collections.abc import Iterator
 from axon_quant.plugins.descriptors import Capability, EnsembleDescriptor, ExchangeDescriptor
 from axon_quant.plugins.hookspecs import hookimpl
 
+_PAPER = frozenset(
+    {
+        Capability.MarketOrders,
+        Capability.PostOnly,
+        Capability.ImmediateOrCancel,
+        Capability.FillOrKill,
+        Capability.ReduceOnly,
+        Capability.FetchOrder,
+        Capability.OpenOrders,
+        Capability.Fills,
+        Capability.Balances,
+        Capability.Positions,
+        Capability.TradeStream,
+        Capability.QuoteStream,
+        Capability.BookStream,
+        Capability.BarStream,
+    }
+)
+
 
 @hookimpl
 def axon_exchanges() -> Iterator[ExchangeDescriptor]:
@@ -15,7 +34,7 @@ def axon_exchanges() -> Iterator[ExchangeDescriptor]:
         name="paper",
         target="axon_quant.exchange:PaperAdapter",
         summary="Matches orders against recorded or live market data; nothing leaves the process.",
-        capabilities=frozenset({Capability.MarketData, Capability.OrderUpdates, Capability.PostOnly}),
+        capabilities=_PAPER,
         api=1,
     )
 

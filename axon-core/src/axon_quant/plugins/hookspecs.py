@@ -67,7 +67,7 @@ def axon_exchanges() -> Iterable[ExchangeDescriptor]:
                 name="acme",
                 target="axon_acme.exchange:AcmeAdapter",
                 summary="Acme spot markets.",
-                capabilities=frozenset({Capability.MarketData, Capability.PostOnly, Capability.Testnet}),
+                capabilities=frozenset({Capability.BookStream, Capability.PostOnly}),
                 api=1,
             )
     """
