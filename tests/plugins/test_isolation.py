@@ -46,6 +46,7 @@ def test_listing_imports_no_target(site):
     [
         ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
         ("1 / 0", "ZeroDivisionError"),
+        ("class Mute(Exception):\n    __str__ = None\nraise Mute", "Mute"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         (BROKEN_HOOK, "axon_backends(): RuntimeError: the hook fell over"),
         ("x = 1", "implements no hook"),

@@ -27,6 +27,9 @@ _LOG = logging.getLogger(__name__)
 REPORTED_MOVE = 0.01
 """A weight must have moved this far since the last WeightsChanged for a step to be worth another."""
 
+LARGEST_RETURN = 1e100
+"""Far beyond any return, in whatever unit; squares of it still sum up."""
+
 
 class EnsembleMetrics(TypedDict):
     """What `get_metrics` returns.
@@ -204,12 +207,12 @@ class DynamicWeightedEnsemble:
         """A realised return per step of what a model, by index or name, had advised.
 
         Record it only once it is realised. When every active member has a new one, the strategy takes one step. Raises
-        EnsembleError for an unknown model or a value that is not finite.
+        EnsembleError for an unknown model or a value that is NaN, infinite or beyond reason.
         """
         member = self._member(model)
         value = float(value)
-        if not isfinite(value):
-            raise EnsembleError(f"the return of {member.name} is {value}, expected a finite number")
+        if not -LARGEST_RETURN <= value <= LARGEST_RETURN:
+            raise EnsembleError(f"the return of {member.name} is {value}, expected at most ±{LARGEST_RETURN:g}")
         self._performance[member.index].append(value)
         member.fresh = True
         if self._active and all(other.fresh for other in self._active):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
 
 from axon_quant.ensemble.performance import Standing
 from axon_quant.inference.scores import TIE, leaders
@@ -31,7 +30,7 @@ class WeightedVoting:
         """Proportional to what is positive."""
         del weights
         gains = [max(value, 0.0) if is_active else 0.0 for value, is_active in zip(performances, active, strict=True)]
-        return gains if fsum(gains) > 0.0 else [1.0] * len(gains)
+        return gains if max(gains) > 0.0 else [1.0] * len(gains)
 
     def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
         """The share of the vote that each action got."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, version
+from traceback import format_exception_only
 from types import ModuleType
 from typing import cast
 
@@ -117,9 +118,8 @@ def _unreadable(distribution: Distribution) -> Source:
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: text`, on one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """`ValueError: text`, on one line; holds even for an exception that cannot be printed."""
+    return " ".join("".join(format_exception_only(error)).split())
 
 
 def excluded(source: Source, selection: Selection) -> str | None:
