@@ -257,5 +257,5 @@ def test_every_kind_of_market_event_reaches_the_engine(instrument: Instrument) -
     ],
 )
 def test_options_out_of_range_are_refused(instrument: Instrument, build: Callable[[Instrument], PaperVenue]) -> None:
-    with pytest.raises(ValueError, match="must be|within"):
+    with pytest.raises(ValueError, match=r"must be|within"):
         build(instrument)

@@ -247,3 +247,50 @@ def test_takers_together_never_take_more_than_was_displayed(
     for tick, lots in allowance.items():
         bought = sum(fill.quantity for fill in fills if fill.price == Decimal(tick) / 100)
         assert bought <= Decimal(lots) / 1_000
+
+
+steps = st.lists(
+    st.tuples(sides, ticks, st.integers(40, 3_000), st.sampled_from(TimeInForce), st.booleans()),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps, st.integers(0, 3))
+def test_two_runs_with_one_seed_report_the_same(
+    orders: list[tuple[Side, int, int, TimeInForce, bool]], seed: int
+) -> None:
+    def run() -> list[OrderUpdate | CancelResult]:
+        reported: list[OrderUpdate | CancelResult] = []
+        venue = PaperVenue(
+            [INSTRUMENT],
+            START,
+            latency_ns=500,
+            jitter_ns=3_000,
+            maker_fee=MAKER,
+            taker_fee=TAKER,
+            seed=seed,
+            on_update=reported.append,
+            on_cancel=reported.append,
+        )
+        venue.watch("BTCUSDT", OrderBook("BTCUSDT"))
+        for number, (side, tick, lots, time_in_force, cancels) in enumerate(orders):
+            at = number * 1_000
+            venue.advance(at)
+            venue.on_market(Quote("BTCUSDT", at, price_of(tick - 1), 1.0, price_of(tick + 1), 2.0))
+            order = Order(
+                "BTCUSDT",
+                side,
+                price=Decimal(tick) / 100,
+                quantity=Decimal(lots) / 1_000,
+                time_in_force=time_in_force,
+                client_order_id=f"d{number}",
+            )
+            venue.submit(order, at)
+            if cancels:
+                venue.cancel(f"d{number // 2}", at)
+        venue.advance(10**9)
+        return reported
+
+    assert run() == run()
