@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from math import isnan
+from math import isinf, isnan
 
 from axon_quant.exchange.exact import from_float
 from axon_quant.market.book import OrderBook
@@ -32,6 +32,7 @@ UNLIMITED = 1 << 62
 _UNKNOWN = -1.0
 _FIRST_CHUNK = 16
 _HALF = Decimal("0.5")
+_INFINITY = float("inf")
 
 
 class _Taken:
@@ -147,20 +148,25 @@ class DisplayedBook:
         best = self.best(side)
         return best is not None and (price - best) * side.sign < 0
 
-    def best(self, side: Side) -> float | None:
-        """The best displayed price of a side, taken or not; None while nothing is known."""
+    def touch(self) -> tuple[float, float]:
+        """The best displayed bid and ask, taken or not; an infinity where there is none."""
         quote = self._leading_quote()
         if quote is not None:
-            return _top(quote, side)[0]
+            return quote.bid, quote.ask
         if self.book.whole:
-            level = self.book.best_bid if side is Side.Buy else self.book.best_ask
-            return None if level is None else level[0]
-        return None if isnan(self.last) else self.last
+            bid, ask = self.book.best_bid, self.book.best_ask
+            return -_INFINITY if bid is None else bid[0], _INFINITY if ask is None else ask[0]
+        return (-_INFINITY, _INFINITY) if isnan(self.last) else (self.last, self.last)
+
+    def best(self, side: Side) -> float | None:
+        """The best displayed price of a side, taken or not; None while there is none."""
+        price = self.touch()[0 if side is Side.Buy else 1]
+        return None if isinf(price) else price
 
     def mid(self) -> Decimal | None:
         """Half way between the best displayed bid and ask, exactly; None while either is unknown."""
-        bid, ask = self.best(Side.Buy), self.best(Side.Sell)
-        if bid is None or ask is None:
+        bid, ask = self.touch()
+        if isinf(bid) or isinf(ask):
             return None
         return (from_float(bid) + from_float(ask)) * _HALF
 

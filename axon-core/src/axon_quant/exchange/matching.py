@@ -125,8 +125,8 @@ class MatchingEngine:
         if self._shown.has_taken:
             self._shown.refresh()
         if self._shown.book.whole:
-            bid, ask = self._shown.best(Side.Buy), self._shown.best(Side.Sell)
-            self._meet(-_INFINITY if bid is None else bid, _INFINITY if ask is None else ask, event.received)
+            bid, ask = self._shown.touch()
+            self._meet(bid, ask, event.received)
             self._follow_book(event.received)
         self._arm()
 
