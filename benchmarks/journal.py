@@ -90,11 +90,14 @@ def busy(folder: Path, rounds: int = 9) -> dict[str, float]:
     """A computing thread with and without a journal."""
     steps, work = 4_000, 3_500
     without, beside, longest, lags, flushes = [], [], [], [], []
+    writer: list[float] = []
     for number in range(rounds):
         without.append(busy_ms(lambda _: None, steps, work)[0])
         with Journal(folder / f"busy-{number}.db") as journal:
             journal.start_run(mode="replay", continues=False)
+            others = time.process_time() - time.thread_time()
             wall, worst = busy_ms(journal.append, steps, work)
+            writer.append((time.process_time() - time.thread_time() - others) * 1e3)
             lags.append(journal.lag)
             begun = time.perf_counter()
             journal.flush()
@@ -106,6 +109,7 @@ def busy(folder: Path, rounds: int = 9) -> dict[str, float]:
         "without_ms": round(min(without), 1),
         "with_ms": round(min(beside), 1),
         "slowdown": round(min(beside) / min(without) - 1, 4),
+        "writer_cpu_ms": round(median(writer), 1),
         "longest_round_ms": round(median(longest), 2),
         "lag_at_end": int(median(lags)),
         "flush_at_end_ms": round(median(flushes), 1),
