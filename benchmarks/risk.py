@@ -12,6 +12,7 @@ import gc
 import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from time import perf_counter_ns
 
 from axon_quant.clock import SimClock
@@ -97,9 +98,9 @@ def checks(desk: Desk, rounds: int, *, accepted: bool) -> Iterable[Callable[[], 
     quantity = "0.01" if accepted else "10"
     for number in range(rounds):
         price = 50_000 + number % 97 / 100
-        order = Order("BTCUSDT", Side.Buy, price=price, quantity=quantity)
+        order = Order("BTCUSDT", Side.Buy, price=Decimal(repr(price)), quantity=Decimal(quantity))
         desk.step(price)
-        yield lambda order=order: desk.engine.check_order(order)  # type: ignore[misc]
+        yield partial(desk.engine.check_order, order)
         desk.engine.on_update(OrderUpdate(order.client_order_id, OrderStatus.Cancelled, desk.clock.now()))
 
 
@@ -120,7 +121,9 @@ def main() -> None:
     hold_target(held)
     buy, hold = Action("buy", 0, 0.9, (0.9, 0.0, 0.1)), Action("hold", 2, 0.9, (0.0, 0.1, 0.9))
     strategy = TargetPosition()
-    working = [OrderState(Order("BTCUSDT", Side.Buy, price=49_999.99, quantity=0.02), created_at=START)]
+    working = [
+        OrderState(Order("BTCUSDT", Side.Buy, price=Decimal("49999.99"), quantity=Decimal("0.02")), created_at=START)
+    ]
     at_target, waiting, missing = View(held, []), View(held, working), View(desk, [])
     gc.collect()
     gc.freeze()
@@ -128,9 +131,7 @@ def main() -> None:
         "timer": measure((lambda: None) for _ in range(rounds)),
         "check_order_accepted": measure(checks(desk, rounds, accepted=True)),
         "check_order_refused": measure(checks(desk, rounds, accepted=False)),
-        "on_equity": measure(
-            (lambda equity=desk.portfolio.equity: desk.engine.on_equity(equity, START)) for _ in range(rounds)
-        ),
+        "on_equity": measure(partial(desk.engine.on_equity, desk.portfolio.equity, START) for _ in range(rounds)),
         "strategy_at_target": measure((lambda: strategy.on_decision(at_target, buy)) for _ in range(rounds)),
         "strategy_order_working": measure((lambda: strategy.on_decision(waiting, buy)) for _ in range(rounds)),
         "strategy_hold": measure((lambda: strategy.on_decision(at_target, hold)) for _ in range(rounds)),

@@ -9,7 +9,9 @@ MINE = """
 from axon_quant.strategy import Strategy
 
 class Mine(Strategy):
-    def __init__(self, size: int, label: str = "a", ratio: float = 0.5, names: tuple[str, ...] = (), on: bool | None = None):
+    def __init__(
+        self, size: int, label: str = "a", ratio: float = 0.5, names: tuple[str, ...] = (), on: bool | None = None
+    ):
         if size > 10:
             raise ValueError("size is at most 10")
         self.size, self.label, self.ratio, self.names, self.on = size, label, ratio, names, on
@@ -126,6 +128,6 @@ def test_what_the_constructor_refuses_is_a_configuration_error(folder):
 
 
 def test_a_strategy_may_take_any_option(tmp_path):
-    source = MINE.replace("size: int, ", "").replace("= None):", "= None, **rest):").replace("if size > 10:", "if 0:")
+    source = MINE.replace("size: int, ", "").replace("= None\n", "= None, **rest\n").replace("if size > 10:", "if 0:")
     (tmp_path / "open.py").write_text(source.replace("self.size, ", "self.rest, ").replace("= size, ", "= rest, "))
     assert load_strategy("open.py:Mine", {"anything": 1}, tmp_path).rest == {"anything": 1}
