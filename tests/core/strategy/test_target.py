@@ -146,6 +146,64 @@ def test_aggressive_takes_the_far_side_at_once(script, decide):
     assert order.price == Decimal("49999.99")
 
 
+@pytest.mark.parametrize(("held", "side"), [("0.02", Side.Sell), ("-0.02", Side.Buy)])
+def test_flat_on_hold_closes_what_is_held(script, decide, held, side):
+    strategy = TargetPosition("0.01", allow_short=True, flat_on_hold=True)
+    script.held = Decimal(held)
+    script.equity = Decimal(200_000)
+    (order,) = decide(strategy, "hold")
+    assert (order.side, order.quantity) == (side, Decimal("0.02"))
+
+
+def test_flat_on_hold_cancels_an_order_that_would_open(script, decide):
+    strategy = TargetPosition(flat_on_hold=True)
+    script.held = Decimal("0.01")
+    state = script.work("buy")
+    assert decide(strategy, "hold") == [Cancel("BTCUSDT", state.order.client_order_id)]
+
+
+def test_flat_on_hold_when_flat_does_nothing(decide):
+    assert decide(TargetPosition(flat_on_hold=True), "hold") == []
+
+
+def test_a_clip_is_the_most_that_one_order_asks_for(script, decide):
+    strategy = TargetPosition("0.01", clip="0.25")
+    script.touch(50_000.0, 50_000.01)
+    (order,) = decide(strategy, "buy")
+    assert order.quantity == Decimal("0.005")
+    script.wait(100)
+    script.held = Decimal("0.017")
+    (order,) = decide(strategy, "buy")
+    assert order.quantity == Decimal("0.003")
+
+
+@pytest.mark.parametrize(("side", "far"), [("buy", "50000.01"), ("sell", "49999.99")])
+def test_an_order_that_waited_in_vain_is_followed_by_one_that_crosses(script, decide, side, far):
+    strategy = TargetPosition("0.01", escalate=True, allow_short=True, order_lifetime_ms=1_000)
+    script.work(side)
+    script.wait(1_000)
+    (cancel,) = decide(strategy, side)
+    assert isinstance(cancel, Cancel)
+    script.orders.clear()
+    script.wait(100)
+    (order,) = decide(strategy, side)
+    assert (order.price, order.time_in_force) == (Decimal(far), TimeInForce.IOC)
+    script.wait(100)
+    (order,) = decide(strategy, side)
+    assert order.time_in_force is TimeInForce.GTC
+
+
+def test_an_order_that_waited_on_the_other_side_does_not_make_this_one_cross(script, decide):
+    strategy = TargetPosition("0.01", escalate=True, allow_short=True, order_lifetime_ms=1_000)
+    script.work("buy")
+    script.wait(1_000)
+    decide(strategy, "sell")
+    script.orders.clear()
+    script.wait(100)
+    (order,) = decide(strategy, "sell")
+    assert order.time_in_force is TimeInForce.GTC
+
+
 def test_post_only_is_passed_on(decide):
     (order,) = decide(TargetPosition(post_only=True), "buy")
     assert order.post_only
@@ -198,7 +256,9 @@ def test_an_action_that_means_nothing_to_it_is_an_error(decide):
         *(({"target": bad}, "target") for bad in ("0", "-0.1", "1.01", "NaN", "Infinity", float("nan"), "much")),
         *(({"order_lifetime_ms": bad}, "order_lifetime_ms") for bad in (0, -1, float("nan"), float("inf"))),
         *(({"message_interval_ms": bad}, "message_interval_ms") for bad in (-1, float("nan"), float("inf"))),
+        *(({"clip": bad}, "clip") for bad in ("0", "-1", "1.01", "NaN", float("inf"))),
         ({"aggressive": True, "post_only": True}, "post_only"),
+        ({"escalate": True, "post_only": True}, "post_only"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, name):
