@@ -56,9 +56,7 @@ class Ledger:
                 self.move(asset, -fee, at)
 
     def equity(self, marks):
-        return self.cash + sum(
-            quantity * marks[asset] for asset, lots in self.lots.items() for quantity, _ in lots
-        )
+        return self.cash + sum(quantity * marks[asset] for asset, lots in self.lots.items() for quantity, _ in lots)
 
 
 @settings(max_examples=150, deadline=None)

@@ -5,7 +5,7 @@ import pytest
 
 from axon_quant.clock import LiveClock
 from axon_quant.errors import OrderError
-from axon_quant.events import RiskStateChanged
+from axon_quant.events import OrderRefused, RiskStateChanged
 from axon_quant.market import Instrument
 from axon_quant.orders import Order, OrderType, Side
 from axon_quant.risk import FixedAccount, LastPrices, RiskEngine, RiskSnapshot, RiskState
@@ -38,6 +38,15 @@ def test_checking_the_same_order_again_changes_nothing(desk):
     it.engine.on_sent(order.client_order_id)
     assert it.engine.check_order(order)
     assert it.engine.reserved("USDT") == 1000
+
+
+def test_a_refusal_is_emitted_with_its_reasons_and_an_acceptance_is_not(desk):
+    it = desk()
+    assert it.engine.check_order(it.order())
+    assert it.events == []
+    order = it.order(price="50")
+    decision = it.engine.check_order(order)
+    assert it.events == [OrderRefused(MIDNIGHT, order, decision.rejects)]
 
 
 def test_a_refused_order_may_be_checked_again_later(desk):
@@ -93,14 +102,16 @@ def test_a_fill_moves_from_the_reservation_into_the_position(desk):
 
 
 def test_fills_that_were_announced_stay_reserved_until_they_arrive(desk):
-    it = desk(reservation_ttl_ms=5_000)
+    it = desk(reservation_ttl_ms=5_000, max_open_orders=1)
     order = it.place("sell", "10", "101")
     it.update(order, "cancelled", filled="4")
     assert it.engine.open_quantity("BTCUSDT") == (0, 4)
     it.update(order, "cancelled", filled="4", fill="3", fill_id="a")
     assert it.engine.open_quantity("BTCUSDT") == (0, 1)
+    assert it.check("sell", "1", "101") == ["open-orders"]
     it.update(order, "partially_filled", filled="4", fill="1", fill_id="b")
     assert it.engine.open_quantity("BTCUSDT") == (0, 0)
+    assert it.check("sell", "1", "101") == []
 
 
 def test_fills_that_were_announced_and_never_come_are_given_up_after_the_ttl(desk):
@@ -143,7 +154,7 @@ def test_a_halted_engine_takes_nothing_until_a_human_resumes(desk):
     assert it.engine.reason == "operator"
     it.engine.resume()
     assert it.check("buy") == []
-    assert it.events == [
+    assert [event for event in it.events if isinstance(event, RiskStateChanged)] == [
         RiskStateChanged(MIDNIGHT, "halted", "operator"),
         RiskStateChanged(MIDNIGHT, "active", ""),
     ]
@@ -195,7 +206,7 @@ def test_a_daily_loss_at_the_limit_is_borne_and_just_beyond_it_halts(desk):
     assert it.engine.state is RiskState.HALTED
     assert it.engine.reason.startswith("daily-loss")
     assert it.check() == ["state"]
-    assert [event.state for event in it.events] == ["halted"]
+    assert [event.state for event in it.events if isinstance(event, RiskStateChanged)] == ["halted"]
 
 
 def test_the_daily_loss_counts_from_the_last_equity_before_midnight(desk):

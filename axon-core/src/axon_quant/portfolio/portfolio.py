@@ -22,6 +22,7 @@ from axon_quant.orders.types import Fill
 from axon_quant.portfolio.lots import EXACT, ZERO, Lots
 
 DAY = 86_400 * NANOSECONDS
+TWO = Decimal(2)
 FILL_MEMORY = 100_000
 """How many fill ids are remembered against a repeated report."""
 
@@ -172,13 +173,15 @@ class Portfolio:
 
         Of the quote asset neither the proceeds of a short position nor as much again as its collateral are available.
         """
-        total = self.cash(asset)
         if asset == self.quote_asset:
+            total = self._cash
             for symbol in self._instruments:
                 cost = self._lots[symbol].cost
-                if cost < 0:
-                    total = EXACT.add(total, EXACT.multiply(cost, Decimal(2)))
-        return max(total, ZERO)
+                if cost < ZERO:
+                    total = EXACT.fma(cost, TWO, total)
+        else:
+            total = self.cash(asset)
+        return total if total > ZERO else ZERO
 
     @property
     def initial(self) -> Decimal:

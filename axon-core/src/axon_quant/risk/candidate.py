@@ -19,10 +19,10 @@ class Candidate:
     """One order under check with what the controls need to know about it, computed once.
 
     `price` is the limit price, or the reference for a market order. `reach` is the position this order can lead to in
-    its own direction once it and every open order on its side are filled; `opening` is the part of its quantity that
-    goes beyond a flat position, and `opens` whether there is any. It will hold `held` of `asset`, at most `unit` for
-    each quantity that remains: the quote asset at price × `cost` for what it opens, or, without `allow_short`, what a
-    sell takes of the base asset.
+    its own direction once it and every open order on its side are filled, and `value` that at the reference; `opening`
+    is the part of its quantity that goes beyond a flat position, and `opens` whether there is any. It will hold
+    `held` of `asset`, at most `unit` for each quantity that remains: the quote asset at price × `cost` for what it
+    opens, or, without `allow_short`, what a sell takes of the base asset.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Candidate:
         "reach",
         "reference",
         "unit",
+        "value",
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class Candidate:
         reach = position + orders.buying if order.side is Side.Buy else orders.selling - position
         self.reach = reach = reach + quantity
         self.opens = opens = reach > ZERO
+        self.value = reach * reference
         self.opening = (reach if reach < quantity else quantity) if opens else ZERO
         if allow_short or order.side is Side.Buy:
             self.asset, self.unit = instrument.quote, self.price * cost

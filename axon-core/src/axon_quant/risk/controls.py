@@ -153,9 +153,8 @@ class MaxPosition:
     def check(self, candidate: Candidate) -> Reject | None:
         if not candidate.opens:
             return None
-        value = candidate.reach * candidate.reference
         limit = self._fraction * candidate.equity
-        return None if value <= limit else Reject("max-position", str(value), str(limit))
+        return None if candidate.value <= limit else Reject("max-position", str(candidate.value), str(limit))
 
 
 class MaxExposure:
@@ -235,8 +234,8 @@ class MessageRate:
     def check(self, candidate: Candidate) -> Reject | None:
         now = candidate.now
         if self._at is not None:
-            elapsed = (now - self._at) / NANOSECONDS
-            self._tokens = min(self._burst, self._tokens + elapsed * self._per_second)
+            tokens = self._tokens + (now - self._at) / NANOSECONDS * self._per_second
+            self._tokens = tokens if tokens < self._burst else self._burst
         self._at = now
         # Refills come in inexact steps; without the slack a tenth of a second would not always bring a token.
         if self._tokens >= 1.0 - 1e-9:
@@ -295,7 +294,10 @@ class SelfTrade:
     def check(self, candidate: Candidate) -> Reject | None:
         order, orders = candidate.order, candidate.orders
         buying = order.side is Side.Buy
-        for own in (orders.sells if buying else orders.buys).values():
+        opposite = orders.sells if buying else orders.buys
+        if not opposite:
+            return None
+        for own in opposite.values():
             price, theirs = order.price, own.order.price
             if price is None or theirs is None or (price >= theirs if buying else price <= theirs):
                 return Reject(

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, LiveClock
 from axon_quant.errors import OrderError
-from axon_quant.events import Emit, Event, Reject, RiskStateChanged
+from axon_quant.events import Emit, Event, OrderRefused, Reject, RiskStateChanged
 from axon_quant.market.instrument import Instrument
 from axon_quant.orders.types import Order, OrderUpdate
 from axon_quant.risk import controls
@@ -131,7 +131,7 @@ class RiskEngine:
         """Whether an order may be sent; if so, its share of every limit is reserved under its client order id.
 
         Checking the same order again changes nothing and gives the same answer, unless the engine was halted or
-        set to reducing in between.
+        set to reducing in between. A refusal is emitted as OrderRefused.
         """
         now = self._clock.now()
         reservations = self._reservations
@@ -143,14 +143,14 @@ class RiskEngine:
             reservations.release(order.client_order_id)
         candidate = self._sense(order, now)
         if isinstance(candidate, Reject):
-            return RiskDecision((candidate,))
+            return self._refuse(order, now, (candidate,))
         rejects = []
         for control in self._active if self._state is RiskState.ACTIVE else self._reducing:
             reject = control.check(candidate)
             if reject is not None:
                 rejects.append(reject)
         if rejects:
-            return RiskDecision(tuple(rejects))
+            return self._refuse(order, now, tuple(rejects))
         for recorder in self._recorders:
             recorder.record(candidate)
         reservations.add(order, asset=candidate.asset, unit=candidate.unit, held=candidate.held, now=now)
@@ -280,6 +280,10 @@ class RiskEngine:
             self._cost,
             self._allow_short,
         )
+
+    def _refuse(self, order: Order, now: int, rejects: tuple[Reject, ...]) -> RiskDecision:
+        self._emit(OrderRefused(now, order, rejects))
+        return RiskDecision(rejects)
 
     def _enter(self, state: RiskState, reason: str) -> None:
         if state is self._state:
