@@ -9,7 +9,8 @@
 
 `demo-{T}x{F}` follows the flow: it buys when buyers press. `demo-{T}x{F}-reversion` fades short returns. Where the
 feature names are known the weight lies on the features that say so; where none is, a seeded generator spreads it. Each
-signal is scaled to a spread of one on standardised features, and hold wins while they are weak: about half of the time.
+signal is scaled to a spread of one on standardised features, and hold wins while they are weak: a third to half of the
+time.
 They compute nothing worth real money.
 """
 
@@ -34,7 +35,7 @@ DECAYS = (0.55, 0.85)
 """Per row, of the fast and of the slow average."""
 GAINS = (0.6, 0.3, 0.25, 0.15)
 """Of the signals: fast, slow, their difference (a change of mind), and texture over all features."""
-THRESHOLD = 0.65
+THRESHOLD = 0.55
 """Score of hold."""
 MEMORY = 0.6
 """Assumed correlation of a feature with itself one row before."""

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from axon_quant.cli import main
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "btcusdt.toml"
+EXAMPLE = Path(__file__).parents[1] / "config" / "complete.toml"
 
 
 def validate(*arguments: str | Path) -> Result:

@@ -6,7 +6,7 @@ import pytest
 
 from axon_quant.config import load_config, parse_config
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "btcusdt.toml"
+EXAMPLE = Path(__file__).with_name("complete.toml")
 EXAMPLE_TEXT = EXAMPLE.read_text()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from axon_quant.config.lines import KeyPath, key_lines
 
-EXAMPLE = (Path(__file__).parents[3] / "examples" / "btcusdt.toml").read_text()
+EXAMPLE = (Path(__file__).with_name("complete.toml")).read_text()
 
 TRICKY = '''\
 # [not.a.header]

@@ -15,7 +15,7 @@ from axon_quant.risk import RiskLimits
 
 Mistakes = Callable[[str], list[str]]
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "btcusdt.toml"
+EXAMPLE = Path(__file__).with_name("complete.toml")
 EXAMPLE_TEXT = EXAMPLE.read_text()
 
 

@@ -22,7 +22,7 @@ from axon_quant.secrets import Secret
 
 Mistakes = Callable[[str], list[str]]
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "btcusdt.toml"
+EXAMPLE = Path(__file__).with_name("complete.toml")
 EXAMPLE_TEXT = EXAMPLE.read_text()
 VALUE = "hunter2-hunter2"
 
