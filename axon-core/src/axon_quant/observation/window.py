@@ -7,6 +7,10 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+_DIGEST = 32
+# hashlib lets go of the GIL for 2048 bytes or more, and getting it back beside a busy thread can take 5 ms.
+_PIECE = 1024
+
 
 class ObservationWindow:
     """The last `window` rows, always contiguous and never copied.
@@ -16,7 +20,7 @@ class ObservationWindow:
     until the next `push`.
     """
 
-    __slots__ = ("_buffer", "_digests", "_position", "_views", "count", "next_row", "window")
+    __slots__ = ("_buffer", "_digest_view", "_digests", "_position", "_views", "count", "next_row", "window")
 
     def __init__(self, window: int, features: int) -> None:
         if not (window > 0 and features > 0):
@@ -26,7 +30,8 @@ class ObservationWindow:
         self.next_row = 0
         self._position = 0
         self._buffer = np.zeros((2 * window, features), dtype=np.float32)
-        self._digests = [b""] * window
+        self._digests = bytearray(2 * window * _DIGEST)  # twice, like the rows
+        self._digest_view = memoryview(self._digests)
         self._views = []
         for start in range(window):
             view = self._buffer[start : start + window].reshape(1, window, features)
@@ -39,7 +44,9 @@ class ObservationWindow:
         self._buffer[position] = row
         self._buffer[position + window] = row
         data = row.tobytes()
-        self._digests[position] = hashlib.sha256(data).digest()
+        digest = hashlib.sha256(data).digest()
+        self._digests[position * _DIGEST : (position + 1) * _DIGEST] = digest
+        self._digests[(position + window) * _DIGEST : (position + window + 1) * _DIGEST] = digest
         self._position = position + 1 if position + 1 < window else 0
         self.next_row += 1
         if self.count < window:
@@ -70,9 +77,9 @@ class ObservationWindow:
 
     def sha256(self) -> str:
         """Identity of the view: the SHA-256 over the rows' SHA-256 digests, oldest first."""
-        digests = self._digests[self._position :] + self._digests[: self._position]
-        whole = hashlib.sha256()
-        # In pieces on purpose: hashlib lets go of the GIL for 2048 bytes or more, and getting it back can take 5 ms.
-        for start in range(0, self.window, 32):
-            whole.update(b"".join(digests[start : start + 32]))
+        start, end = self._position * _DIGEST, (self._position + self.window) * _DIGEST
+        view = self._digest_view
+        whole = hashlib.sha256(view[start : min(start + _PIECE, end)])
+        while (start := start + _PIECE) < end:
+            whole.update(view[start : min(start + _PIECE, end)])
         return whole.hexdigest()
