@@ -133,7 +133,8 @@ def instrument() -> Instrument:
 @pytest.fixture
 def make_desk(instrument: Instrument) -> Callable[[], Desk]:
     def make() -> Desk:
-        book, updates, tracker = OrderBook("BTCUSDT"), [], OrderTracker()
+        book, tracker = OrderBook("BTCUSDT"), OrderTracker()
+        updates: list[OrderUpdate] = []
         desk: Desk
 
         def remember(update: OrderUpdate) -> None:

@@ -134,6 +134,24 @@ def test_without_a_whole_book_the_last_quote_is_the_book(desk: Desk) -> None:
     assert desk.status(order) is OrderStatus.Expired
 
 
+def test_taken_size_is_remembered_across_a_gap_of_the_book(desk: Desk) -> None:
+    desk.place(Side.Buy, 2)  # 1.0 at 101.00 and half of 101.50
+    desk.lose_book()
+    desk.quote(100.0, 2.0, 101.0, 0.7, sequence=120)
+    desk.snapshot([(100.0, 2.0)], [(101.5, 2.0)], sequence=130)
+    assert desk.fills(desk.place(Side.Buy, 2)) == [("101.5", "1")]
+
+
+def test_quotes_alone_forget_a_taken_level_that_they_left(empty: Desk) -> None:
+    empty.quote(100.0, 2.0, 101.0, 0.7)
+    empty.place(Side.Buy, 0.7)
+    empty.quote(100.0, 3.0, 101.0, 0.7)
+    assert empty.status(empty.place(Side.Buy, 0.7)) is OrderStatus.Rejected
+    empty.quote(100.0, 3.0, 100.9, 0.1)
+    empty.quote(100.0, 3.0, 101.0, 0.7)
+    assert empty.fills(empty.place(Side.Buy, 0.7)) == [("101.0", "0.7")]
+
+
 def test_without_quotes_everything_trades_at_the_last_price(empty: Desk) -> None:
     empty.trade(100.25, 0.001, seller=True)
     assert empty.fills(empty.place(Side.Buy, 50)) == [("100.25", "50")]

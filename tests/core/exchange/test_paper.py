@@ -106,6 +106,12 @@ def test_a_resting_buy_locks_its_cost_and_the_larger_fee(account: Account) -> No
     assert (balance.locked, balance.free) == (Decimal("180.18"), Decimal("819.82"))
 
 
+def test_a_partial_fill_frees_what_it_used_of_the_lock(account: Account) -> None:
+    account.venue.on_market(Quote("BTCUSDT", 1, 100.0, 50.0, 101.0, 1.5))
+    account.place(Side.Buy, 2, 101)
+    assert account.venue.balances()["USDT"].locked == Decimal("0.5") * 101 * Decimal("1.001")
+
+
 def test_a_cancel_frees_what_was_locked(account: Account) -> None:
     order = account.place(Side.Sell, 2, 110)
     assert account.venue.balances()["BTC"].free == 0

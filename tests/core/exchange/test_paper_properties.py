@@ -52,8 +52,8 @@ class PaperVenueMachine(RuleBasedStateMachine):
         self.venue = PaperVenue(
             [INSTRUMENT],
             START,
-            latency_ns=2_000,
-            jitter_ns=3_000,
+            latency_ns=500,
+            jitter_ns=1_500,
             maker_fee=MAKER,
             taker_fee=TAKER,
             seed=11,
@@ -154,6 +154,11 @@ class PaperVenueMachine(RuleBasedStateMachine):
         self.orders[order.client_order_id] = order
         self.tracker.add(order, self.now)
         self.venue.submit(order, self.now)
+
+    @rule(side=sides, tick=ticks, lots=st.integers(100, 900))
+    def rest(self, side: Side, tick: int, lots: int) -> None:
+        """A plain limit order that can always be paid for: most of the resting ones."""
+        self.place(side, tick, lots, TimeInForce.GTC, False, False)
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())

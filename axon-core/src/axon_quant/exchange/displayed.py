@@ -205,9 +205,13 @@ class DisplayedBook:
 
     def _updated(self, side: Side, price: float, record: _Taken) -> bool:
         size = self._size(side, price)
-        if size in (_UNKNOWN, record.size):
-            return False
         source = record.quote
+        if size == _UNKNOWN:
+            # A quote's level that quotes no longer show is forgotten, or quotes alone would pile them up for ever; the
+            # book's are kept until it is whole again.
+            return source is not None
+        if size == record.size:
+            return False
         # A quote showed this level and has moved off it, and the book has yet to catch up: its size there is old news.
         old_news = source is not None and not self.sees(source) and self.is_behind(side, price)
         return not old_news

@@ -85,7 +85,7 @@ def exact(value: Decimal | float | int | str, *, what: str, symbol: str | None =
     return number
 
 
-@attrs.frozen
+@attrs.frozen(init=False)
 class Order:
     """What a strategy asks a venue to do. Immutable; its life is kept by `OrderTracker`.
 
@@ -126,7 +126,7 @@ class Order:
                 raise OrderValueError("a market order has no price", symbol=symbol)
         elif price is None:
             raise OrderValueError(f"a {order_type.value} order needs a price", symbol=symbol)
-        self.__attrs_init__(  # type: ignore[attr-defined]
+        self.__attrs_init__(
             symbol,
             side,
             order_type,
