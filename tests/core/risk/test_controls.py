@@ -241,6 +241,20 @@ def test_the_same_order_again_within_the_window_is_a_duplicate(desk):
     assert it.check() == []
 
 
+@pytest.mark.parametrize("status", ["cancelled", "expired", "rejected"])
+def test_what_ended_without_being_filled_may_be_placed_again_at_once(desk, status):
+    it = desk()
+    it.update(it.place(), status)
+    assert it.check() == []
+    assert it.check() == ["duplicate"]
+
+
+def test_what_was_filled_may_not_be_placed_again_within_the_window(desk):
+    it = desk()
+    it.update(it.place(), "filled", filled="1", fill="1")
+    assert it.check() == ["duplicate"]
+
+
 def test_a_client_order_id_is_used_once(desk):
     it = desk()
     order = it.place(client_order_id="mine")

@@ -258,7 +258,11 @@ class MaxOpenOrders:
 
 
 class Duplicate:
-    """`duplicate`: a client order id is used once; the same order again within the window is a mistake."""
+    """`duplicate`: a client order id is used once; the same order again within the window is a mistake.
+
+    Unless the first one ended without being filled: to place again what was cancelled is no mistake, and the message
+    rate bounds it.
+    """
 
     def __init__(self, window_ms: float, reservations: Reservations) -> None:
         self._window = int(window_ms * MILLISECOND)
@@ -286,6 +290,13 @@ class Duplicate:
 
     def record(self, candidate: Candidate) -> None:
         self._recent.append((candidate.now, candidate.order))
+
+    def forget(self, client_order_id: str) -> None:
+        """The order ended without being filled."""
+        for entry in self._recent:
+            if entry[1].client_order_id == client_order_id:
+                self._recent.remove(entry)
+                return
 
 
 class SelfTrade:

@@ -18,7 +18,7 @@ from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, LiveClock
 from axon_quant.errors import OrderError
 from axon_quant.events import Emit, Event, OrderRefused, Reject, RiskStateChanged
 from axon_quant.market.instrument import Instrument
-from axon_quant.orders.types import Order, OrderUpdate
+from axon_quant.orders.types import Order, OrderStatus, OrderUpdate
 from axon_quant.risk import controls
 from axon_quant.risk.candidate import Candidate, Valuation
 from axon_quant.risk.limits import RiskLimits
@@ -27,6 +27,7 @@ from axon_quant.risk.types import Account, Prices, RiskDecision, RiskSnapshot, R
 
 DAY = 86_400 * NANOSECONDS
 ACCEPTED = RiskDecision()
+_UNFILLED = (OrderStatus.Cancelled, OrderStatus.Expired, OrderStatus.Rejected)
 
 Controls: TypeAlias = tuple[controls.Control, ...]
 
@@ -66,7 +67,7 @@ class RiskEngine:
             controls.SaneNumbers(),
         )
         rate = controls.MessageRate(limits.messages_per_second, limits.message_burst)
-        duplicate = controls.Duplicate(limits.duplicate_window_ms, reservations)
+        self._duplicate = duplicate = controls.Duplicate(limits.duplicate_window_ms, reservations)
         self._fan_out = fan_out = controls.FanOut(limits.max_orders_per_decision)
         self._throttle = controls.ExecutionThrottle(limits.max_executions_per_minute)
         self._recorders: tuple[controls.Recorder, ...] = (rate, duplicate, fan_out)
@@ -166,6 +167,8 @@ class RiskEngine:
         Call it after the account has booked the fill. Updates of unknown orders are ignored.
         """
         filled = self._reservations.update(update)
+        if update.status in _UNFILLED:
+            self._duplicate.forget(update.client_order_id)
         if filled is not None:
             self._throttle.count(filled.order.strategy, update.at)
 

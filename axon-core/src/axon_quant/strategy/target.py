@@ -20,16 +20,17 @@ _SIDES = {"buy": Side.Buy, "sell": Side.Sell, "hold": None}
 class TargetPosition(Strategy):
     """Moves the position to +`target` × equity on buy, to its opposite (or flat) on sell, nowhere (or flat) on hold.
 
-    One order works per symbol at a time: a limit at the near side of the touch, `post_only` if asked, or with
-    `aggressive`, or with `escalate` once a passive one has waited in vain, an immediate-or-cancel limit at the far side.
-    It is cancelled once it is older than
-    `order_lifetime_ms`, when the action contradicts it, or, with `follow_touch`, when the touch has moved away. An
-    order is never larger than `clip` targets, so a reversal goes through flat. On a buy nothing is sold and on a
-    sell nothing is bought. At most one message per symbol leaves every `message_interval_ms`; the default is a little under a decision
-    interval of 100 ms, so that jitter costs no turn.
+    One order works per symbol at a time: a limit at the near side of the touch, `post_only` if asked; or, with
+    `aggressive`, or with `escalate` once a passive one has waited in vain, an immediate-or-cancel limit at the far
+    side. It is cancelled once it is older than `order_lifetime_ms`, when the action contradicts it, or, with
+    `follow_touch`, when the touch has moved away. An order is never larger than `clip` targets, so a reversal goes
+    through flat. On a buy nothing is sold and on a sell nothing is bought. At most one message per symbol leaves
+    every `message_interval_ms`; the default is a little under a decision interval of 100 ms, so that jitter costs no
+    turn.
 
-    `target` is a fraction of equity in (0, 1], `clip` a fraction of the target in (0, 1]; durations are in milliseconds of market time. Raises ConfigError for
-    options that cannot be, and for an action that is not buy, sell or hold.
+    `target` is a fraction of equity in (0, 1], `clip` a fraction of the target in (0, 1]; durations are in
+    milliseconds of market time. Raises ConfigError for options that cannot be, and for an action that is not buy,
+    sell or hold.
     """
 
     def __init__(
@@ -56,12 +57,12 @@ class TargetPosition(Strategy):
         self.allow_short = allow_short
         self.flat_on_hold = flat_on_hold
         self.aggressive = aggressive
+        self.escalate = escalate
         self.post_only = post_only
         self.follow_touch = follow_touch
         self._fraction = float(self.target)
         self._lifetime = int(order_lifetime_ms * MILLISECOND)
         self._interval = int(message_interval_ms * MILLISECOND)
-        self.escalate = escalate
         self._next: dict[str, int] = {}
         self._waited: dict[str, Side] = {}
 
