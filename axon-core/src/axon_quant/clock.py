@@ -11,6 +11,8 @@ from typing import Protocol
 
 NANOSECONDS = 1_000_000_000
 MILLISECOND = 1_000_000
+NEVER = 2**63 - 1
+"""Later than any time: what is due NEVER is not due."""
 
 
 class Clock(Protocol):

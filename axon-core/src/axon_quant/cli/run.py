@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ def command(config_file: Path, recording: Path | None, max_events: int | None, a
     Ctrl-C ends the run in an orderly way: open orders are cancelled and everything is durable. A second Ctrl-C ends it
     at once; what was acknowledged is durable even then.
     """
+    # Before numpy is imported: its threads would spin on the core that the journal writes from.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from axon_quant.cli.screen import Progress, print_summary
     from axon_quant.config import load_config
     from axon_quant.runtime.replay import Replay

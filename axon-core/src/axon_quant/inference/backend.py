@@ -42,11 +42,18 @@ class ModelVersion:
     output_dim: int
     actions: tuple[str, ...]
     schema_sha256: str | None
+    identity: ModelIdentity = attrs.field(init=False)
+    hold: int | None = attrs.field(init=False)
 
-    @property
-    def identity(self) -> ModelIdentity:
+    @identity.default
+    def _identity(self) -> ModelIdentity:
         """What events and decisions carry."""
         return ModelIdentity(self.name, self.number, self.sha256)
+
+    @hold.default
+    def _hold(self) -> int | None:
+        """Where `hold` stands among the actions."""
+        return self.actions.index("hold") if "hold" in self.actions else None
 
     def __str__(self) -> str:
         return str(self.number)
@@ -159,25 +166,19 @@ class Backend(ABC):
             raise _not_finite(serving, y)
         return y
 
-    def predict(self, observation: FloatArray) -> Action:
-        """The action for one window, `[…window]` or `[1, …window]` float32.
+    def score(self, observation: FloatArray) -> tuple[ModelVersion, list[float]]:
+        """Raw scores of one window, `[…window]` or `[1, …window]` float32, and the model version that gave them.
 
-        The action is the one with the highest score, of equals `hold` if it is among them, else the first; its
-        confidence is its share in the softmax of the scores. Raises as `infer` does, and ModelError for a model whose
-        outputs have no names.
+        Raises as `infer` does.
         """
         serving = self._serving
-        if serving is not None and type(observation) is np.ndarray and observation.shape == serving.window:
-            observation = observation[None]
         if (
             serving is None
             or type(observation) is not np.ndarray
             or observation.shape != serving.batch_shape
             or observation.dtype is not _FLOAT32
         ):
-            serving, observation = self._admit(observation)
-            if len(observation) != 1:
-                raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
+            serving, observation = self._admit_one(observation)
         if not isfinite(np.vdot(observation, observation)):
             _refuse_unless_finite(observation)
         try:
@@ -186,28 +187,31 @@ class Backend(ABC):
             raise
         except Exception as error:
             raise _failed(serving, error) from error
-        (scores,) = y.tolist()
+        scores: list[float] = y.tolist()[0]
+        if not isfinite(sum(scores)):
+            raise _not_finite(serving, y)
+        return serving.model, scores
+
+    def predict(self, observation: FloatArray) -> Action:
+        """The action for one window, `[…window]` or `[1, …window]` float32.
+
+        The action is the one with the highest score, of equals `hold` if it is among them, else the first; its
+        confidence is its share in the softmax of the scores. Raises as `infer` does, and ModelError for a model whose
+        outputs have no names.
+        """
+        model, scores = self.score(observation)
         best = max(scores)
         total = 0.0
         for score in scores:
-            if not isfinite(score):
-                raise _not_finite(serving, y)
             total += exp(score - best)
-        hold = serving.hold
-        index = hold if hold is not None and scores[hold] == best else scores.index(best)
-        if not serving.actions:
+        actions = model.actions
+        if not actions:
             raise ModelError(
-                f"the {len(scores)} outputs have no names", file=serving.model.path, hint="set actions, or call infer"
+                f"the {len(scores)} outputs have no names", file=model.path, hint="set actions, or call infer"
             )
-        return Action(
-            serving.actions[index],
-            index,
-            1.0 / total,
-            tuple(scores),
-            serving.model.number,
-            (),
-            serving.identities,
-        )
+        hold = model.hold
+        index = hold if hold is not None and scores[hold] == best else scores.index(best)
+        return Action(actions[index], index, 1.0 / total, tuple(scores), model.number, (), (model.identity,))
 
     def _ready(self) -> _Serving:
         serving = self._serving
@@ -224,6 +228,16 @@ class Backend(ABC):
         if x.dtype != _FLOAT32 or x.ndim == 0 or x.shape[0] == 0 or x.shape[1:] != serving.window:
             raise ModelInputError(f"input: expected {expected}, found {x.dtype} {describe(x.shape)}")
         return serving, x
+
+    def _admit_one(self, observation: FloatArray) -> tuple[_Serving, FloatArray]:
+        """One window without its batch dimension passes; everything else as in `_admit`."""
+        serving = self._ready()
+        if type(observation) is np.ndarray and observation.shape == serving.window:
+            observation = observation[None]
+        serving, observation = self._admit(observation)
+        if len(observation) != 1:
+            raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
+        return serving, observation
 
     def _build(self, path: Path) -> Session:
         try:

@@ -220,10 +220,18 @@ class _BackendAdapter:
             _named(version.output_dim, name, self.actions)
         self._dimensions = len(version.input_shape)
         self._backend = backend
+        self._score = getattr(backend, "score", self._infer)
         self._served: object = None
         self.models: tuple[ModelIdentity, ...] = ()
 
     def raw(self, x: Any) -> tuple[float, ...]:
+        model, scores = self._score(x)
+        if model is not self._served:
+            self._served, self.models = model, (model.identity,)
+        return tuple(scores if self._order is None else [scores[index] for index in self._order])
+
+    def _infer(self, x: Any) -> tuple[Any, list[float]]:
+        """`score` for a backend that has only `infer`."""
         backend = self._backend
         if getattr(x, "ndim", None) == self._dimensions - 1:
             x = x[None]
@@ -232,12 +240,10 @@ class _BackendAdapter:
             rows = backend.infer(x)
             if backend.model is model:  # else it was replaced meanwhile, and nobody could say which one answered
                 break
-        if model is not self._served:
-            self._served, self.models = model, (model.identity,)
         if len(rows) != 1:
             raise ModelError(f"a decision is about one observation, found a batch of {len(rows)}")
         (scores,) = rows.tolist()
-        return tuple(scores if self._order is None else [scores[index] for index in self._order])
+        return model, scores
 
     def raw_batch(self, x: Floats) -> Floats:
         scores = np.asarray(self._backend.infer(x))

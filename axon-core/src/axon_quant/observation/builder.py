@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from axon_quant.clock import MILLISECOND
+from axon_quant.clock import MILLISECOND, NEVER
 from axon_quant.events import Emit, FeatureRow, WindowReset
 from axon_quant.market.book import OrderBook
 from axon_quant.observation.features import FEATURES, NORMALISER, MicrostructureFeatures
@@ -15,9 +13,9 @@ from axon_quant.observation.window import ObservationWindow
 class Observation:
     """The observation of one symbol: features sampled every `interval_ms` into a window of `window` rows.
 
-    `due` is when the next row is to be sampled (UTC ns). Rows stand on multiples of the interval. When nothing at all
-    was received for `max_silence_ms`, the window has a hole: it is emptied, the reset is emitted, and no decision is
-    made until it is whole again.
+    `due` is when the next row is to be sampled (UTC ns), NEVER before `start`. Rows stand on multiples of the interval.
+    When nothing was received for longer than `max_silence` (ns), the window has a hole: the owner lets it `lapse` and
+    starts it again with the next message, and no decision is made until the window is whole again.
     """
 
     def __init__(
@@ -26,11 +24,10 @@ class Observation:
         self.symbol = symbol
         self.features = MicrostructureFeatures(book, interval_ms)
         self.window = ObservationWindow(window, len(FEATURES))
-        self.due = 0
+        self.due = NEVER
+        self.max_silence = max_silence_ms * MILLISECOND
         self._interval = interval_ms * MILLISECOND
-        self._max_silence = max_silence_ms * MILLISECOND
         self._emit = emit
-        self._row = np.zeros(len(FEATURES), dtype=np.float32)
 
     @staticmethod
     def schema(window: int, interval_ms: int) -> FeatureSchema:
@@ -45,17 +42,15 @@ class Observation:
         """Write the row that is due and move on to the next; True when the window is whole."""
         at = self.due
         self.due = at + self._interval
-        if not self.features.ready:
+        if not self.features.price:
             return False
-        self.features.write(self._row)
-        data = self.window.push(self._row)
+        data = self.features.row()
+        self.window.push(data)
         self._emit(FeatureRow(at, self.symbol, self.window.last_row, data))
         return self.window.count == self.window.window
 
-    def skip_silence(self, last: int, now: int) -> None:
-        """Nothing was received between `last` and `now`; when that is too long, empty the window and realign."""
-        silence = now - last
-        if silence > self._max_silence:
-            self.window.reset()
-            self._emit(WindowReset(now, self.symbol, silence))
-            self.start(now)
+    def lapse(self, silence: int) -> None:
+        """Nothing was received for `silence` ns: the window has a hole, and no row is due until `start`."""
+        self.window.reset()
+        self._emit(WindowReset(self.due, self.symbol, silence))
+        self.due = NEVER

@@ -12,9 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from itertools import accumulate
 from math import exp, log1p, sqrt
-
-import numpy as np
-from numpy.typing import NDArray
+from struct import Struct
 
 from axon_quant.market.book import OrderBook
 from axon_quant.market.types import Bar, Quote, Trade
@@ -44,57 +42,29 @@ FEATURES: tuple[str, ...] = (
     *("quote_count", "book_count", "ofi"),
     *(f"ofi_{seconds}s" for seconds in _HALF_LIVES_S),
 )
+_DEPTH_FEATURES = 4 * DEPTH + len(_IMBALANCE_DEPTHS) + 2 * len(_DEPTH_BPS)
+_PACK = Struct(f"<{len(FEATURES)}f").pack
 
 
 class MicrostructureFeatures:
     """Takes the market events of one symbol and writes a row of `FEATURES` when asked.
 
-    The handlers only accumulate; the work is in `write`, once per interval.
+    The handlers only accumulate; the work is in `row`, once per interval. It is plain Python on purpose: twenty levels
+    are too few for numpy, whose calls cost more than the sums.
     """
 
-    __slots__ = (
-        "_ask",
-        "_ask_quantity",
-        "_bid",
-        "_bid_quantity",
-        "_book",
-        "_books",
-        "_buy_count",
-        "_buy_volume",
-        "_decays",
-        "_last",
-        "_mids",
-        "_ofi",
-        "_offsets",
-        "_ofis",
-        "_quantities",
-        "_quotes",
-        "_sell_count",
-        "_sell_volume",
-        "_signed",
-        "_slow",
-        "_slow_size",
-        "_slow_volume",
-        "_square",
-        "_turnover",
-        "_values",
-        "_volumes",
-    )
-
     def __init__(self, book: OrderBook, interval_ms: int) -> None:
+        self.quote: Quote | None = None
         self._book = book
-        self._values = np.zeros(len(FEATURES))
-        self._offsets = self._values[: 2 * DEPTH]
-        self._quantities = self._values[2 * DEPTH : 4 * DEPTH]
         self._mids: deque[float] = deque(maxlen=max(_RETURN_ROWS) + 1)
         self._decays = [exp(-interval_ms / 1000.0 / seconds) for seconds in _HALF_LIVES_S]
         self._slow = exp(-interval_ms / 1000.0 / 60.0)
         self._slow_size = self._slow_volume = 0.0
         self._signed = [0.0] * len(_HALF_LIVES_S)
         self._volumes = [0.0] * len(_HALF_LIVES_S)
-        self._square = [0.0] * len(_HALF_LIVES_S)
+        self._squares = [0.0] * len(_HALF_LIVES_S)
         self._ofis = [0.0] * len(_HALF_LIVES_S)
-        self._bid = self._ask = self._bid_quantity = self._ask_quantity = self._last = 0.0
+        self._last = 0.0
         self._clear()
 
     def _clear(self) -> None:
@@ -102,20 +72,20 @@ class MicrostructureFeatures:
         self._buy_count = self._sell_count = self._quotes = self._books = 0
 
     def on_quote(self, quote: Quote) -> None:
-        bid, ask, bid_quantity, ask_quantity = quote.bid, quote.ask, quote.bid_quantity, quote.ask_quantity
-        old_bid, old_ask = self._bid, self._ask
-        if old_bid:
+        old = self.quote
+        if old is not None:
+            bid, old_bid, ask, old_ask = quote.bid, old.bid, quote.ask, old.ask
             flow = 0.0
             if bid >= old_bid:
-                flow += bid_quantity
+                flow += quote.bid_quantity
             if bid <= old_bid:
-                flow -= self._bid_quantity
+                flow -= old.bid_quantity
             if ask <= old_ask:
-                flow -= ask_quantity
+                flow -= quote.ask_quantity
             if ask >= old_ask:
-                flow += self._ask_quantity
+                flow += old.ask_quantity
             self._ofi += flow
-        self._bid, self._ask, self._bid_quantity, self._ask_quantity = bid, ask, bid_quantity, ask_quantity
+        self.quote = quote
         self._quotes += 1
 
     def on_trade(self, trade: Trade) -> None:
@@ -139,28 +109,24 @@ class MicrostructureFeatures:
         self._books += 1
 
     @property
-    def ready(self) -> bool:
-        """Whether there is a price to write a row from."""
-        return self._bid > 0 or self._last > 0
+    def price(self) -> float:
+        """The mid of the best quote, or the last price where there are no quotes; 0.0 before either."""
+        quote = self.quote
+        return (quote.bid + quote.ask) / 2.0 if quote is not None else self._last
 
-    def write(self, row: NDArray[np.float32]) -> None:
-        """Write one row and start the next interval. `row` is float32 of `len(FEATURES)`; `ready` must hold."""
-        mid = (self._bid + self._ask) / 2.0 if self._bid else self._last
-        values = self._values
-        scalars = self._depth(mid) if self._book.whole else self._no_depth()
-        scalars += self._scalars(mid)
-        values[4 * DEPTH :] = scalars
-        np.minimum(values, _CLIP, out=values)
-        np.maximum(values, -_CLIP, out=values)
-        row[:] = values
+    def row(self) -> bytes:
+        """The row of this interval as little-endian float32, and start the next one. There must be a `price`."""
+        mid = self.price
+        values = self._depth(mid) if self._book.whole else [0.0] * _DEPTH_FEATURES
+        values += self._returns(mid)
+        values += self._touch(mid)
+        values += self._trades(mid)
         self._clear()
-
-    def _no_depth(self) -> list[float]:
-        self._values[: 4 * DEPTH] = 0.0
-        return [0.0] * (len(_IMBALANCE_DEPTHS) + 2 * len(_DEPTH_BPS))
+        if max(values) > _CLIP or min(values) < -_CLIP:
+            values = [min(max(value, -_CLIP), _CLIP) for value in values]
+        return _PACK(*values)
 
     def _depth(self, mid: float) -> list[float]:
-        """Write the levels; return imbalances and depths, summed in Python because 20 numbers are too few for numpy."""
         bid_prices, bid_sizes = self._book.bids(DEPTH)
         ask_prices, ask_sizes = self._book.asks(DEPTH)
         if len(bid_prices) < DEPTH or len(ask_prices) < DEPTH:
@@ -172,40 +138,58 @@ class MicrostructureFeatures:
         total = (bid_sums[-1] + ask_sums[-1]) / (2 * DEPTH)
         self._slow_size = slow = self._slow * self._slow_size + (1 - self._slow) * total if self._slow_size else total
         scale = 1.0 / slow if slow > 0 else 0.0
-
-        self._values[: 4 * DEPTH] = bid_prices + ask_prices + bid_sizes + ask_sizes
-        offsets, quantities = self._offsets, self._quantities
-        offsets -= mid
-        np.abs(offsets, out=offsets)
-        offsets *= 1e4 / mid
-        quantities *= scale
-        np.log1p(quantities, out=quantities)
-
-        depths = []
+        bps = 1e4 / mid
+        values = [(mid - price) * bps for price in bid_prices]
+        values += [(price - mid) * bps for price in ask_prices]
+        values += [log1p(size * scale) for size in bid_sizes]
+        values += [log1p(size * scale) for size in ask_sizes]
         for depth in _IMBALANCE_DEPTHS:
             bid, ask = bid_sums[depth - 1], ask_sums[depth - 1]
-            depths.append((bid - ask) / (bid + ask) if bid + ask > 0 else 0.0)
+            values.append((bid - ask) / (bid + ask) if bid + ask > 0 else 0.0)
         bid_prices.reverse()
-        for bps in _DEPTH_BPS:
-            shown = DEPTH - bisect_left(bid_prices, mid * (1.0 - bps * 1e-4))
-            depths.append(log1p(bid_sums[shown - 1] * scale) if shown else 0.0)
-        for bps in _DEPTH_BPS:
-            shown = bisect_right(ask_prices, mid * (1.0 + bps * 1e-4))
-            depths.append(log1p(ask_sums[shown - 1] * scale) if shown else 0.0)
-        return depths
+        for within in _DEPTH_BPS:
+            shown = DEPTH - bisect_left(bid_prices, mid * (1.0 - within * 1e-4))
+            values.append(log1p(bid_sums[shown - 1] * scale) if shown else 0.0)
+        for within in _DEPTH_BPS:
+            shown = bisect_right(ask_prices, mid * (1.0 + within * 1e-4))
+            values.append(log1p(ask_sums[shown - 1] * scale) if shown else 0.0)
+        return values
 
-    def _scalars(self, mid: float) -> list[float]:
+    def _returns(self, mid: float) -> list[float]:
         mids = self._mids
-        previous = mids[-1] if mids else mid
+        change = (mid / mids[-1] - 1.0) * 1e4 if mids else 0.0
+        squares = self._squares
+        for index, decay in enumerate(self._decays):
+            squares[index] = decay * squares[index] + (1.0 - decay) * change * change
         mids.append(mid)
         known = len(mids)
-        values = [(mid / mids[-rows - 1] - 1.0) * 1e4 if rows < known else 0.0 for rows in _RETURN_ROWS]
-        values += self._quote_scalars(mid)
+        return [(mid / mids[-rows - 1] - 1.0) * 1e4 if rows < known else 0.0 for rows in _RETURN_ROWS]
+
+    def _touch(self, mid: float) -> tuple[float, float, float, float]:
+        whole = 1.0 if self._book.whole else 0.0
+        quote = self.quote
+        if quote is None or not (top := quote.bid_quantity + quote.ask_quantity) > 0:
+            return (0.0, 0.0, 0.0, whole)
+        bid, ask = quote.bid, quote.ask
+        microprice = (bid * quote.ask_quantity + ask * quote.bid_quantity) / top
+        imbalance = (quote.bid_quantity - quote.ask_quantity) / top
+        return ((ask - bid) / mid * 1e4, (microprice / mid - 1.0) * 1e4, imbalance, whole)
+
+    def _trades(self, mid: float) -> list[float]:
         buy, sell = self._buy_volume, self._sell_volume
         volume, signed = buy + sell, buy - sell
         self._slow_volume = slow = self._slow * self._slow_volume + (1 - self._slow) * volume
         scale = 1.0 / slow if slow > 0 else 0.0
-        values += (
+        quote = self.quote
+        top = 0.0 if quote is None else quote.bid_quantity + quote.ask_quantity
+        ofi = self._ofi / top if top > 0 else 0.0
+        signeds, volumes, ofis = self._signed, self._volumes, self._ofis
+        for index, decay in enumerate(self._decays):
+            fresh = 1.0 - decay
+            signeds[index] = decay * signeds[index] + fresh * signed
+            volumes[index] = decay * volumes[index] + fresh * volume
+            ofis[index] = decay * ofis[index] + fresh * ofi
+        values = [
             log1p(buy * scale),
             log1p(sell * scale),
             signed / volume if volume > 0 else 0.0,
@@ -213,31 +197,10 @@ class MicrostructureFeatures:
             log1p(self._sell_count),
             (self._turnover / volume / mid - 1.0) * 1e4 if volume > 0 else 0.0,
             (self._last / mid - 1.0) * 1e4 if self._last else 0.0,
-        )
-        change = (mid / previous - 1.0) * 1e4
-        ofi = self._ofi
-        top = self._bid_quantity + self._ask_quantity
-        relative_ofi = ofi / top if top > 0 else 0.0
-        signeds, volumes, squares, ofis = self._signed, self._volumes, self._square, self._ofis
-        for index, decay in enumerate(self._decays):
-            fresh = 1.0 - decay
-            signeds[index] = decay * signeds[index] + fresh * signed
-            volumes[index] = decay * volumes[index] + fresh * volume
-            squares[index] = decay * squares[index] + fresh * change * change
-            ofis[index] = decay * ofis[index] + fresh * relative_ofi
+        ]
         values += [part / whole if whole > 0 else 0.0 for part, whole in zip(signeds, volumes, strict=True)]
         values += [log1p(value * scale) for value in volumes]
-        values += [sqrt(value) for value in squares]
-        values += (log1p(self._quotes), log1p(self._books), relative_ofi)
+        values += [sqrt(value) for value in self._squares]
+        values += (log1p(self._quotes), log1p(self._books), ofi)
         values += ofis
         return values
-
-    def _quote_scalars(self, mid: float) -> tuple[float, float, float, float]:
-        whole = 1.0 if self._book.whole else 0.0
-        bid, ask, bid_quantity, ask_quantity = self._bid, self._ask, self._bid_quantity, self._ask_quantity
-        top = bid_quantity + ask_quantity
-        if not (bid and top > 0):
-            return (0.0, 0.0, 0.0, whole)
-        microprice = (bid * ask_quantity + ask * bid_quantity) / top
-        imbalance = (bid_quantity - ask_quantity) / top
-        return ((ask - bid) / mid * 1e4, (microprice / mid - 1.0) * 1e4, imbalance, whole)

@@ -20,7 +20,7 @@ class ObservationWindow:
     until the next `push`.
     """
 
-    __slots__ = ("_buffer", "_digest_view", "_digests", "_position", "_views", "count", "next_row", "window")
+    __slots__ = ("_digests", "_position", "_row_size", "_rows", "_views", "count", "next_row", "window")
 
     def __init__(self, window: int, features: int) -> None:
         if not (window > 0 and features > 0):
@@ -29,29 +29,28 @@ class ObservationWindow:
         self.count = 0
         self.next_row = 0
         self._position = 0
-        self._buffer = np.zeros((2 * window, features), dtype=np.float32)
-        self._digests = bytearray(2 * window * _DIGEST)  # twice, like the rows
-        self._digest_view = memoryview(self._digests)
+        self._row_size = 4 * features
+        buffer = np.zeros((2 * window, features), dtype="<f4")
+        self._rows = memoryview(buffer).cast("B")
+        self._digests = memoryview(bytearray(2 * window * _DIGEST))  # twice, like the rows
         self._views = []
         for start in range(window):
-            view = self._buffer[start : start + window].reshape(1, window, features)
+            view = buffer[start : start + window].reshape(1, window, features)
             view.setflags(write=False)
             self._views.append(view)
 
-    def push(self, row: NDArray[np.float32]) -> bytes:
-        """Append one row (copied in); returns its bytes, little-endian float32, for the journal."""
-        position, window = self._position, self.window
-        self._buffer[position] = row
-        self._buffer[position + window] = row
-        data = row.tobytes()
-        digest = hashlib.sha256(data).digest()
+    def push(self, row: bytes) -> None:
+        """Append one row of float32, little-endian. Raises ValueError for another number of features."""
+        position, window, size = self._position, self.window, self._row_size
+        self._rows[position * size : (position + 1) * size] = row
+        self._rows[(position + window) * size : (position + window + 1) * size] = row
+        digest = hashlib.sha256(row).digest()
         self._digests[position * _DIGEST : (position + 1) * _DIGEST] = digest
         self._digests[(position + window) * _DIGEST : (position + window + 1) * _DIGEST] = digest
         self._position = position + 1 if position + 1 < window else 0
         self.next_row += 1
         if self.count < window:
             self.count += 1
-        return data
 
     def reset(self) -> None:
         """Forget the rows; row numbers go on."""
@@ -78,7 +77,7 @@ class ObservationWindow:
     def sha256(self) -> str:
         """Identity of the view: the SHA-256 over the rows' SHA-256 digests, oldest first."""
         start, end = self._position * _DIGEST, (self._position + self.window) * _DIGEST
-        view = self._digest_view
+        view = self._digests
         whole = hashlib.sha256(view[start : min(start + _PIECE, end)])
         while (start := start + _PIECE) < end:
             whole.update(view[start : min(start + _PIECE, end)])

@@ -6,11 +6,11 @@ earlier (feature rows, orders arriving at an embedded venue) happens first, in o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter_ns
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
-from axon_quant.clock import SimClock
+from axon_quant.clock import NEVER, SimClock
 from axon_quant.errors import OrderError
 from axon_quant.events import (
     CancelRequested,
@@ -21,7 +21,7 @@ from axon_quant.events import (
 )
 from axon_quant.inference.action import Action
 from axon_quant.journal import Ticket
-from axon_quant.market import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
+from axon_quant.market import MarketEvent
 from axon_quant.orders import Cancel, Fill, Order, OrderStatus, OrderTracker, OrderUpdate
 from axon_quant.portfolio import Portfolio
 from axon_quant.risk import RiskEngine
@@ -31,7 +31,8 @@ from axon_quant.runtime.returns import MemberReturns
 from axon_quant.runtime.stages import Stages
 from axon_quant.strategy import Strategy
 
-NEVER = 2**63 - 1
+Handlers: TypeAlias = Mapping[type, tuple[Callable[[Any], None], ...]]
+"""By the type of a market event; each handler takes events of just that type."""
 
 
 class Predictor(Protocol):
@@ -54,7 +55,9 @@ class Router(Protocol):
 
     def advance(self, to: int) -> None: ...
 
-    def on_market(self, event: MarketEvent) -> None: ...
+    def handlers(self, symbol: str) -> Handlers:
+        """Who at an embedded venue is told of which market event of a symbol."""
+        ...
 
 
 class Record(Protocol):
@@ -66,8 +69,8 @@ class Record(Protocol):
 class Engine:
     """Runs the pipeline for every symbol. Not thread-safe: one thread calls it.
 
-    `due` is when it wants to be advanced next, `started` when the first message was received (UTC ns). Counters (`decisions`, `orders`, …) are plain integers that anyone may
-    read.
+    `due` is when it wants to be advanced next, `started` when the first message was received (UTC ns). Counters
+    (`decisions`, `orders`, …) are plain integers that anyone may read.
     """
 
     def __init__(
@@ -100,14 +103,14 @@ class Engine:
         self._returns = returns
         self._record = record
         self._contexts = {symbol: EngineContext(self, lane) for symbol, lane in lanes.items()}
-        self._handlers = {
-            Quote: Lane.on_quote,
-            Trade: Lane.on_trade,
-            Bar: Lane.on_bar,
-            BookUpdate: Lane.on_book_update,
-            BookSnapshot: Lane.on_book_snapshot,
-        }
+        self._routes = {symbol: (lane, self._handlers(lane, router)) for symbol, lane in lanes.items()}
         router.bind(self)
+
+    @staticmethod
+    def _handlers(lane: Lane, router: Router) -> Handlers:
+        """Who is told of which market event of a symbol, in order: the lane, then an embedded venue."""
+        venue = router.handlers(lane.symbol)
+        return {kind: (*own, *venue.get(kind, ())) for kind, own in lane.handlers.items()}
 
     # Market events come in.
 
@@ -120,17 +123,16 @@ class Engine:
         if received > clock.time:
             clock.time = received
         self.messages += 1
-        lane = self.lanes.get(event.symbol)
-        if lane is None:
+        route = self._routes.get(event.symbol)
+        if route is None:
             self.ignored += 1
             return
-        if not lane.received:
-            self._start(lane, received)
-        elif received - lane.received > 1_000_000_000:
-            lane.observation.skip_silence(lane.received, received)
+        lane, handlers = route
+        if lane.asleep:
+            self._wake(lane, received)
         lane.received = received
-        self._handlers[type(event)](lane, event)  # type: ignore[arg-type]  # the dict pairs types with handlers
-        self.router.on_market(event)
+        for handler in handlers[type(event)]:
+            handler(event)
 
     def advance(self, to: int) -> None:
         """Let everything happen that is due up to `to`, in order of time; the venue goes first on a tie."""
@@ -138,7 +140,7 @@ class Engine:
         while True:
             at, lane = NEVER, None
             for candidate in self.lanes.values():
-                if candidate.received and candidate.observation.due < at:
+                if candidate.observation.due < at:
                     at, lane = candidate.observation.due, candidate
             if router.next_due <= at:
                 at, lane = router.next_due, None
@@ -151,14 +153,20 @@ class Engine:
             else:
                 self._sample(lane, at)
 
-    def _start(self, lane: Lane, received: int) -> None:
-        self.started = self.started or received
+    def _wake(self, lane: Lane, received: int) -> None:
+        """The lane's first message, or the first after a silence."""
+        lane.asleep = False
         lane.observation.start(received)
+        self.started = self.started or received
         self.due = min(self.due or NEVER, lane.observation.due)
 
     # A feature row is due: observe, decide, trade.
 
     def _sample(self, lane: Lane, at: int) -> None:
+        if at - lane.received > lane.observation.max_silence:
+            lane.asleep = True
+            lane.observation.lapse(at - lane.received)
+            return
         began = perf_counter_ns()
         whole = lane.observation.sample()
         self.stages.observation.record(perf_counter_ns() - began)

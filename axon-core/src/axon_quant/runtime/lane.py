@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from axon_quant.events import BookGap, BookWhole, Emit
 from axon_quant.market import Bar, BookSnapshot, BookStatus, BookUpdate, Instrument, OrderBook, Quote, Trade
 from axon_quant.observation import Observation
@@ -10,11 +13,11 @@ from axon_quant.observation import Observation
 class Lane:
     """The market of one symbol as the engine sees it.
 
-    `quote` is the last best quote or None, `last_price` the last trade or bar close or 0.0, `received` when anything
-    was last received (UTC ns).
+    `quote` is the last best quote or None, `received` when anything was last received (UTC ns), `asleep` whether
+    nothing is, `handlers` who is told of which event.
     """
 
-    __slots__ = ("_emit", "book", "features", "instrument", "last_price", "observation", "quote", "received", "symbol")
+    __slots__ = ("_emit", "asleep", "book", "features", "handlers", "instrument", "observation", "received", "symbol")
 
     def __init__(self, instrument: Instrument, book: OrderBook, observation: Observation, emit: Emit) -> None:
         self.symbol = instrument.symbol
@@ -22,30 +25,28 @@ class Lane:
         self.book = book
         self.observation = observation
         self.features = observation.features
-        self.quote: Quote | None = None
-        self.last_price = 0.0
         self.received = 0
+        self.asleep = True
         self._emit = emit
+        features = self.features
+        self.handlers: dict[type, tuple[Callable[[Any], None], ...]] = {
+            Quote: (features.on_quote,),
+            Trade: (features.on_trade,),
+            Bar: (features.on_bar,),
+            BookUpdate: (self._on_book_update,),
+            BookSnapshot: (self._on_book_snapshot,),
+        }
 
     @property
     def price(self) -> float:
         """The mid of the best quote, or the last price where there are no quotes; 0.0 before either."""
-        quote = self.quote
-        return (quote.bid + quote.ask) / 2.0 if quote is not None else self.last_price
+        return self.features.price
 
-    def on_quote(self, quote: Quote) -> None:
-        self.quote = quote
-        self.features.on_quote(quote)
+    @property
+    def quote(self) -> Quote | None:
+        return self.features.quote
 
-    def on_trade(self, trade: Trade) -> None:
-        self.last_price = trade.price
-        self.features.on_trade(trade)
-
-    def on_bar(self, bar: Bar) -> None:
-        self.last_price = bar.close
-        self.features.on_bar(bar)
-
-    def on_book_update(self, update: BookUpdate) -> None:
+    def _on_book_update(self, update: BookUpdate) -> None:
         book = self.book
         was_whole, expected = book.whole, book.sequence + 1
         status = book.apply(update)
@@ -57,7 +58,7 @@ class Lane:
         elif book.whole and not was_whole:
             self._emit(BookWhole(update.received, self.symbol, book.sequence))
 
-    def on_book_snapshot(self, snapshot: BookSnapshot) -> None:
+    def _on_book_snapshot(self, snapshot: BookSnapshot) -> None:
         book = self.book
         was_whole, gaps, crossings = book.whole, book.gaps, book.crossings
         book.restore(snapshot)

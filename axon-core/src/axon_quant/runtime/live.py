@@ -13,14 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 
-from axon_quant.clock import NANOSECONDS, LiveClock
+from axon_quant.clock import NANOSECONDS, NEVER, LiveClock
 from axon_quant.config import Config
 from axon_quant.errors import AmbiguousError, ExchangeError, JournalError, NotFoundError
 from axon_quant.exchange import Capability, Channel, EventStream, ExchangeAdapter
 from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
-from axon_quant.runtime.engine import NEVER, Engine
+from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
@@ -61,8 +61,9 @@ class AdapterRouter:
     def advance(self, to: int) -> None:
         """Nothing is simulated here."""
 
-    def on_market(self, event: MarketEvent) -> None:
-        """The venue knows its own market."""
+    def handlers(self, symbol: str) -> Handlers:  # noqa: ARG002
+        """None: the venue knows its own market."""
+        return {}
 
     async def drain(self) -> None:
         """Wait until no request is on its way."""

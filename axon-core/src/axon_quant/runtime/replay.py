@@ -11,6 +11,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import Protocol
@@ -20,10 +21,10 @@ from axon_quant.config import Config
 from axon_quant.errors import ConfigError
 from axon_quant.exchange.paper import PaperVenue
 from axon_quant.journal import Ticket
-from axon_quant.market import MarketEvent
+from axon_quant.market import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
 from axon_quant.market.recordings import Malformed, open_recording
 from axon_quant.orders import Order, OrderUpdate
-from axon_quant.runtime.engine import Engine
+from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
@@ -59,9 +60,7 @@ class EmbeddedRouter:
             seed=config.run.seed,
             on_update=self._on_update,
         )
-        for symbol, book in surroundings.books.items():
-            self.venue.watch(symbol, book)
-        self.on_market = self.venue.on_market
+        self._matching = {symbol: self.venue.watch(symbol, book) for symbol, book in surroundings.books.items()}
         self.advance = self.venue.advance
 
     def bind(self, engine: Engine) -> None:
@@ -70,6 +69,17 @@ class EmbeddedRouter:
     @property
     def next_due(self) -> int:
         return self.venue.next_due
+
+    def handlers(self, symbol: str) -> Handlers:
+        """The matching engine's own, without a look-up in between."""
+        matching = self._matching[symbol]
+        return {
+            Quote: (matching.on_quote,),
+            Trade: (matching.on_trade,),
+            Bar: (matching.on_bar,),
+            BookUpdate: (matching.on_book,),
+            BookSnapshot: (matching.on_book,),
+        }
 
     def send(self, order: Order, ticket: Ticket, at: int) -> None:
         if self._strict:
@@ -148,10 +158,7 @@ class Replay:
         engine, on_progress = built.engine, self._on_progress
         limit = self._max_events if self._max_events is not None else sys.maxsize
         engine.start()
-        # What was loaded stays loaded: a collection in mid-run must not walk through it.
-        gc.collect()
-        gc.freeze()
-        try:
+        with _quiet_collector():
             on_event, count = engine.on_event, 0
             for event in market:
                 if count >= limit or self._stopped:
@@ -160,11 +167,23 @@ class Replay:
                 count += 1
                 if count % _REPORT_EVERY == 0 and on_progress is not None:
                     on_progress(built)
-        finally:
-            gc.unfreeze()
 
     def _on_malformed(self, malformed: Malformed) -> None:
         logger.warning("left out: %s", malformed)
         self._note("malformed", {"file": malformed.file, "line": malformed.line, "reason": malformed.reason})
         if len(self.notices) < _KEPT_NOTICES:
             self.notices.append(f"left out {malformed}")
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    """What was loaded stays loaded: the garbage collector does not walk through it, and looks in less often."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
