@@ -42,6 +42,7 @@ def fdatasync_p50_ms(folder: Path, times: int = 100) -> float:
 
 
 def replay(config: Config, recording: Path | None, folder: Path, *, strict: bool) -> RunSummary:
+    """One run into a journal of its own."""
     config = attrs.evolve(config, journal=attrs.evolve(config.journal, path=folder / "run.db", strict=strict))
     if recording is not None:
         return Replay(config, recording).run()
@@ -50,6 +51,7 @@ def replay(config: Config, recording: Path | None, folder: Path, *, strict: bool
 
 
 def main() -> None:
+    """Play, repeat, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", nargs="?", type=Path)
     parser.add_argument("--config", type=Path, default=ROOT / "examples" / "btcusdt.toml")

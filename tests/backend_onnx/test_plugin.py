@@ -1,9 +1,6 @@
 import subprocess
 import sys
 
-import pytest
-
-
 
 def test_the_descriptor_names_the_backend_without_importing_it():
     code = (

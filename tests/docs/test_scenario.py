@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 
-CONFIGURATION = '''
+CONFIGURATION = """
 from axon_quant import InferenceBackend, Device, ModelConfig
 
 # ONNX production configuration
@@ -30,9 +30,9 @@ candle_config = ModelConfig(
     fp16=False,                     # Candle doesn't support FP16 yet
     num_threads=4,
 )
-'''
+"""
 
-ENSEMBLE = '''
+ENSEMBLE = """
 from axon_quant.ensemble import DynamicWeightedEnsemble
 
 # Create ensemble with multiple models
@@ -56,9 +56,9 @@ metrics = ensemble.get_metrics()
 print(f"Ensemble Sharpe: {metrics['sharpe']:.2f}")
 print(f"Model weights: {ensemble.weights}")
 print(f"Active models: {metrics['active_count']}")
-'''
+"""
 
-ORDER_FLOW = '''
+ORDER_FLOW = """
 # Place order with risk checks
 order = Order(
     symbol="BTCUSDT",
@@ -74,9 +74,9 @@ if risk_engine.check_order(order):
     print(f"Order placed: {order_id}")
 else:
     print("Order rejected by risk engine")
-'''
+"""
 
-METRICS = '''
+METRICS = """
 from axon_quant.metrics import MetricsCollector
 
 collector = MetricsCollector()
@@ -88,7 +88,7 @@ collector.record_pnl(pnl=150.0, symbol="BTCUSDT")
 
 # Export to Prometheus
 collector.export_prometheus(port=9100)
-'''
+"""
 
 
 def run(code: str, **given: object) -> dict[str, object]:

@@ -18,10 +18,10 @@ import attrs
 
 from axon_quant.config import Config, load_config
 from axon_quant.errors import RejectedError
-from axon_quant.exchange import ExchangeAdapter
+from axon_quant.exchange import Capability, ExchangeAdapter
 from axon_quant.market import Instrument, MarketEvent
 from axon_quant.market.generated import GeneratedMarket
-from axon_quant.orders import Fill, Liquidity, Order, OrderState, OrderStatus, OrderUpdate, Side
+from axon_quant.orders import Fill, Liquidity, Order, OrderState, OrderStatus, OrderUpdate
 from axon_quant.runtime.live import Live
 from axon_quant.runtime.wiring import build_instruments
 
@@ -30,6 +30,7 @@ class SocketAdapter(ExchangeAdapter):
     """Limit orders over a line protocol; the venue acknowledges each and fills what it likes."""
 
     name = "socket"
+    capabilities = frozenset({Capability.ImmediateOrCancel})
 
     def __init__(self, instruments: Iterable[Instrument], port: int) -> None:
         super().__init__(None)
@@ -120,6 +121,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-
-__all__ = ["Side", "SocketAdapter", "configured", "hurried"]

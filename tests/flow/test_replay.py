@@ -65,13 +65,10 @@ def test_a_recorded_session_is_traded_end_to_end(btcusdt, btcusdt_session, ledge
 
 
 def test_two_runs_with_one_seed_place_identical_orders_and_end_in_one_head(btcusdt):
-    heads, orders = [], []
-    for _ in range(2):
-        heads.append(Replay(btcusdt, market=generated(btcusdt)).run().journal_head)
-    for run in (1, 2):
-        orders.append([event for _, event in read(btcusdt.journal.path, run=run) if isinstance(event, OrderPlaced)])
-    assert heads[0] == heads[1]
-    assert orders[0] == orders[1] != []
+    first, second = (Replay(btcusdt, market=generated(btcusdt)).run().journal_head for _ in range(2))
+    assert first == second
+    first_orders, second_orders = (list(read(btcusdt.journal.path, run=run, kinds=[OrderPlaced])) for run in (1, 2))
+    assert first_orders == second_orders != []
 
 
 def test_another_market_or_seed_ends_in_another_head(btcusdt):

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import axon_quant
-from axon_quant.errors import AxonError
 from axon_quant import errors
+from axon_quant.errors import AxonError
 
 HEAVY = ["numpy", "torch", "onnxruntime", "shap", "ccxt", "click", "opentelemetry"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,21 +14,23 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from axon_quant.runtime.replay import Replay
+    from axon_quant.cli.screen import Progress
+    from axon_quant.config import Config
     from axon_quant.runtime.summary import RunSummary
+
+_FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("-c", "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The run's TOML file.")
-@click.option(
-    "--replay", "recording", type=click.Path(path_type=Path), help="Play this recording: .jsonl, .csv (.gz) or .parquet."
-)
+@click.option("-c", "--config", "config_file", required=True, type=_FILE, help="The run's TOML file.")
+@click.option("--replay", "recording", type=_FILE, help="Play this recording: .jsonl, .csv (.gz) or .parquet.")
 @click.option("--max-events", type=click.IntRange(min=1), help="End after this many market events.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(config_file: Path, recording: Path | None, max_events: int | None, as_json: bool) -> None:
     """Trade a market through the configured models, and journal every step.
+
+    With `--replay` and the paper venue a recording is played as fast as it goes, in its own time. Any other venue is
+    traded in real time, on its own market or on the recording.
 
     Ctrl-C ends the run in an orderly way: open orders are cancelled and everything is durable. A second Ctrl-C ends it
     at once; what was acknowledged is durable even then.
@@ -36,21 +39,51 @@ def command(config_file: Path, recording: Path | None, max_events: int | None, a
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from axon_quant.cli.screen import Progress, print_summary
     from axon_quant.config import load_config
-    from axon_quant.runtime.replay import Replay
 
     config = load_config(config_file)
-    if recording is None:
-        raise click.UsageError(f"the {config.exchange.name} venue has no market of its own: give one with --replay FILE")
-    with Progress(recording, shown=sys.stderr.isatty()) as progress:
-        replay = Replay(config, recording, max_events=max_events, on_progress=progress.update)
-        with _interruptible(replay):
-            summary = replay.run()
+    title = config_file.name if recording is None else recording.name
+    with Progress(title, shown=sys.stderr.isatty()) as progress:
+        run = _replay if config.exchange.name == "paper" else _live
+        summary = run(config, recording, max_events, progress)
     if as_json:
         click.echo(_json(summary))
     else:
         print_summary(summary)
     if summary.outcome == "interrupted":
         sys.exit(130)
+
+
+def _replay(config: Config, recording: Path | None, max_events: int | None, progress: Progress) -> RunSummary:
+    from axon_quant.runtime.replay import Replay
+
+    if recording is None:
+        raise click.UsageError("the paper venue has no market of its own: give one with --replay FILE")
+    replay = Replay(config, recording, max_events=max_events, on_progress=progress.update)
+    with _interruptible(replay.stop):
+        return replay.run()
+
+
+def _live(config: Config, recording: Path | None, max_events: int | None, progress: Progress) -> RunSummary:
+    import asyncio
+
+    from axon_quant.market.recordings import open_recording
+    from axon_quant.runtime.live import Live, build_adapter, paced
+
+    async def trade() -> RunSummary:
+        feed = None if recording is None else paced(open_recording(recording, config.market.symbols))
+        live = Live(
+            config,
+            build_adapter(config),
+            feed=feed,
+            recording=recording,
+            max_events=max_events,
+            on_progress=progress.update,
+        )
+        loop = asyncio.get_running_loop()
+        with _interruptible(lambda: loop.call_soon_threadsafe(live.stop)):
+            return await live.run()
+
+    return asyncio.run(trade())
 
 
 def _json(summary: RunSummary) -> str:
@@ -60,14 +93,14 @@ def _json(summary: RunSummary) -> str:
 
 
 @contextmanager
-def _interruptible(replay: Replay) -> Iterator[None]:
-    """The first SIGINT or SIGTERM stops the replay after the event at hand; the second one is not held back."""
+def _interruptible(stop: Callable[[], object]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM asks the run to stop; the second one is not held back."""
 
-    def stop(number: int, _: FrameType | None) -> None:
-        replay.stop()
+    def on_signal(number: int, _: FrameType | None) -> None:
+        stop()
         signal.signal(number, previous[number])
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {int(number): signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as RichProgress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Progress:
     """Events, decisions, orders, PnL and the decision p99, refreshed on a TTY; silent elsewhere."""
 
-    def __init__(self, recording: Path, *, shown: bool) -> None:
+    def __init__(self, title: str, *, shown: bool) -> None:
         self._progress = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -32,9 +32,7 @@ class Progress:
             transient=True,
         )
         self._shown = shown
-        self._task = self._progress.add_task(
-            recording.name, total=None, events=0, decisions=0, orders=0, pnl=0.0, p99=0.0
-        )
+        self._task = self._progress.add_task(title, total=None, events=0, decisions=0, orders=0, pnl=0.0, p99=0.0)
 
     def update(self, built: Pipeline) -> None:
         """Show where the run stands."""

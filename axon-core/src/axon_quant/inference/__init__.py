@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from axon_quant.inference.action import TRADING_ACTIONS, Action
     from axon_quant.inference.backend import Backend, ModelVersion
     from axon_quant.inference.reloader import ModelHotReloader
+    from axon_quant.inference.scorer import Scorer, as_scorer
     from axon_quant.inference.session import Session
     from axon_quant.inference.watch import Receiver
 else:

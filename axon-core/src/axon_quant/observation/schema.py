@@ -37,7 +37,7 @@ class FeatureSchema:
     def require(self, shape: tuple[int, ...], *, model: str, sha256: str | None = None) -> None:
         """Raise SchemaMismatchError when a model does not take this observation.
 
-        `shape` is what it takes (-1: any size); `sha256` is of the schema it was trained on, None where it says nothing.
+        `shape` is what it takes (-1: any size); `sha256` is of the schema it was trained on, None where it is silent.
         """
         fits = len(shape) == 3 and all(have in (-1, want) for have, want in zip(shape, self.shape, strict=True))
         if not fits:
@@ -47,6 +47,6 @@ class FeatureSchema:
             )
         if sha256 is not None and sha256 != self.sha256:
             raise SchemaMismatchError(
-                f"model {model} was trained on the feature schema {sha256[:12]}…, the observation has {self.sha256[:12]}…",
+                f"model {model} was trained on the schema {sha256[:12]}…, the observation has {self.sha256[:12]}…",
                 hint="names, order, normaliser, interval and window must all agree",
             )

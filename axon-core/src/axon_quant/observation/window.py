@@ -31,7 +31,7 @@ class ObservationWindow:
         self._position = 0
         self._row_size = 4 * features
         buffer = np.zeros((2 * window, features), dtype="<f4")
-        self._rows = memoryview(buffer).cast("B")
+        self._rows = buffer.data.cast("B")
         self._digests = memoryview(bytearray(2 * window * _DIGEST))  # twice, like the rows
         self._views = []
         for start in range(window):

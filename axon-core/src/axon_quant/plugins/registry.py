@@ -12,7 +12,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
@@ -30,6 +30,11 @@ from axon_quant.plugins.discovery import (
     rejected,
     sources,
 )
+
+if TYPE_CHECKING:
+    from axon_quant.ensemble import WeightingRule
+    from axon_quant.exchange import ExchangeAdapter
+    from axon_quant.inference import Backend
 
 
 class PluginRow(Struct, frozen=True):
@@ -188,28 +193,28 @@ def installed() -> Registry:
     return Registry()
 
 
-def _load(kind: str, name: str) -> Callable[..., Any]:
+def _load(kind: str, name: str) -> object:
     target = installed().load(kind, name)
     if not callable(target):
         raise PluginError(f"the target of the {kind} {name!r} is not callable: {target!r}")
     return target
 
 
-def load_backend(name: str) -> Callable[..., Any]:
+def load_backend(name: str) -> type[Backend]:
     """The `Backend` class of that name. Raises as `Registry.load`."""
-    return _load("backend", name)
+    return cast("type[Backend]", _load("backend", name))
 
 
-def load_exchange(name: str) -> Callable[..., Any]:
+def load_exchange(name: str) -> type[ExchangeAdapter]:
     """The `ExchangeAdapter` class of that name. Raises as `Registry.load`."""
-    return _load("exchange", name)
+    return cast("type[ExchangeAdapter]", _load("exchange", name))
 
 
-def load_explainer(name: str) -> Callable[..., Any]:
+def load_explainer(name: str) -> Callable[..., object]:
     """The explainer class of that name. Raises as `Registry.load`."""
-    return _load("explainer", name)
+    return cast("Callable[..., object]", _load("explainer", name))
 
 
-def load_ensemble(name: str) -> Callable[..., Any]:
+def load_ensemble(name: str) -> Callable[..., WeightingRule]:
     """The maker of `WeightingRule` of that name. Raises as `Registry.load`."""
-    return _load("ensemble", name)
+    return cast("Callable[..., WeightingRule]", _load("ensemble", name))

@@ -41,11 +41,11 @@ class EventBus:
     def _on_refused(self, event: OrderRefused) -> None:
         self.rejects.update(reject.control for reject in event.rejects)
 
-    def _on_gap(self, event: BookGap) -> None:
+    def _on_gap(self, _: BookGap) -> None:
         self.gaps += 1
 
     def _on_whole(self, event: BookWhole) -> None:
         self.became_whole.setdefault(event.symbol, event.at)
 
-    def _on_reset(self, event: WindowReset) -> None:
+    def _on_reset(self, _: WindowReset) -> None:
         self.window_resets += 1

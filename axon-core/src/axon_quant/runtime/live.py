@@ -15,11 +15,20 @@ from time import perf_counter, perf_counter_ns
 
 from axon_quant.clock import NANOSECONDS, NEVER, LiveClock
 from axon_quant.config import Config
-from axon_quant.errors import AmbiguousError, ExchangeError, JournalError, NotFoundError
-from axon_quant.exchange import Capability, Channel, EventStream, ExchangeAdapter
+from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, JournalError, NotFoundError, UnsupportedError
+from axon_quant.exchange import (
+    Capability,
+    Channel,
+    EventStream,
+    ExchangeAdapter,
+    ExchangeConfig,
+    RateLimitConfig,
+    ReconnectConfig,
+)
 from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
+from axon_quant.plugins import load_exchange
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
@@ -84,7 +93,7 @@ class AdapterRouter:
             await self._adapter.place_order(order)
         except AmbiguousError as error:
             logger.error("order %s: the outcome is unknown: %s", order.client_order_id, error)
-        except ExchangeError as error:
+        except (ExchangeError, UnsupportedError) as error:
             self._reject(order, str(error))
 
     async def _cancel(self, client_order_id: str) -> None:
@@ -167,9 +176,7 @@ class Live:
         def make_router(surroundings: Surroundings) -> AdapterRouter:
             return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
 
-        with pipeline(
-            self._config, make_router, mode="live", recording=self._recording, balances=balances
-        ) as built:
+        with pipeline(self._config, make_router, mode="live", recording=self._recording, balances=balances) as built:
             started = perf_counter()
             notices = killed_before(built.info)
             with built.ending():
@@ -236,6 +243,24 @@ class Live:
         if self.messages % 512 == 0 and self._on_progress is not None:
             self._on_progress(built)
         return not (self._stop.is_set() or self.messages == self._max_events)
+
+
+def build_adapter(config: Config) -> ExchangeAdapter:
+    """The adapter of the configured venue. Raises PluginError for a venue that nobody provides."""
+    entry = config.exchange
+    if entry.api_key is None or entry.api_secret is None:
+        raise ConfigError(f"the {entry.name} venue needs [exchange] api_key and api_secret", hint='write "env:NAME"')
+    limits, reconnect = entry.rate_limit, entry.reconnect
+    return load_exchange(entry.name)(
+        ExchangeConfig(
+            api_key=entry.api_key,
+            api_secret=entry.api_secret,
+            passphrase=entry.passphrase,
+            testnet=entry.testnet,
+            rate_limit=RateLimitConfig(limits.requests_per_second, limits.orders_per_minute),
+            reconnect=ReconnectConfig(reconnect.max_retries, reconnect.initial_backoff_ms),
+        )
+    )
 
 
 async def paced(market: Iterable[MarketEvent], *, speed: float = 1.0) -> AsyncIterator[MarketEvent]:

@@ -25,7 +25,6 @@ from axon_quant.market import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote,
 from axon_quant.market.recordings import Malformed, open_recording
 from axon_quant.orders import Order, OrderUpdate
 from axon_quant.runtime.engine import Engine, Handlers
-from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
 
@@ -159,14 +158,13 @@ class Replay:
         limit = self._max_events if self._max_events is not None else sys.maxsize
         engine.start()
         with _quiet_collector():
-            on_event, count = engine.on_event, 0
-            for event in market:
-                if count >= limit or self._stopped:
-                    break
+            on_event = engine.on_event
+            for number, event in enumerate(market, 1):
                 on_event(event)
-                count += 1
-                if count % _REPORT_EVERY == 0 and on_progress is not None:
+                if number % _REPORT_EVERY == 0 and on_progress is not None:
                     on_progress(built)
+                if number == limit or self._stopped:
+                    break
 
     def _on_malformed(self, malformed: Malformed) -> None:
         logger.warning("left out: %s", malformed)

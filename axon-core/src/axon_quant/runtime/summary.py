@@ -80,10 +80,8 @@ def killed_before(info: RunInfo) -> list[str]:
     previous = info.previous
     if previous is None or previous.outcome is not None:
         return []
-    return [
-        f"run {previous.number} ({previous.mode}) was killed before it ended; what it journaled is kept, and this is a "
-        f"new run, number {info.number}"
-    ]
+    killed = f"run {previous.number} ({previous.mode}) was killed before it ended; what it journaled is kept"
+    return [f"{killed}, and this is a new run, number {info.number}"]
 
 
 def summarise(built: Pipeline, market: Counted, outcome: str, seconds: float, notices: Iterable[str]) -> RunSummary:

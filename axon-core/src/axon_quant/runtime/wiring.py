@@ -1,4 +1,4 @@
-"""The pipeline, put together from a configuration. It reads in the order in which a market message passes through it."""
+"""The pipeline, put together from a configuration, in the order in which a market message passes through it."""
 
 from __future__ import annotations
 
@@ -94,8 +94,9 @@ def pipeline(
 ) -> Iterator[Pipeline]:
     """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
 
-    `balances` are the account's (default: the configuration's). Models and strategy are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the
-    parts raise: ConfigError, ModelError, PluginError, JournalError, MetricsError.
+    `balances` are the account's (default: the configuration's). Models and strategy are loaded before the journal is
+    opened, so a mistake in them leaves no trace. Raises what the parts raise: ConfigError, ModelError, PluginError,
+    JournalError, MetricsError.
     """
     instruments = build_instruments(config)
     schema = Observation.schema(config.observation.window, config.observation.interval_ms)

@@ -121,7 +121,7 @@ class BinanceRecording(Recording):
                     yield Trade(t.s, received, t.p, t.q, t.m, t.t, t.T * MILLISECOND)
                 elif body.startswith(_DEPTH, at):
                     d = _decode_depth(body).data
-                    if not d.U <= d.u:
+                    if not d.u >= d.U:
                         raise ValueError(f"the update ends at {d.u}, before it begins at {d.U}")
                     depth_symbol = d.s
                     if waiting is not None:
