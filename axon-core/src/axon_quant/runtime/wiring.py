@@ -26,6 +26,7 @@ from axon_quant.orders.ids import base36, client_order_ids
 from axon_quant.plugins import load_backend
 from axon_quant.portfolio import Portfolio
 from axon_quant.risk import RiskEngine
+from axon_quant.runtime import telemetry
 from axon_quant.runtime.bus import EventBus
 from axon_quant.runtime.engine import Engine, Router
 from axon_quant.runtime.lane import Lane
@@ -163,11 +164,13 @@ def pipeline(
         # every step: events → journal, metrics
         identities = tuple(backend.model.identity for backend in backends)
         bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities))
-        if config.metrics.port is not None:
-            metrics.export_prometheus(port=config.metrics.port)
-        yield Pipeline(
+        built = Pipeline(
             config, mode, clock, engine, portfolio, risk, ensemble, backends, bus, journal, metrics, stages, info
         )
+        telemetry.watch(built)
+        if config.metrics.port is not None:
+            metrics.export_prometheus(port=config.metrics.port, ready=lambda: telemetry.readiness(built))
+        yield built
 
 
 def build_instruments(config: Config) -> tuple[Instrument, ...]:
