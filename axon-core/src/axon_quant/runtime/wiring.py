@@ -23,7 +23,7 @@ from axon_quant.metrics import MetricsCollector
 from axon_quant.observation import FeatureSchema, Observation
 from axon_quant.orders import ClientOrderIds, OrderTracker
 from axon_quant.orders.ids import base36, client_order_ids
-from axon_quant.plugins import load_backend
+from axon_quant.plugins import load_backend, load_ensemble
 from axon_quant.portfolio import Portfolio
 from axon_quant.risk import RiskEngine
 from axon_quant.runtime import telemetry
@@ -95,13 +95,14 @@ def pipeline(
 ) -> Iterator[Pipeline]:
     """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
 
-    `balances` are the account's (default: the configuration's). Models and strategy are loaded before the journal is
-    opened, so a mistake in them leaves no trace. Raises what the parts raise: ConfigError, ModelError, PluginError,
-    JournalError, MetricsError.
+    `balances` are the account's (default: the configuration's). Models, weighting and strategy are loaded before the
+    journal is opened, so a mistake in them leaves no trace. Raises what the parts raise: ConfigError, ModelError,
+    PluginError, JournalError, MetricsError.
     """
     instruments = build_instruments(config)
     schema = Observation.schema(config.observation.window, config.observation.interval_ms)
     backends = tuple(build_model(entry, schema) for entry in config.models)
+    load_ensemble(config.ensemble.strategy)
     strategy = load_strategy(config.strategy.name, config.strategy.options, config.folder)
 
     with ExitStack() as stack:
