@@ -40,8 +40,9 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
     constraint = ["-c", str(CONSTRAINTS)]
     session.install("-q", *constraint, "hatchling>=1.26", "editables", *tools)
     editable = [part for distribution in distributions for part in ("-e", distribution)]
-    # Build isolation would fetch hatchling once per distribution.
-    session.install("-q", *constraint, "--no-build-isolation", *editable)
+    if editable:
+        # Build isolation would fetch hatchling once per distribution.
+        session.install("-q", *constraint, "--no-build-isolation", *editable)
     stamp.write_text(digest)
 
 
