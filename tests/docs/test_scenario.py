@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
+from decimal import Decimal
 
 import numpy as np
+
+from axon_quant import Instrument, Order, OrderType, PaperAdapter, Quote, RiskEngine, RiskLimits, Side
+from axon_quant.clock import SimClock
+from axon_quant.risk import FixedAccount, LastPrices
 
 CONFIGURATION = """
 from axon_quant import InferenceBackend, Device, ModelConfig
@@ -76,20 +82,6 @@ else:
     print("Order rejected by risk engine")
 """
 
-METRICS = """
-from axon_quant.metrics import MetricsCollector
-
-collector = MetricsCollector()
-
-# Record trading metrics
-collector.record_order(side="buy", symbol="BTCUSDT", quantity=0.001)
-collector.record_latency(operation="place_order", duration_ms=45.2)
-collector.record_pnl(pnl=150.0, symbol="BTCUSDT")
-
-# Export to Prometheus
-collector.export_prometheus(port=9100)
-"""
-
 
 def run(code: str, **given: object) -> dict[str, object]:
     names = dict(given)
@@ -122,3 +114,34 @@ def test_an_ensemble_is_built_and_watched_as_in_section_4(capsys):
     printed = capsys.readouterr().out
     assert "Active models: 3" in printed
     assert "nan" not in printed
+
+
+def test_an_order_is_checked_and_placed_as_in_section_5_2(capsys):
+    clock = SimClock(1_700_000_000_000_000_000)
+    instrument = Instrument(
+        venue="paper", symbol="BTCUSDT", base="BTC", quote="USDT", tick_size="0.01", lot_size="0.00001"
+    )
+    prices = LastPrices(clock)
+    prices.mark("BTCUSDT", 50_010.0)
+    account = FixedAccount(10_000, {"USDT": 10_000})
+    risk_engine = RiskEngine(RiskLimits(), [instrument], account=account, prices=prices, clock=clock)
+    adapter = PaperAdapter(instruments=[instrument], balances={"USDT": Decimal(10_000)}, clock=clock)
+    body = textwrap.indent(ORDER_FLOW, "    ")
+
+    async def trade() -> None:
+        await adapter.connect()
+        adapter.feed(Quote("BTCUSDT", clock.now(), 50_009.99, 1.0, 50_010.01, 1.0))
+        names = run(
+            f"async def flow():\n{body}",
+            Order=Order,
+            Side=Side,
+            OrderType=OrderType,
+            adapter=adapter,
+            risk_engine=risk_engine,
+        )
+        await names["flow"]()
+        assert len(await adapter.open_orders()) == 1
+        await adapter.close()
+
+    asyncio.run(trade())
+    assert "Order placed: " in capsys.readouterr().out
