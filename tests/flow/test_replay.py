@@ -251,3 +251,27 @@ def test_the_summary_is_json_with_exact_money(btcusdt):
         assert Decimal(data[key]).is_finite()
     assert set(data["latency_us"]["inference"]) == {"p50", "p99"}
     assert set(data) >= {"positions", "journal_head", "models"}
+
+
+def test_nothing_is_left_open_when_a_run_ends(btcusdt):
+    Replay(btcusdt, market=generated(btcusdt, seconds=30), max_events=1200).run()
+    last = {event.update.client_order_id: event.update.status for event in events_of(btcusdt, OrderUpdated)}
+    placed = {event.order.client_order_id for event in events_of(btcusdt, OrderPlaced)}
+    assert placed == set(last)
+    assert all(status.is_terminal for status in last.values())
+
+
+def test_a_loss_beyond_the_limit_halts_and_cancels_what_is_open(btcusdt):
+    from axon_quant.events import CancelRequested, RiskStateChanged
+
+    risk = attrs.evolve(btcusdt.risk, max_daily_loss="0.00001")
+    summary = Replay(attrs.evolve(btcusdt, risk=risk), market=generated(btcusdt, seconds=120)).run()
+    assert summary.risk_state == "HALTED"
+    (halted,) = events_of(btcusdt, RiskStateChanged)
+    assert "loss" in halted.reason
+    placed = events_of(btcusdt, OrderPlaced)
+    assert placed
+    assert all(event.at <= halted.at for event in placed), "nothing is placed after the halt"
+    last = {event.update.client_order_id: event.update.status for event in events_of(btcusdt, OrderUpdated)}
+    assert all(last[event.order.client_order_id].is_terminal for event in placed)
+    assert events_of(btcusdt, CancelRequested)

@@ -7,6 +7,7 @@ earlier (feature rows, orders arriving at an embedded venue) happens first, in o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeAlias
 
@@ -24,7 +25,7 @@ from axon_quant.journal import Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Cancel, Fill, Order, OrderStatus, OrderTracker, OrderUpdate
 from axon_quant.portfolio import Portfolio
-from axon_quant.risk import RiskEngine
+from axon_quant.risk import RiskEngine, RiskState
 from axon_quant.runtime.context import EngineContext
 from axon_quant.runtime.lane import Lane
 from axon_quant.runtime.returns import MemberReturns
@@ -87,6 +88,7 @@ class Engine:
         record: Record,
         clock: SimClock,
         stages: Stages,
+        on_equity: Callable[[Decimal], None],
     ) -> None:
         self.lanes = lanes
         self.model = model
@@ -102,6 +104,8 @@ class Engine:
         self.orders = self.fills = self.cancels = self.rejects = 0
         self._returns = returns
         self._record = record
+        self._on_equity = on_equity
+        self._stopping = False
         self._contexts = {symbol: EngineContext(self, lane) for symbol, lane in lanes.items()}
         self._routes = {symbol: (lane, self._handlers(lane, router)) for symbol, lane in lanes.items()}
         router.bind(self)
@@ -173,12 +177,22 @@ class Engine:
         price = lane.price
         if not price:
             return
-        self.portfolio.mark(lane.symbol, price)
-        self.risk.on_equity(self.portfolio.equity, at)
+        self._value(lane.symbol, price, at)
         if self._returns is not None:
             self._returns.realise(lane.symbol, price)
         if whole:
             self._decide(lane, at, began)
+
+    def _value(self, symbol: str, price: float, at: int) -> None:
+        """Mark the account; when that (or anything since the last row) halted trading, cancel what is open."""
+        portfolio, risk = self.portfolio, self.risk
+        portfolio.mark(symbol, price)
+        portfolio.roll_day(at)
+        equity = portfolio.equity
+        risk.on_equity(equity, at)
+        self._on_equity(equity)
+        if risk.state is RiskState.HALTED and self.tracker.open:
+            self.cancel_all()
 
     def _decide(self, lane: Lane, at: int, began: int) -> None:
         stages, window = self.stages, lane.observation.window
@@ -285,7 +299,7 @@ class Engine:
         self.portfolio.apply_fill(fill)
         context = self._contexts[fill.symbol]
         follow_ups = self.strategy.on_fill(context, fill)
-        if follow_ups:
+        if follow_ups and not self._stopping:
             now = perf_counter_ns()
             self._carry_out(follow_ups, 0, now, now)
 
@@ -296,7 +310,11 @@ class Engine:
             self.strategy.on_start(context)
 
     def stop(self) -> None:
-        """Cancel what is open and let the strategy say goodbye."""
+        """Cancel what is open, let an embedded venue answer, and let the strategy say goodbye."""
+        self._stopping = True
         self.cancel_all()
+        while (at := self.router.next_due) != NEVER:
+            self.clock.advance(at)
+            self.router.advance(at)
         for context in self._contexts.values():
             self.strategy.on_stop(context)

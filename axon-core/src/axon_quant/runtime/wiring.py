@@ -160,6 +160,7 @@ def pipeline(
             record=bus.record,
             clock=clock,
             stages=stages,
+            on_equity=metrics.set_equity,
         )
 
         # every step: events → journal, metrics
