@@ -167,9 +167,11 @@ def test_a_table_of_bars_is_traded(btcusdt, tmp_path):
         price += move
     path.write_text("\n".join(rows))
     observation = attrs.evolve(btcusdt.observation, interval_ms=60_000, max_silence_ms=300_000)
-    summary = Replay(attrs.evolve(btcusdt, observation=observation), path).run()
+    risk = attrs.evolve(btcusdt.risk, max_reference_age_ms=120_000)  # a bar is a minute old before the next
+    summary = Replay(attrs.evolve(btcusdt, observation=observation, risk=risk), path).run()
     assert summary.messages == 200
     assert summary.decisions > 100
+    assert summary.fills > 0
 
 
 def test_a_stop_ends_the_run_in_an_orderly_way(btcusdt):

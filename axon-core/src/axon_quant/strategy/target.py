@@ -86,7 +86,7 @@ class TargetPosition(Strategy):
         message: Order | Cancel | None
         if working:
             message = self._cancel(working, side, quote, now)
-        elif side is None or quote is None:
+        elif side is None:
             return ()
         else:
             message = self._order(ctx, side, quote, flat=flat)
@@ -112,11 +112,12 @@ class TargetPosition(Strategy):
     def _left_behind(self, order: Order, quote: Quote | None) -> bool:
         return quote is not None and order.price is not None and float(order.price) != _touch(order.side, quote, False)
 
-    def _order(self, ctx: Context, side: Side, quote: Quote, *, flat: bool) -> Order | None:
+    def _order(self, ctx: Context, side: Side, quote: Quote | None, *, flat: bool) -> Order | None:
         """The order that closes what is missing to the target (or to flat), if that is enough to trade."""
         symbol = ctx.symbol
         crosses = self.aggressive or self._waited.pop(symbol, None) is side
-        touch = _touch(side, quote, crosses)
+        # Bars and trades alone have no touch: their last price stands for it.
+        touch = _touch(side, quote, crosses) if quote is not None else ctx.reference_price(symbol) or 0.0
         if not 0.0 < touch < inf:
             return None
         equity, position, instrument = ctx.equity, ctx.position(symbol), ctx.instrument(symbol)
