@@ -55,7 +55,7 @@ def encode(event: Event) -> bytes:
     """
     try:
         body = _encoder.encode(event)
-        if b"null" in body and type(event) not in _MAY_LACK_VALUES:  # what NaN becomes, and cannot be decoded
+        if body.find(b"null") >= 0 and type(event) not in _MAY_LACK_VALUES:  # what NaN becomes, and cannot be decoded
             _decoder.decode(body)
     except (msgspec.MsgspecError, TypeError, OverflowError) as error:
         raise JournalError(f"{type(event).__name__} cannot be recorded: {error}: {event!r}") from error

@@ -219,14 +219,7 @@ class Writer:
 
     def _write(self, tickets: list[Ticket]) -> None:
         batch = Batch(self._run, self.durable_sequence + 1)
-        error, written, head = None, 0, self.head
-        for ticket in tickets:
-            try:
-                head = self._add(batch, ticket, head)
-            except JournalError as refused:
-                error = refused
-                break
-            written += 1
+        written, head, error = self._chain(batch, tickets)
         if batch.bodies or batch.notes:
             with self._storage.lock:
                 self._storage.write(batch)
@@ -239,25 +232,32 @@ class Writer:
         if batch.outcome is not None:
             self._log_head()
 
-    def _add(self, batch: Batch, ticket: Ticket, head: bytes) -> bytes:
-        """Add one event to the batch; returns the chain's head after it."""
-        event = ticket.event
-        if event is None:
-            return head
-        body = encode(event)
-        if type(event) is Note and not self._chain_notes:
-            batch.notes.append(body)
-            return head
-        if self._ended:
-            raise JournalError(f"{type(event).__name__} after the run ended: {event!r}")
-        ticket.sequence = sequence = batch.first + len(batch.bodies)
-        head = link(head, sequence, body)
-        batch.bodies.append(body)
-        batch.hashes += head
-        if type(event) is RunEnded:
-            self._ended = True
-            batch.outcome = event.outcome
-        return head
+    def _chain(self, batch: Batch, tickets: list[Ticket]) -> tuple[int, bytes, JournalError | None]:
+        """Fill the batch; returns how many tickets are in it, the chain's head, and why the next one is not."""
+        head, sequence, written = self.head, batch.first, 0
+        bodies, hashes, beside = batch.bodies, batch.hashes, not self._chain_notes
+        try:
+            for ticket in tickets:
+                event = ticket.event
+                if event is not None:
+                    body = encode(event)
+                    if beside and type(event) is Note:
+                        batch.notes.append(body)
+                    else:
+                        if self._ended:
+                            raise JournalError(f"{type(event).__name__} after the run ended: {event!r}")
+                        head = link(head, sequence, body)
+                        bodies.append(body)
+                        hashes += head
+                        ticket.sequence = sequence
+                        sequence += 1
+                        if type(event) is RunEnded:
+                            self._ended = True
+                            batch.outcome = event.outcome
+                written += 1
+        except JournalError as refused:
+            return written, head, refused
+        return written, head, None
 
     def _announce(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:

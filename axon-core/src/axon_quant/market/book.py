@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from enum import Enum
+from operator import neg
 
 from axon_quant.market.types import BookSnapshot, BookUpdate, Level
 
@@ -50,9 +51,9 @@ class _Side:
 
     def top(self, depth: int) -> tuple[list[float], list[float]]:
         """The best `depth` prices and their quantities, best first."""
-        keys, levels = self.keys[: -depth - 1 : -1], self.levels
-        prices = keys if self._sign > 0 else [-key for key in keys]
-        return prices, [levels[price] for price in prices]
+        keys = self.keys[: -depth - 1 : -1]
+        prices = keys if self._sign > 0 else list(map(neg, keys))
+        return prices, list(map(self.levels.__getitem__, prices))
 
 
 class OrderBook:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
 _DIGEST = 32
-# hashlib lets go of the GIL for 2048 bytes or more, and getting it back beside a busy thread can take 5 ms.
-_PIECE = 1024
+# Digests hashed at once: hashlib lets go of the GIL for 2048 bytes or more, and getting it back beside a busy thread
+# can take 5 ms.
+_PIECE = 2047 // _DIGEST
 
 
 class ObservationWindow:
@@ -20,7 +21,7 @@ class ObservationWindow:
     until the next `push`.
     """
 
-    __slots__ = ("_digests", "_position", "_row_size", "_rows", "_views", "count", "next_row", "window")
+    __slots__ = ("_pieces", "_position", "_slots", "_views", "count", "next_row", "window")
 
     def __init__(self, window: int, features: int) -> None:
         if not (window > 0 and features > 0):
@@ -29,10 +30,24 @@ class ObservationWindow:
         self.count = 0
         self.next_row = 0
         self._position = 0
-        self._row_size = 4 * features
         buffer = np.zeros((2 * window, features), dtype="<f4")
-        self._rows = buffer.data.cast("B")
-        self._digests = memoryview(bytearray(2 * window * _DIGEST))  # twice, like the rows
+        digests = memoryview(bytearray(2 * window * _DIGEST))  # twice, like the rows
+        rows, size = buffer.data.cast("B"), 4 * features
+        # By position: where a row and its digest are written, and the window that begins there.
+        self._slots = [
+            [
+                *(rows[at * size : (at + 1) * size] for at in (start, start + window)),
+                *(digests[at * _DIGEST : (at + 1) * _DIGEST] for at in (start, start + window)),
+            ]
+            for start in range(window)
+        ]
+        self._pieces = [
+            [
+                digests[at * _DIGEST : min(at + _PIECE, start + window) * _DIGEST]
+                for at in range(start, start + window, _PIECE)
+            ]
+            for start in range(window)
+        ]
         self._views = []
         for start in range(window):
             view = buffer[start : start + window].reshape(1, window, features)
@@ -41,12 +56,10 @@ class ObservationWindow:
 
     def push(self, row: bytes) -> None:
         """Append one row of float32, little-endian. Raises ValueError for another number of features."""
-        position, window, size = self._position, self.window, self._row_size
-        self._rows[position * size : (position + 1) * size] = row
-        self._rows[(position + window) * size : (position + window + 1) * size] = row
-        digest = hashlib.sha256(row).digest()
-        self._digests[position * _DIGEST : (position + 1) * _DIGEST] = digest
-        self._digests[(position + window) * _DIGEST : (position + window + 1) * _DIGEST] = digest
+        position, window = self._position, self.window
+        first, second, digest, same_digest = self._slots[position]
+        first[:] = second[:] = row
+        digest[:] = same_digest[:] = sha256(row).digest()
         self._position = position + 1 if position + 1 < window else 0
         self.next_row += 1
         if self.count < window:
@@ -76,9 +89,7 @@ class ObservationWindow:
 
     def sha256(self) -> str:
         """Identity of the view: the SHA-256 over the rows' SHA-256 digests, oldest first."""
-        start, end = self._position * _DIGEST, (self._position + self.window) * _DIGEST
-        view = self._digests
-        whole = hashlib.sha256(view[start : min(start + _PIECE, end)])
-        while (start := start + _PIECE) < end:
-            whole.update(view[start : min(start + _PIECE, end)])
+        whole = sha256()
+        for piece in self._pieces[self._position]:
+            whole.update(piece)
         return whole.hexdigest()

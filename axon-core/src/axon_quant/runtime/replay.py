@@ -177,7 +177,6 @@ class Replay:
 def _quiet_collector() -> Iterator[None]:
     """What was loaded stays loaded: the garbage collector does not walk through it, and looks in less often."""
     thresholds = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, *thresholds[1:])
     try:

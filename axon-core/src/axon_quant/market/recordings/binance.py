@@ -100,42 +100,69 @@ class BinanceRecording(Recording):
     def __iter__(self) -> Iterator[MarketEvent]:
         self.messages = self.malformed = self.ignored = 0
         depth_symbol = ""
-        waiting: tuple[int, _Snapshot] | None = None
-        for number, line in read_lines(self.path, self._report):
-            self.messages += 1
-            stamp, _, body = line.partition(b" ")
-            try:
-                received = int(stamp)
-                if not received > 0:
-                    raise ValueError(f"the receive time must be positive, got {received}")
-                if not body.startswith(_HEAD):
-                    body = _canonical(body)
-                at = body.find(b"@", 11, 64) + 1
-                if body.startswith(_TICKER, at):
-                    q = _decode_ticker(body).data
-                    if not q.b < q.a:
-                        raise ValueError(f"the best bid {q.b} is not below the best ask {q.a}")
-                    yield Quote(q.s, received, q.b, q.B, q.a, q.A, q.u)
-                elif body.startswith(_TRADE, at):
-                    t = _decode_trade(body).data
-                    yield Trade(t.s, received, t.p, t.q, t.m, t.t, t.T * MILLISECOND)
-                elif body.startswith(_DEPTH, at):
-                    d = _decode_depth(body).data
-                    if not d.u >= d.U:
-                        raise ValueError(f"the update ends at {d.u}, before it begins at {d.U}")
-                    depth_symbol = d.s
+        waiting: _Unplaced | None = None
+        for first, lines in read_lines(self.path, self._report):
+            # Decoded in one go, because a decoder that stays in the processor's caches takes half the time.
+            for number, event in enumerate([_read(line) for line in lines], first):
+                self.messages += 1
+                kind = type(event)
+                if kind is Quote or kind is Trade:
+                    yield event  # type: ignore[misc]  # mypy does not narrow by type()
+                elif isinstance(event, BookUpdate):
+                    depth_symbol = event.symbol
                     if waiting is not None:
-                        yield _snapshot_event(depth_symbol, *waiting)
+                        yield waiting.of(depth_symbol)
                         waiting = None
-                    yield BookUpdate(d.s, received, d.U, d.u, d.b, d.a, d.E * MILLISECOND)
-                elif (snapshot := _snapshot(body)) is None:
-                    self.ignored += 1
-                elif depth_symbol:
-                    yield _snapshot_event(depth_symbol, received, snapshot)
+                    yield event
+                elif isinstance(event, _Unplaced):
+                    if depth_symbol:
+                        yield event.of(depth_symbol)
+                    else:
+                        waiting = event
+                elif isinstance(event, str):
+                    self._report(number, event)
                 else:
-                    waiting = received, snapshot
-            except ValueError as error:  # msgspec's errors are ValueErrors too
-                self._report(number, str(error))
+                    self.ignored += 1
+
+
+class _Unplaced(Struct):
+    """A snapshot whose symbol is not known yet."""
+
+    received: int
+    snapshot: _Snapshot
+
+    def of(self, symbol: str) -> BookSnapshot:
+        snapshot = self.snapshot
+        return BookSnapshot(symbol, self.received, snapshot.lastUpdateId, snapshot.bids, snapshot.asks)
+
+
+def _read(line: bytes) -> Quote | Trade | BookUpdate | _Unplaced | str | None:
+    """What one line says: None for a message of a stream that is not read, a text for why it cannot be understood."""
+    try:
+        stamp, _, body = line.partition(b" ")
+        received = int(stamp)
+        if not received > 0:
+            raise ValueError(f"the receive time must be positive, got {received}")
+        if not body.startswith(_HEAD):
+            body = _canonical(body)
+        at = body.find(b"@", 11, 64) + 1
+        if body.startswith(_TICKER, at):
+            q = _decode_ticker(body).data
+            if not q.b < q.a:
+                raise ValueError(f"the best bid {q.b} is not below the best ask {q.a}")
+            return Quote(q.s, received, q.b, q.B, q.a, q.A, q.u)
+        if body.startswith(_TRADE, at):
+            t = _decode_trade(body).data
+            return Trade(t.s, received, t.p, t.q, t.m, t.t, t.T * MILLISECOND)
+        if body.startswith(_DEPTH, at):
+            d = _decode_depth(body).data
+            if not d.u >= d.U:
+                raise ValueError(f"the update ends at {d.u}, before it begins at {d.U}")
+            return BookUpdate(d.s, received, d.U, d.u, d.b, d.a, d.E * MILLISECOND)
+        snapshot = _snapshot(body)
+        return None if snapshot is None else _Unplaced(received, snapshot)
+    except ValueError as error:  # msgspec's errors are ValueErrors too
+        return str(error)
 
 
 def _canonical(body: bytes) -> bytes:
@@ -147,7 +174,3 @@ def _canonical(body: bytes) -> bytes:
 def _snapshot(body: bytes) -> _Snapshot | None:
     """The REST snapshot, or None for a message of a stream that is not read."""
     return _decode_snapshot(body) if _decode_any(body).lastUpdateId is not None else None
-
-
-def _snapshot_event(symbol: str, received: int, snapshot: _Snapshot) -> BookSnapshot:
-    return BookSnapshot(symbol, received, snapshot.lastUpdateId, snapshot.bids, snapshot.asks)
