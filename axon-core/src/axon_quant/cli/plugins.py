@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
+
 import click
+
+_STYLES = {"ok": "", "blocked": "dim"}
+"""By status; whatever somebody should repair stands out."""
 
 
 @click.command("plugins")
@@ -15,7 +21,8 @@ def command(as_json: bool) -> None:
     from axon_quant.plugins import installed
 
     registry = installed()
-    rows = registry.rows()
+    with redirect_stdout(sys.stderr):  # a plugin that prints on import must not get into the JSON
+        rows = registry.rows()
     if as_json:
         import msgspec
 
@@ -30,7 +37,7 @@ def command(as_json: bool) -> None:
         for row in rows:
             capabilities = ", ".join(row.capabilities)
             cells = (row.kind, row.name, row.distribution, row.version, row.status, capabilities, row.reason)
-            table.add_row(*map(escape, cells), style=None if row.status == "ok" else "yellow")
+            table.add_row(*map(escape, cells), style=_STYLES.get(row.status, "yellow"))
         Console().print(table)
     if registry.strict and registry.failures():
         raise SystemExit(1)
