@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
-
 import click
 
 _STYLES = {"ok": "", "blocked": "dim"}
@@ -21,8 +18,7 @@ def command(as_json: bool) -> None:
     from axon_quant.plugins import installed
 
     registry = installed()
-    with redirect_stdout(sys.stderr):  # a plugin that prints on import must not get into the JSON
-        rows = registry.rows()
+    rows = registry.rows()
     if as_json:
         import msgspec
 

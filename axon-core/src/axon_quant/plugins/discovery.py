@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, version
@@ -133,7 +135,7 @@ def _unreadable(distribution: Distribution) -> Source:
 
 def describe(error: BaseException) -> str:
     """`ValueError: text`, on one line; holds even for an exception that cannot be printed."""
-    return " ".join("".join(format_exception_only(error)).split())
+    return " ".join("".join(format_exception_only(error)).split()).removeprefix("axon_quant.errors.")
 
 
 class Found(Struct, frozen=True):
@@ -180,7 +182,8 @@ def collect(selection: Selection, found: Iterable[Source | Failure]) -> Found:
             result.failures.append(Failure(source, "blocked", reason, source.name))
             continue
         began = perf_counter()
-        descriptors, failures = _ask(source)
+        with redirect_stdout(sys.stderr):  # a plugin that prints must not get into anybody's JSON
+            descriptors, failures = _ask(source)
         seconds = perf_counter() - began
         note = ""
         if seconds > SLOW:
