@@ -1,4 +1,4 @@
-"""Real distributions: folders with metadata and a module, found by importlib.metadata in another process."""
+"""Plugins for another process to find: in a folder on its path (quick), or installed in a virtual environment."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 
 import axon_quant
+
+sys.path.insert(0, str(Path(__file__).parent))
+import environments
+from environments import Environment
 
 CORE = Path(axon_quant.__file__).parents[1]
 
@@ -97,3 +101,41 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path / "site")
+
+
+CROWD = ["acme", "broken-hook", "broken-import", "claim-one", "claim-two", "future", "garbage", "hollow", "loud"]
+CROWD += ["quitter", "sleeper", "telepath"]
+
+
+class Venvs:
+    """Virtual environments with the core in them, each made once per session."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        projects = [environments.CORE, environments.ONNX, *environments.DISTRIBUTIONS.iterdir()]
+        self._wheels = {path.name: wheel for path, wheel in environments.build(projects, folder / "wheels").items()}
+        self._made: dict[tuple[str, ...], Environment] = {}
+
+    def having(self, *projects: str) -> Environment:
+        """The environment with the core and the wheels of these project folders."""
+        if projects not in self._made:
+            wheels = [self._wheels[name] for name in ("axon-core", *projects)]
+            self._made[projects] = environments.create(self._folder / f"venv-{len(self._made)}", wheels)
+        return self._made[projects]
+
+
+@pytest.fixture(scope="session")
+def venvs(tmp_path_factory: pytest.TempPathFactory) -> Venvs:
+    return Venvs(tmp_path_factory.mktemp("venvs"))
+
+
+@pytest.fixture(scope="session")
+def crowd(venvs: Venvs) -> Environment:
+    """Core, the ONNX backend, one good plugin, and one of every bad kind."""
+    return venvs.having("axon-backend-onnx", *CROWD)
+
+
+@pytest.fixture(scope="session")
+def bare(venvs: Venvs) -> Environment:
+    """The core alone."""
+    return venvs.having()

@@ -42,7 +42,10 @@ def test_an_explicit_set_of_plugins_replaces_the_installed_ones():
         ({"name": ""}, "name ''"),
         ({"target": "module.Attr"}, "not 'module:Attribute'"),
         ({"capabilities": frozenset({"fast"})}, "'fast' is not a Capability"),
+        ({"capabilities": frozenset({Capability.Batch})}, "'batch' is not a Capability of ensemble plugins"),
+        ({"capabilities": [Capability.Gains]}, "is not a frozenset"),
         ({"api": "1"}, "not an integer"),
+        ({"api": True}, "not an integer"),
     ],
 )
 def test_a_descriptor_that_cannot_be_used_is_refused(change, message):
@@ -65,4 +68,4 @@ def test_the_example_of_every_hook_works_as_written(hook):
 def test_what_the_paper_venue_declares_is_what_its_class_declares():
     paper = pytest.importorskip("axon_quant.exchange", reason="the exchange stage is not in this tree").PaperAdapter
     (descriptor,) = [item for item in Registry().descriptors("exchange") if item.name == "paper"]
-    assert {item.value for item in descriptor.capabilities} == {item.value for item in paper.capabilities}
+    assert descriptor.capabilities == paper.capabilities

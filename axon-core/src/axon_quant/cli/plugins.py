@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+_STYLES = {"ok": "", "blocked": "dim"}
+"""By status; whatever somebody should repair stands out."""
+
 
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
@@ -30,7 +33,7 @@ def command(as_json: bool) -> None:
         for row in rows:
             capabilities = ", ".join(row.capabilities)
             cells = (row.kind, row.name, row.distribution, row.version, row.status, capabilities, row.reason)
-            table.add_row(*map(escape, cells), style=None if row.status == "ok" else "yellow")
+            table.add_row(*map(escape, cells), style=_STYLES.get(row.status, "yellow"))
         Console().print(table)
     if registry.strict and registry.failures():
         raise SystemExit(1)

@@ -6,27 +6,9 @@ from enum import Enum
 from typing import TypeAlias
 
 from axon_quant.orders.types import Order, OrderType, TimeInForce
+from axon_quant.plugins.capabilities import Capability
 
-
-class Capability(Enum):
-    """One thing an adapter declares it can do; asking for another raises UnsupportedError."""
-
-    MarketOrders = "market-orders"
-    PostOnly = "post-only"
-    ImmediateOrCancel = "immediate-or-cancel"
-    FillOrKill = "fill-or-kill"
-    ReduceOnly = "reduce-only"
-    CancelAll = "cancel-all"
-    FetchOrder = "fetch-order"
-    OpenOrders = "open-orders"
-    Fills = "fills"
-    Balances = "balances"
-    Positions = "positions"
-    TradeStream = "trade-stream"
-    QuoteStream = "quote-stream"
-    BookStream = "book-stream"
-    BarStream = "bar-stream"
-
+__all__ = ["Capabilities", "Capability", "Channel", "needed_by"]
 
 Capabilities: TypeAlias = frozenset[Capability]
 

@@ -9,7 +9,7 @@ from axon_quant.clock import NANOSECONDS, Clock, SimClock
 from axon_quant.errors import NotFoundError, RejectedError
 from axon_quant.exchange.base import ExchangeAdapter, OrderLog
 from axon_quant.exchange.budget import Sleep
-from axon_quant.exchange.capabilities import Capability, Channel
+from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.exact import ZERO
 from axon_quant.exchange.ledger import Balance
@@ -20,6 +20,7 @@ from axon_quant.market.instrument import Instrument
 from axon_quant.market.types import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus
+from axon_quant.plugins.capabilities import EXCHANGE, Capability
 
 _CHANNELS: dict[type, Channel] = {
     Trade: Channel.Trades,
@@ -40,7 +41,7 @@ class PaperAdapter(ExchangeAdapter):
 
     name = "paper"
     is_external = False
-    capabilities = frozenset(Capability) - {Capability.CancelAll}
+    capabilities = EXCHANGE - {Capability.CancelAll}
 
     def __init__(
         self,

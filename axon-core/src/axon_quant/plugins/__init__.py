@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from axon_quant.plugins.capabilities import Capability
     from axon_quant.plugins.descriptors import (
         BackendDescriptor,
-        Capability,
         Descriptor,
         EnsembleDescriptor,
         ExchangeDescriptor,
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _HOMES = {"hookimpl": "hookspecs", "resolve": "first_party"}
+    _HOMES = {"Capability": "capabilities", "hookimpl": "hookspecs", "resolve": "first_party"}
     _HOMES |= dict.fromkeys(("PluginRow", "Registry", "installed"), "registry")
     _HOMES |= dict.fromkeys(("load_backend", "load_ensemble", "load_exchange", "load_explainer"), "registry")
 

@@ -4,27 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from axon_quant.plugins.descriptors import Capability, EnsembleDescriptor, ExchangeDescriptor
+from axon_quant.plugins.capabilities import EXCHANGE, Capability
+from axon_quant.plugins.descriptors import EnsembleDescriptor, ExchangeDescriptor
 from axon_quant.plugins.hookspecs import hookimpl
-
-_PAPER = frozenset(
-    {
-        Capability.MarketOrders,
-        Capability.PostOnly,
-        Capability.ImmediateOrCancel,
-        Capability.FillOrKill,
-        Capability.ReduceOnly,
-        Capability.FetchOrder,
-        Capability.OpenOrders,
-        Capability.Fills,
-        Capability.Balances,
-        Capability.Positions,
-        Capability.TradeStream,
-        Capability.QuoteStream,
-        Capability.BookStream,
-        Capability.BarStream,
-    }
-)
 
 
 @hookimpl
@@ -34,7 +16,7 @@ def axon_exchanges() -> Iterator[ExchangeDescriptor]:
         name="paper",
         target="axon_quant.exchange:PaperAdapter",
         summary="Matches orders against recorded or live market data; nothing leaves the process.",
-        capabilities=_PAPER,
+        capabilities=EXCHANGE - {Capability.CancelAll},
         api=1,
     )
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions, version
+from time import perf_counter
 from traceback import format_exception_only
 from types import ModuleType
 from typing import cast
@@ -19,6 +24,10 @@ from axon_quant.plugins.descriptors import API, Descriptor
 from axon_quant.plugins.hookspecs import HOOKS, PROJECT
 
 CORE = "axon-core"
+SLOW = 0.5
+"""Seconds that a plugin may take to say what it offers before somebody should be told."""
+
+logger = logging.getLogger("axon_quant.plugins")
 
 
 def canonical(name: str) -> str:
@@ -75,6 +84,13 @@ class Offer(Struct, frozen=True):
 
     source: Source
     descriptor: Descriptor
+    note: str = ""
+    """What somebody should know although it works."""
+
+    @property
+    def token(self) -> str:
+        """What stands for this one offer in the environment."""
+        return f"{canonical(self.source.distribution)}:{self.descriptor.name}"
 
 
 class Failure(Struct, frozen=True):
@@ -119,7 +135,15 @@ def _unreadable(distribution: Distribution) -> Source:
 
 def describe(error: BaseException) -> str:
     """`ValueError: text`, on one line; holds even for an exception that cannot be printed."""
-    return " ".join("".join(format_exception_only(error)).split())
+    return " ".join("".join(format_exception_only(error)).split()).removeprefix("axon_quant.errors.")
+
+
+class Found(Struct, frozen=True):
+    """What discovery found: every source, what they offer, and what went wrong."""
+
+    sources: list[Source]
+    offers: list[Offer]
+    failures: list[Failure]
 
 
 def excluded(source: Source, selection: Selection) -> str | None:
@@ -127,26 +151,51 @@ def excluded(source: Source, selection: Selection) -> str | None:
     hit = source.tokens & selection.blocked
     if hit:
         return f"AXON_DISABLE_PLUGINS names {min(hit)}"
-    if selection.allowed is not None and source.distribution != CORE and not source.tokens & selection.allowed:
-        return "AXON_LOAD_PLUGINS does not name it"
-    return None
+    if selection.allowed is None or source.distribution == CORE:
+        return None
+    partly = any(token.startswith(f"{canonical(source.distribution)}:") for token in selection.allowed)
+    return None if partly or source.tokens & selection.allowed else "AXON_LOAD_PLUGINS does not name it"
 
 
-def collect(selection: Selection, found: Iterable[Source | Failure]) -> tuple[list[Offer], list[Failure]]:
+def rejected(offer: Offer, selection: Selection) -> tuple[str, str] | None:
+    """Status and reason of an offer that stands on its own but may not be used, or None."""
+    if offer.descriptor.api != API:
+        return "wrong-api", f"written for version {offer.descriptor.api} of the hook specs; this core speaks {API}"
+    if offer.token in selection.blocked:
+        return "blocked", f"AXON_DISABLE_PLUGINS names {offer.token}"
+    if selection.allowed is None or offer.source.distribution == CORE:
+        return None
+    named = {offer.token, *offer.source.tokens} & selection.allowed
+    return None if named else ("blocked", "AXON_LOAD_PLUGINS does not name it")
+
+
+def collect(selection: Selection, found: Iterable[Source | Failure]) -> Found:
     """Import every admitted plugin and call its hooks. Never raises: what goes wrong comes back as failures."""
-    offers: list[Offer] = []
-    failures: list[Failure] = []
+    result = Found([], [], [])
     for source in found:
         if isinstance(source, Failure):
-            failures.append(source)
-        elif (reason := excluded(source, selection)) is not None:
-            failures.append(Failure(source, "blocked", reason, source.name))
-        else:
-            _collect_one(source, offers, failures)
-    return offers, failures
+            result.failures.append(source)
+            continue
+        result.sources.append(source)
+        reason = excluded(source, selection)
+        if reason is not None:
+            result.failures.append(Failure(source, "blocked", reason, source.name))
+            continue
+        began = perf_counter()
+        with redirect_stdout(sys.stderr):  # a plugin that prints must not get into anybody's JSON
+            descriptors, failures = _ask(source)
+        seconds = perf_counter() - began
+        note = ""
+        if seconds > SLOW:
+            note = f"took {seconds:.1f} s to say what it offers; a plugin module should import nothing heavy"
+            logger.warning("%s %s %s", source.distribution, source.version, note)
+        result.offers.extend(Offer(source, descriptor, note) for descriptor in descriptors)
+        result.failures.extend(failures)
+    return result
 
 
-def _collect_one(source: Source, offers: list[Offer], failures: list[Failure]) -> None:
+def _ask(source: Source) -> tuple[list[Descriptor], list[Failure]]:
+    """The descriptors of one plugin, and what went wrong on the way to them."""
     manager = PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
@@ -159,31 +208,46 @@ def _collect_one(source: Source, offers: list[Offer], failures: list[Failure]) -
         if unknown or not callers:
             what = f"implements {', '.join(unknown)}, which is no hook" if unknown else "implements no hook"
             raise PluginValidationError(module, f"{what}; the hooks are {', '.join(HOOKS)}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code; reported as a row
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - foreign code, which may exit or skip; reported as a row
         missing = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == source.package
         reason = f"the metadata is there, the package {source.package} is not" if missing else describe(error)
-        failures.append(Failure(source, "missing" if missing else "broken", reason, source.name))
-        return
+        return [], [Failure(source, "missing" if missing else "broken", reason, source.name)]
+    descriptors: list[Descriptor] = []
+    failures = []
     for caller in callers:
         for implementation in caller.get_hookimpls():
             try:
-                descriptors = list(cast("Iterable[object]", implementation.function()))
-                offers += [Offer(source, descriptor) for descriptor in _checked(caller.name, descriptors)]
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code; reported as a row
+                values = list(cast("Iterable[object]", implementation.function()))
+                descriptors += _checked(caller.name, values)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - as above
                 failures.append(Failure(source, "broken", f"{caller.name}(): {describe(error)}", source.name))
+    return descriptors, failures
 
 
 def _checked(hook: str, values: list[object]) -> list[Descriptor]:
     expected = HOOKS[hook]
     for value in values:
-        if not isinstance(value, expected):
+        # A subclass could leave out the checks of the constructor.
+        if type(value) is not expected:
             raise TypeError(f"returned {value!r}, which is no {expected.__name__}")
     return cast("list[Descriptor]", values)
 
 
-def rejected(offer: Offer, selection: Selection) -> tuple[str, str] | None:
-    """Status and reason of an offer that stands on its own but may not be used, or None."""
-    if offer.descriptor.api != API:
-        return "wrong-api", f"written for version {offer.descriptor.api} of the hook specs; this core speaks {API}"
-    token = f"{canonical(offer.source.distribution)}:{offer.descriptor.name}"
-    return ("blocked", f"AXON_DISABLE_PLUGINS names {token}") if token in selection.blocked else None
+def unmatched(selection: Selection, found: Found) -> Iterator[tuple[str, str]]:
+    """Each token of the environment that stands for nothing, and why. A misspelt block list blocks nobody."""
+    offered = {offer.token for offer in found.offers}
+    silent = {canonical(failure.source.distribution) for failure in found.failures}
+    sources = {token for source in found.sources for token in source.tokens}
+    variables = (("AXON_DISABLE_PLUGINS", selection.blocked), ("AXON_LOAD_PLUGINS", selection.allowed or frozenset()))
+    for variable, tokens in variables:
+        for token in sorted(tokens - sources - offered):
+            head, _, name = token.partition(":")
+            if name and head in silent:
+                continue  # it could not say what it offers
+            close = get_close_matches(token, sorted(sources | offered), n=1)
+            what = f"{head} offers no {name}" if name and head in sources else f"no installed plugin is called {head}"
+            yield token, f"{variable} names it, but {what}" + (f"; did you mean {close[0]}?" if close else "")

@@ -40,7 +40,8 @@ def missing(entry: FirstParty) -> PluginMissingError:
 def resolve(name: str) -> object:
     """The object behind a public name such as `OnnxBackend`.
 
-    Goes through the registry, so a blocked or duplicated plugin stays out of reach here, too. Raises AttributeError for
+    Goes through the registry, so a blocked or duplicated plugin stays out of reach here, too; and nobody else's plugin
+    of the same name takes its place. Raises AttributeError for
     a name that is not in the table, PluginMissingError (an ImportError) when the distribution is not installed, and
     PluginError when it is installed but cannot be used.
     """
@@ -49,4 +50,4 @@ def resolve(name: str) -> object:
         raise AttributeError(f"no plugin provides {name!r}")
     from axon_quant.plugins.registry import installed
 
-    return installed().load(entry.kind, entry.plugin)
+    return installed().load(entry.kind, entry.plugin, distribution=entry.distribution)

@@ -29,6 +29,7 @@ from axon_quant.plugins.discovery import (
     describe,
     rejected,
     sources,
+    unmatched,
 )
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class PluginRow(Struct, frozen=True):
     """One line of `axon plugins`.
 
     `kind` is backend, exchange, explainer or ensemble, or `plugin` where a whole plugin failed before it could say.
-    `status` is ok, broken, missing (metadata without its package), duplicate, blocked or wrong-api; `reason` is empty
-    when it is ok.
+    `status` is ok, broken, missing (metadata without its package), duplicate, blocked, wrong-api, or unmatched for a
+    name in AXON_DISABLE_PLUGINS or AXON_LOAD_PLUGINS that stands for no plugin. `reason` says why; when it is ok there
+    is one only if somebody should know something all the same.
     """
 
     kind: str
@@ -58,7 +60,7 @@ class Registry:
     """All plugins of this process, discovered once, on first use.
 
     `selection` defaults to what the environment says, `found` to the installed entry points. In strict mode any plugin
-    that is broken, missing, duplicate or written for another version makes every load raise.
+    that is broken, missing, duplicate or written for another version, and any unmatched name, makes every load raise.
     """
 
     def __init__(self, selection: Selection | None = None, found: Iterable[Source | Failure] | None = None) -> None:
@@ -77,7 +79,7 @@ class Registry:
             return self._rows
 
     def failures(self) -> tuple[PluginRow, ...]:
-        """The rows that somebody should repair: broken, missing, duplicate, wrong-api."""
+        """The rows that somebody should repair: all but ok and blocked."""
         return tuple(row for row in self.rows() if row.status not in ("ok", "blocked"))
 
     @property
@@ -90,8 +92,8 @@ class Registry:
         self.rows()
         return tuple(offer.descriptor for (k, _), offer in sorted(self._usable.items()) if k == kind)
 
-    def load(self, kind: str, name: str) -> object:
-        """Import what stands behind a name.
+    def load(self, kind: str, name: str, *, distribution: str | None = None) -> object:
+        """Import what stands behind a name. With `distribution`, only what that one provides will do.
 
         Raises PluginMissingError (an ImportError) for a first-party name that is not installed, and PluginError for an
         unknown name or a plugin that cannot be used, with distribution, version and reason.
@@ -101,21 +103,24 @@ class Registry:
             lines = "; ".join(_line(row) for row in self.failures())
             raise PluginError(f"AXON_STRICT_PLUGINS is set and these plugins cannot be used: {lines}")
         key = (kind, name)
+        offer = self._usable.get(key)
+        if offer is None or distribution not in (None, canonical(offer.source.distribution)):
+            raise self._absent(kind, name)
         if key not in self._loaded:
-            offer = self._usable.get(key)
-            if offer is None:
-                raise self._absent(kind, name)
             self._loaded[key] = _target(offer)
         return self._loaded[key]
 
     def _discover(self) -> tuple[PluginRow, ...]:
-        offers, failures = collect(self._selection, sources() if self._found is None else self._found)
-        rows = [
-            PluginRow("plugin", f.name, f.source.distribution, f.source.version, f.status, (), f.reason)
-            for f in failures
+        found = collect(self._selection, sources() if self._found is None else self._found)
+        rows = [_plugin_row(failure.source, failure.status, failure.reason) for failure in found.failures]
+        rows += [
+            PluginRow("plugin", token, "", "", "unmatched", (), reason)
+            for token, reason in unmatched(self._selection, found)
         ]
+        heard = {id(offer.source) for offer in found.offers} | {id(failure.source) for failure in found.failures}
+        rows += [_plugin_row(source, "ok", "offers nothing") for source in found.sources if id(source) not in heard]
         candidates: dict[tuple[str, str], list[Offer]] = defaultdict(list)
-        for offer in offers:
+        for offer in found.offers:
             verdict = rejected(offer, self._selection)
             if verdict is None:
                 candidates[offer.descriptor.kind, offer.descriptor.name].append(offer)
@@ -124,7 +129,7 @@ class Registry:
         for key, rivals in candidates.items():
             if len(rivals) == 1:
                 self._usable[key] = rivals[0]
-                rows.append(_row(rivals[0], "ok", ""))
+                rows.append(_row(rivals[0], "ok", rivals[0].note))
             else:
                 rows += [_row(offer, "duplicate", _duplicate_reason(rivals)) for offer in rivals]
         return tuple(sorted(rows, key=lambda row: (row.kind, row.name, row.distribution)))
@@ -150,6 +155,10 @@ class Registry:
         return PluginError(text, hint=f"did you mean {close[0]!r}?" if close else "see axon plugins")
 
 
+def _plugin_row(source: Source, status: str, reason: str) -> PluginRow:
+    return PluginRow("plugin", source.name, source.distribution, source.version, status, (), reason)
+
+
 def _row(offer: Offer, status: str, reason: str) -> PluginRow:
     descriptor, source = offer.descriptor, offer.source
     capabilities = tuple(sorted(capability.value for capability in descriptor.capabilities))
@@ -159,12 +168,14 @@ def _row(offer: Offer, status: str, reason: str) -> PluginRow:
 
 
 def _line(row: PluginRow) -> str:
-    return f"{row.distribution} {row.version} ({row.status}): {row.reason}"
+    return f"{' '.join(filter(None, (row.distribution, row.version))) or row.name} ({row.status}): {row.reason}"
 
 
 def _duplicate_reason(rivals: list[Offer]) -> str:
     providers = sorted(f"{offer.source.distribution} {offer.source.version}" for offer in rivals)
-    tokens = sorted(f"{canonical(offer.source.distribution)}:{offer.descriptor.name}" for offer in rivals)
+    tokens = sorted({offer.token for offer in rivals})
+    if len(tokens) < len(rivals):
+        return f"provided by {' and '.join(providers)}; one distribution may offer a name once"
     return f"provided by {' and '.join(providers)}; block one: AXON_DISABLE_PLUGINS={tokens[-1]}"
 
 

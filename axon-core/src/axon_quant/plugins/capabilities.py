@@ -1,0 +1,50 @@
+"""What a plugin can do beyond the core of its kind."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    """Something that not every plugin of a kind can do. Asking for one that is not declared raises UnsupportedError."""
+
+    Batch = "batch"
+    """`infer` takes more than one observation per call."""
+    HalfPrecision = "half-precision"
+    """`fp16=True`."""
+    MultiThread = "multi-thread"
+    """`num_threads` above 1."""
+
+    MarketOrders = "market-orders"
+    """What every venue has is limit orders that stand until cancelled, and cancels; all else is declared."""
+    PostOnly = "post-only"
+    ImmediateOrCancel = "immediate-or-cancel"
+    FillOrKill = "fill-or-kill"
+    ReduceOnly = "reduce-only"
+    CancelAll = "cancel-all"
+    FetchOrder = "fetch-order"
+    OpenOrders = "open-orders"
+    Fills = "fills"
+    Balances = "balances"
+    Positions = "positions"
+    TradeStream = "trade-stream"
+    QuoteStream = "quote-stream"
+    BookStream = "book-stream"
+    BarStream = "bar-stream"
+
+    Attribution = "attribution"
+    """Importances of features."""
+    Counterfactuals = "counterfactuals"
+    """Changed observations that flip the decision."""
+
+    OnlineWeights = "online-weights"
+    """Weights move with realised returns."""
+    Gains = "gains"
+    """`update_weights` takes gains in [0, 1] instead of Sharpe ratios."""
+
+
+BACKEND = frozenset({Capability.Batch, Capability.HalfPrecision, Capability.MultiThread})
+EXPLAINER = frozenset({Capability.Attribution, Capability.Counterfactuals})
+ENSEMBLE = frozenset({Capability.OnlineWeights, Capability.Gains})
+EXCHANGE = frozenset(Capability) - BACKEND - EXPLAINER - ENSEMBLE
+"""What a plugin of each kind may declare."""

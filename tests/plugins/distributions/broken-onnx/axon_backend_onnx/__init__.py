@@ -1,0 +1,1 @@
+"""A first-party plugin that is installed but broken."""

@@ -1,0 +1,1 @@
+"""Somebody else's plugin of a first-party name."""

@@ -1,0 +1,1 @@
+"""A plugin that exits on import."""

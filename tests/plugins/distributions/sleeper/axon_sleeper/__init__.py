@@ -1,0 +1,1 @@
+"""A plugin whose target takes five seconds to import."""

@@ -1,0 +1,5 @@
+"""What the descriptor names."""
+
+
+class Engine:
+    """Stands for something real."""
