@@ -201,18 +201,18 @@ class EnsembleConformance(Conformance, supplied=("descriptor", "rule", "options"
     @case("E-016")
     def test_e016_ensembles_share_nothing(self, committee: Committee) -> None:
         """What one ensemble learns leaves another one with the same strategy untouched."""
-        quiet = committee.build([CERTAIN["buy"]] * 2)
+        untouched, early = (committee.build([CERTAIN["buy"]] * 2) for _ in range(2))
+        early.update_weights([0.6, 0.4])
         busy = committee.build([CERTAIN["buy"]] * 2)
         busy.update_weights([0.9, 0.1])
         for values in returns(2, 2 * WINDOW):
             busy.record_return(0, values[0])
             busy.record_return(1, values[1])
-        assert quiet.weights == pytest.approx((0.5, 0.5))
-        fresh, lone = committee.build([CERTAIN["buy"]] * 2), committee.build([CERTAIN["buy"]] * 2)
-        fresh.update_weights([0.6, 0.4])
-        lone.update_weights([0.6, 0.4])
-        quiet.update_weights([0.6, 0.4])
-        assert fresh.weights == lone.weights == quiet.weights
+        assert untouched.weights == pytest.approx((0.5, 0.5))
+        late = committee.build([CERTAIN["buy"]] * 2)
+        for ensemble in (untouched, late):
+            ensemble.update_weights([0.6, 0.4])
+            assert ensemble.weights == early.weights
 
     @case("E-017")
     def test_e017_what_is_not_finite_is_refused(self, committee: Committee) -> None:
