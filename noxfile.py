@@ -15,13 +15,15 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["tests", "lint", "types"]
+nox.options.sessions = ["tests", "lint", "types", "conformance"]
 nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
+PLUGINS = {"axon-core": [], "onnx": [ONNX]}
+"""First-party plugins, as the registry calls them, and what installs each beside the core."""
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21"]
 SOURCES = ["axon-core", "axon-backend-onnx", "tests", "benchmarks", "examples", "noxfile.py"]
 
@@ -64,8 +66,17 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
-    install(session, CORE + "[parquet]", ONNX, tools=["mypy==2.4.1", "pyarrow-stubs"])
+    install(session, CORE + "[parquet,testing]", ONNX, tools=["mypy==2.4.1", "pyarrow-stubs"])
     session.run("mypy", "axon-core/src/axon_quant", "axon-backend-onnx/src/axon_backend_onnx")
+
+
+@nox.session
+@nox.parametrize("plugin", list(PLUGINS), ids=list(PLUGINS))
+def conformance(session: nox.Session, plugin: str) -> None:
+    """The conformance suite for one of our plugins, in an environment of the core and that plugin only."""
+    install(session, CORE + "[testing]", *PLUGINS[plugin], tools=[])
+    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin]
+    session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite, *session.posargs)
 
 
 @nox.session

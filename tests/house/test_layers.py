@@ -18,7 +18,7 @@ KERNEL = {"errors", "clock", "events", "secrets", "orders.types", "orders.ids", 
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
 BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": set()}
 """Packages beside the pipeline: they import the kernel only."""
-ANYTHING = {"runtime", "cli"}
+ANYTHING = {"runtime", "cli", "testing"}
 CONFIG_MAY = {"risk", "market"}
 """A configuration holds the stages' own value types where they have one."""
 PLUGIN_DISTRIBUTIONS = {"axon_backend_onnx"}

@@ -1,0 +1,40 @@
+"""The conformance suites that a plugin's author runs: one class per kind. Needs the extra `testing`.
+
+    from axon_quant.testing import BackendConformance
+
+    class TestAcme(BackendConformance):
+        @pytest.fixture
+        def descriptor(self): ...
+        @pytest.fixture
+        def make_model(self): ...
+
+Importing this package imports neither pytest nor hypothesis; its names do.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from axon_quant.testing.backend import BackendConformance
+    from axon_quant.testing.ensemble import EnsembleConformance
+    from axon_quant.testing.models import Mlp, ModelMaker, ModelRequest, ReferenceModel
+else:
+    _MODELS = ("Mlp", "ModelMaker", "ModelRequest", "ReferenceModel")
+    _WITH_ASSERTS = [f"{__name__}.{name}" for name in ("answers", "backend", "committee", "ensemble", "workbench")]
+    _HOMES = {"BackendConformance": "backend", "EnsembleConformance": "ensemble", **dict.fromkeys(_MODELS, "models")}
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in _MODELS:
+            import pytest
+
+            pytest.register_assert_rewrite(*_WITH_ASSERTS)  # a failed assert then shows its values
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+__all__ = ["BackendConformance", "EnsembleConformance", "Mlp", "ModelMaker", "ModelRequest", "ReferenceModel"]

@@ -1,0 +1,127 @@
+"""The suites pass what is good and find each planted defect, by the ID that is made for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from axon_quant.testing.listing import cases
+
+CORES_OWN = {"E-003", "E-017", "E-032"}
+"""The core keeps these whatever the rule does; they guard against a later core."""
+ONLY_AN_ACCIDENT = {"B-090", "E-090"}
+"""Latency is reported; a toy slow enough to fail would hold up everybody's tests."""
+
+BACKEND_DEFECTS = {
+    "IgnoresThePinnedHash": {"B-035"},
+    "ReturnsASharedBuffer": {"B-014", "B-040", "B-060"},
+    "SwallowsNan": {"B-022"},
+    "NamesActionsInTheWrongOrder": {"B-015", "B-016", "B-017"},
+    "IsNotThreadSafe": {"B-040"},
+    "FallsBackSilently": {"B-050", "B-051"},
+    "DeclaresACapabilityItLacks": {"B-061"},
+    "DeclaresNothingAndDoesItAll": {"B-060", "B-061", "B-062"},
+    "OverridesATest": {"B-000"},
+    "ServesCorruptFiles": {"B-031", "B-032", "B-036"},
+    "SaysNothingOfItself": {"B-001"},
+    "ReadsItsFileTooEarly": {"B-002"},
+    "NamesAnotherDevice": {"B-003", "B-052"},
+    "HasAnyBuiltInModel": {"B-004"},
+    "IsNotRepeatable": {"B-012"},
+    "WritesToItsInputs": {"B-013"},
+    "ReadsABatchOfOneDifferently": {"B-018", "B-041"},
+    "ChecksNoInput": {"B-020", "B-021", "B-022", "B-023"},
+    "AnswersDifferentlyOnAnAccelerator": {"B-050", "B-051", "B-052"},
+}
+"""Class in toy_backends.py → the IDs that fail, and no others."""
+
+BROAD_BACKEND_DEFECTS = {
+    "OverridesAPartOfTheSuite": {"B-000"},
+    "SwapsInPlace": {"B-034", "B-041"},
+    "DropsTheOldModel": {"B-030", "B-031", "B-032", "B-033", "B-034", "B-035", "B-036", "B-041"},
+    "SharesStateBetweenEngines": {"B-033", "B-034", "B-042"},
+    "ComputesInHalfPrecisionUnasked": {"B-010", "B-011", "B-040"},
+    "MakesNoModels": {"B-003", "B-010", "B-030", "B-040", "B-050", "B-060", "B-090"},
+    "ForgetsItsFixtures": {"B-001", "B-010", "B-051", "B-090"},
+}
+"""Class in toy_backends.py → IDs that fail, among others."""
+
+ENSEMBLE_DEFECTS = {
+    "DeclaresOnlineWeightsItLacks": {"E-060"},
+    "MovesUndeclared": {"E-060"},
+    "DeclaresGainsItDoesNotCheck": {"E-061"},
+    "ReturnsNegativeWeights": {"E-010", "E-012", "E-014", "E-041", "E-061"},
+    "ReturnsNan": {"E-011", "E-012", "E-013", "E-015", "E-016", "E-031", "E-060"},
+    "IgnoresTheVotes": {"E-021", "E-022", "E-023", "E-025", "E-030"},
+    "IgnoresTheWeights": {"E-020", "E-025"},
+    "FavoursTheFirstMember": {"E-013", "E-014", "E-023"},
+    "BreaksTiesItself": {"E-022", "E-023"},
+    "AbstainsUnannounced": {"E-040"},
+    "NeverStopsAbstaining": {"E-041"},
+    "SharesStateBetweenEnsembles": {"E-013", "E-014", "E-016", "E-023"},
+    "IsNotRepeatable": {"E-015"},
+    "WritesToItsInputs": {"E-024"},
+    "PrefersTheWorst": {"E-014"},
+    "GivesAllToADeactivatedMember": {"E-012"},
+    "IgnoresUnknownOptions": {"E-002"},
+    "OverridesATest": {"E-000"},
+    "SaysNothingOfItself": {"E-001"},
+}
+"""Class in toy_ensembles.py → the IDs that fail, and no others."""
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "kind", "skipped"),
+    [
+        ("toy_backends", "Good", "backend", {"B-051", "B-052"}),
+        ("toy_backends", "Modest", "backend", {"B-051", "B-052"}),
+        ("toy_ensembles", "GoodFixed", "ensemble", {"E-041"}),
+        ("toy_ensembles", "GoodFollower", "ensemble", {"E-041"}),
+        ("toy_ensembles", "GoodGainer", "ensemble", {"E-041"}),
+    ],
+)
+def test_a_good_plugin_passes_every_test(outcomes, module, name, kind, skipped):
+    found = outcomes(module)
+    assert found.failed(f"Test{name}") == set()
+    assert found.skipped(f"Test{name}") == skipped
+    assert set(found.ids[f"Test{name}"]) == {item.id for item in cases() if item.kind == kind}
+
+
+@pytest.mark.parametrize("defect", BACKEND_DEFECTS)
+def test_a_defect_of_a_backend_fails_its_own_test_and_no_other(outcomes, defect):
+    assert outcomes("toy_backends").failed(f"Test{defect}") == BACKEND_DEFECTS[defect]
+
+
+@pytest.mark.parametrize("defect", BROAD_BACKEND_DEFECTS)
+def test_a_broad_defect_of_a_backend_fails_the_tests_it_touches(outcomes, defect):
+    assert outcomes("toy_backends").failed(f"Test{defect}") >= BROAD_BACKEND_DEFECTS[defect]
+
+
+@pytest.mark.parametrize("defect", ENSEMBLE_DEFECTS)
+def test_a_defect_of_an_ensemble_fails_its_own_tests_and_no_other(outcomes, defect):
+    assert outcomes("toy_ensembles").failed(f"Test{defect}") == ENSEMBLE_DEFECTS[defect]
+
+
+def test_every_test_of_a_suite_can_fail():
+    caught = set().union(*BACKEND_DEFECTS.values(), *BROAD_BACKEND_DEFECTS.values(), *ENSEMBLE_DEFECTS.values())
+    only_by_missing_fixtures = {"B-090"}
+    assert {item.id for item in cases()} - caught - CORES_OWN == ONLY_AN_ACCIDENT - only_by_missing_fixtures
+
+
+def test_an_override_is_named(outcomes):
+    texts = outcomes("toy_backends").texts
+    assert (
+        "TestOverridesATest overrides test_b010_scores_are_those_of_the_reference"
+        in texts["TestOverridesATest"]["B-000"]
+    )
+    assert "TestOverridesAPartOfTheSuite overrides bench" in texts["TestOverridesAPartOfTheSuite"]["B-000"]
+    assert "overrides test_e023_a_tie_stands_aside" in (outcomes("toy_ensembles").texts["TestOverridesATest"]["E-000"])
+
+
+def test_an_undeclared_capability_that_works_is_named(outcomes):
+    text = outcomes("toy_backends").texts["TestDeclaresNothingAndDoesItAll"]["B-060"]
+    assert "batch is not declared, so asking for it must raise UnsupportedError; it returned" in text
+
+
+def test_a_missing_fixture_is_named(outcomes):
+    texts = outcomes("toy_backends").texts["TestForgetsItsFixtures"]
+    assert "TestForgetsItsFixtures supplies no fixture `descriptor`" in texts["B-001"]
