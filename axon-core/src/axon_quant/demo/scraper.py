@@ -37,6 +37,10 @@ class Scraper:
         """The sum over all series of a metric in the last scrape."""
         return sum(value for found, _, value in self.samples() if found == name)
 
+    def has(self, name: str) -> bool:
+        """Whether the last scrape has the metric."""
+        return any(found == name for found, _, _ in self.samples())
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
