@@ -1,4 +1,4 @@
-"""The busiest half minute, order by order: where each was placed, how long it waited and how it ended."""
+"""The busiest quarter of a minute, order by order: where each was placed, how long it waited and how it ended."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from axon_quant.report.markup import Html, tag
 from axon_quant.report.plot import Panel, figure, triangle
 from axon_quant.report.scales import LinearScale, clock_time, padded
 
-SPAN = 30.0
+SPAN = 15.0
 
 
 def busiest(history: History) -> float:
-    """When the `SPAN` seconds with the most orders that traded begin."""
-    times = [life.placed for life in history.orders if life.status is OrderStatus.Filled]
+    """When the `SPAN` seconds with the most orders begin."""
+    times = [life.placed for life in history.orders]
     counts = [(sum(start <= at < start + SPAN for at in times), -start) for start in times]
-    return max(max(0.0, -max(counts)[1] - 2.0) if counts else 0.0, 0.0)
+    return max(max(0.0, -max(counts)[1] - 1.0) if counts else 0.0, 0.0)
 
 
 def closeup(history: History, *, width: float) -> Html:
@@ -29,7 +29,7 @@ def closeup(history: History, *, width: float) -> Html:
     levels = [moment.price for moment in moments] + [float(life.order.price or 0) for life in lives]
     panel = Panel(x, *padded(min(levels), max(levels), 0.12), top=44.0, bottom=284.0)
     panel.title(f"Price of {history.base}, {history.quote}", "▲ bought  ▽ sold  × cancelled")
-    panel.columns(x.time_ticks(3 if narrow else 6), clock_time)
+    panel.columns(x.time_ticks(3 if narrow else 8), clock_time)
     panel.rows(panel.y.ticks(5), "{:,.0f}".format)
     panel.line([(moment.at, moment.price) for moment in moments], "ink thin")
     panel.marks += [_life(life, panel, end, history.base) for life in lives]
@@ -37,7 +37,7 @@ def closeup(history: History, *, width: float) -> Html:
     return figure(
         width,
         316.0,
-        panel.marks,
+        [*panel.grid, *panel.marks],
         title=f"Orders from {clock_time(round(start))} to {clock_time(round(end))}",
         description=f"{len(lives)} orders, {filled} of them filled, the others cancelled or expired.",
         class_="narrow" if narrow else "wide",
@@ -51,7 +51,7 @@ def _life(life: OrderLife, panel: Panel, end: float, base: str) -> Html:
     bought = order.side is Side.Buy
     marks = [tag("line", x1=x1, x2=max(x2, x1 + 2), y1=y, y2=y, class_="resting")]
     if life.status is OrderStatus.Filled:
-        path = triangle(x2, y + (1 if bought else -1), 7.0, up=bought)
+        path = triangle(x2, y + (1 if bought else -1), 8.0, up=bought)
         marks.append(tag("path", d=path, class_="bought" if bought else "sold"))
     else:
         marks.append(tag("path", d=f"M{x2 - 3:.1f},{y - 3:.1f}l6,6m0,-6l-6,6", class_="cancelled"))

@@ -6,7 +6,6 @@ same seed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -22,18 +21,43 @@ from axon_quant.portfolio import Portfolio
 from axon_quant.runtime.replay import Market
 from axon_quant.runtime.wiring import build_instruments
 
+_SIDES = (1, -1, 0)
+"""Of buy, sell and hold, the declared order of actions."""
 _KINDS = (RunStarted, Decision, OrderPlaced, OrderUpdated, ModelLoaded)
 
 
 @attrs.frozen
 class Moment:
-    """The state at one decision: `at` in seconds of market time since the start, `position` in base units."""
+    """The state at one decision: `at` in seconds of market time since the start, `position` in base units.
+
+    Per member: its weight, the side it took (1 buy, -1 sell, 0 neither), and its model's version (0 for a rule).
+    """
 
     at: float
     price: float
     equity: float
     position: float
     weights: tuple[float, ...]
+    sides: tuple[int, ...]
+    versions: tuple[int, ...]
+
+
+@attrs.define
+class Service:
+    """What one version of a member did: when it served (seconds of market time) and how its advice turned out.
+
+    Of the decisions in which it took a side and the price then moved, `judged` in all, it was `right` in some. `sha256`
+    is empty for a rule.
+    """
+
+    name: str
+    version: int
+    sha256: str
+    since: float
+    until: float
+    decisions: int = 0
+    judged: int = 0
+    right: int = 0
 
 
 @attrs.define
@@ -57,7 +81,7 @@ class Swap:
 
 @attrs.frozen
 class History:
-    """One run. `members` name the columns of `Moment.weights`; `decisions` count by model version, in order of service.
+    """One run. `members` name the columns of a `Moment`; `services` are in their order, then by version.
 
     `fills` are (seconds of market time, fill). `equity` is the exact equity at the end, through the same `Portfolio` as
     in the run.
@@ -73,7 +97,11 @@ class History:
     fills: tuple[tuple[float, Fill], ...]
     orders: tuple[OrderLife, ...]
     swaps: tuple[Swap, ...]
-    decisions: dict[ModelIdentity, int]
+    services: tuple[Service, ...]
+
+    def service(self, name: str, version: int) -> Service | None:
+        """What that version of a member did; None if it never decided."""
+        return next((one for one in self.services if (one.name, one.version) == (name, version)), None)
 
     @property
     def seconds(self) -> float:
@@ -104,7 +132,8 @@ class _Reader:
         self._orders: dict[str, OrderLife] = {}
         self._serving: dict[str, ModelIdentity] = {}
         self._swaps: list[Swap] = []
-        self._decisions: Counter[ModelIdentity] = Counter()
+        self._digests: dict[tuple[str, int], str] = {}
+        self._horizon = config.ensemble.horizon_rows
 
     def read(self) -> History:
         for _, event in read(self._path, kinds=_KINDS):
@@ -120,8 +149,29 @@ class _Reader:
             fills=tuple(self._fills),
             orders=tuple(self._orders.values()),
             swaps=tuple(self._swaps),
-            decisions=dict(self._decisions),
+            services=tuple(self._services()),
         )
+
+    def _services(self) -> list[Service]:
+        """Judged as the ensemble judges: by the move of the price `horizon_rows` later."""
+        services: dict[tuple[int, int], Service] = {}
+        moments = self._moments
+        for number, moment in enumerate(moments):
+            later = moments[number + self._horizon] if number + self._horizon < len(moments) else moment
+            move = later.price - moment.price
+            for key in enumerate(moment.versions):
+                index, version = key
+                service = services.get(key)
+                if service is None:
+                    name = self._members[index]
+                    digest = self._digests.get((name, version), "")
+                    service = services[key] = Service(name, version, digest, moment.at, moment.at)
+                service.until = moment.at
+                service.decisions += 1
+                if move and moment.sides[index]:
+                    service.judged += 1
+                    service.right += move * moment.sides[index] > 0
+        return [services[key] for key in sorted(services)]
 
     def _take(self, event: Event) -> None:
         at = (event.at - self._start) / NANOSECONDS
@@ -149,10 +199,20 @@ class _Reader:
         portfolio, symbol = self._portfolio, decision.symbol
         portfolio.mark(symbol, self._mid)
         self._members = tuple(vote.name for vote in decision.members)
-        weights = tuple(vote.weight for vote in decision.members)
-        position = float(portfolio.position(symbol))
-        self._moments.append(Moment(at, self._mid, float(portfolio.equity), position, weights))
-        self._decisions.update(decision.models)
+        versions = {model.name: model.number for model in decision.models}
+        self._digests.update({(model.name, model.number): model.sha256 for model in decision.models})
+        votes = decision.members
+        self._moments.append(
+            Moment(
+                at,
+                self._mid,
+                float(portfolio.equity),
+                float(portfolio.position(symbol)),
+                tuple([vote.weight for vote in votes]),
+                tuple([_SIDES[vote.scores.index(max(vote.scores))] for vote in votes]),
+                tuple([versions.get(vote.name, 0) for vote in votes]),
+            )
+        )
 
 
 def _mids(market: Market) -> Iterator[tuple[int, float]]:

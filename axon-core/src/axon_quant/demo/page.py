@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from axon_quant.demo.closeup import busiest, closeup
-from axon_quant.demo.history import History, Swap
+from axon_quant.demo.history import History, Service, Swap
 from axon_quant.demo.latency import latency
 from axon_quant.demo.session import DemoRun
 from axon_quant.demo.timeline import signed, timeline
@@ -43,7 +43,7 @@ def render(run: DemoRun, history: History) -> str:
         ),
         _section(
             "Up close",
-            f"Half a minute from {at}, order by order. A line is an order waiting at its limit price; one that waits for "
+            f"Fifteen seconds from {at}, order by order. A line is an order waiting at its limit price; one that waits for "
             "too long is cancelled, and the next one crosses the spread.",
             closeup(history, width=WIDE),
             closeup(history, width=NARROW),
@@ -54,7 +54,7 @@ def render(run: DemoRun, history: History) -> str:
             latency(summary.latency_us, width=WIDE),
             latency(summary.latency_us, width=NARROW),
         ),
-        tag("section", tag("h2", "For the record"), _models(history), _facts(run, history)),
+        tag("section", tag("h2", "For the record"), _members(history), _facts(run, history)),
         tag("footer", tag("p", "Made-up market, made-up money. The models compute nothing worth real money.")),
     )
     return page(f"axon demo: {_headline(history)}", body)
@@ -83,30 +83,35 @@ def _story(run: DemoRun, history: History) -> list[Child]:
 
 
 def _told(swap: Swap, history: History) -> list[Child]:
-    name = tag("strong", swap.after.name)
-    index = history.members.index(swap.after.name) if swap.after.name in history.members else None
+    name = swap.after.name
     told: list[Child] = [
         f"At {clock_time(swap.at)} the file of the network ",
-        name,
-        " was replaced on disk while the process ran: its first version had random weights, the second reads the order "
-        "flow. No decision was skipped",
+        tag("strong", name),
+        " was replaced on disk while the process ran, and ",
+        "no decision was skipped. " if _unbroken(history, swap.at) else "the next decision was the new version's. ",
     ]
-    if index is None:
-        return [*told, ". "]
-    later = [moment for moment in history.moments if moment.at >= swap.at]
-    leads = next((moment for moment in later if moment.weights[index] == max(moment.weights)), None)
-    before = f"{100 * later[0].weights[index]:.0f} %" if later else ""
-    if leads is None or leads is later[0]:
-        return [*told, f", and its weight went from {before} to {100 * later[-1].weights[index]:.0f} %. "]
+    before, after = history.service(name, swap.before.number), history.service(name, swap.after.number)
+    if before is None or after is None:
+        return told
+    weight = 100.0 * history.moments[-1].weights[history.members.index(name)]
     return [
         *told,
-        f". It had {before} of the weight then, was the leading voice {_spell(leads.at - swap.at)} later, and ended with "
-        f"{100 * later[-1].weights[index]:.0f} %. ",
+        f"Version {before.version} had random weights: when it took a side, the price agreed a second later "
+        f"{_share(before)} of the time. Version {after.version} reads the order flow: {_share(after)}. The ensemble "
+        f"noticed, and at the end gave it {weight:.0f} % of the weight. ",
     ]
 
 
-def _spell(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+def _unbroken(history: History, at: float) -> bool:
+    """Whether the decisions around a time follow each other as closely as any."""
+    times = [moment.at for moment in history.moments]
+    gaps = [(later - earlier, earlier) for earlier, later in zip(times, times[1:], strict=False)]
+    usual = min(gap for gap, _ in gaps)
+    return all(gap < 1.5 * usual for gap, earlier in gaps if abs(earlier - at) < 5.0)
+
+
+def _share(service: Service) -> str:
+    return f"{100 * service.right / service.judged:.0f} %" if service.judged else "–"
 
 
 def _key_figures(run: DemoRun, history: History) -> Html:
@@ -115,7 +120,7 @@ def _key_figures(run: DemoRun, history: History) -> Html:
     figures = (
         (signed(float(summary.pnl), 2), f"{history.quote} profit and loss, {Decimal(summary.fees):.2f} of fees paid"),
         (f"{summary.orders:,}", f"orders, {summary.fills:,} fills, {summary.rejects:,} refused by risk control"),
-        ("too few" if decision is None else duration(decision), "median from market data to orders"),
+        ("too few" if decision is None else duration(decision), "median time of a decision, from market data to orders"),
         (f"{run.report.records:,}", "journal records, chain verified"),
     )
     return tag("dl", (tag("div", tag("dt", label), tag("dd", value)) for value, label in figures), class_="figures")
@@ -125,24 +130,28 @@ def _section(title: str, lead: str, *figures: Html) -> Html:
     return tag("section", tag("h2", title), tag("p", lead, class_="lead"), tag("figure", figures))
 
 
-def _models(history: History) -> Html:
-    """Every model version that decided."""
-    since = {swap.after: swap.at for swap in history.swaps}
-    until = {swap.before: swap.at for swap in history.swaps}
+def _members(history: History) -> Html:
+    """Every version of every member that decided."""
+    heads = ("Member", "Version", "Served", "Decisions", "Right", "SHA-256 of the loaded file")
     rows = []
-    for model, count in history.decisions.items():
-        served = f"{clock_time(since.get(model, 0.0))} – {clock_time(until.get(model, history.seconds))}"
-        cells: tuple[Child, ...] = (model.name, str(model.number), served, f"{count:,}")
-        digest = tag("td", tag("code", model.sha256))
-        rows.append(tag("tr", tag("th", cells[0], scope="row"), (tag("td", cell) for cell in cells[1:]), digest))
-    heads = ("Model", "Version", "Served", "Decisions", "SHA-256 of the loaded file")
+    for one in history.services:
+        cells = (
+            str(one.version or "–"),
+            f"{clock_time(round(one.since))} – {clock_time(round(one.until))}",
+            f"{one.decisions:,}",
+            _share(one),
+        )
+        digest = tag("code", one.sha256) if one.sha256 else "a rule, no file"
+        rows.append(
+            tag("tr", tag("th", one.name, scope="row"), (tag("td", cell) for cell in cells), tag("td", digest))
+        )
     head = tag("thead", tag("tr", (tag("th", text, scope="col") for text in heads)))
-    return tag("div", tag("table", head, tag("tbody", rows)), class_="scroll")
+    note = "Right: of the times it took a side, how often the price had moved that way one second later."
+    return tag("div", tag("table", head, tag("tbody", rows)), tag("p", note, class_="lead small"), class_="scroll")
 
 
 def _facts(run: DemoRun, history: History) -> Html:
     summary, scraper = run.summary, run.scraper
-    rules = [name for name in history.members if name not in {model.name for model in history.decisions}]
     scraped = ", ".join(f"{name} {scraper.total(name):,.10g}" for name in _SCRAPED if scraper.has(name))
     rejects = ", ".join(f"{control} {count}" for control, count in summary.rejects_by_control.items())
     rows: tuple[tuple[str, Child], ...] = (
@@ -151,10 +160,9 @@ def _facts(run: DemoRun, history: History) -> Html:
         ("Orders", f"{summary.orders:,} placed, {summary.fills:,} fills, {summary.cancels:,} cancelled"),
         ("Refused", f"{summary.rejects:,}{f' ({rejects})' if rejects else ''}; risk state {summary.risk_state}"),
         ("Equity", f"{summary.equity} {history.quote}; realised {summary.realised}, unrealised {summary.unrealised}"),
-        ("Rule", f"{', '.join(rules)}: no network, a member of the ensemble all the same" if rules else None),
         ("Metrics", f"scraped {scraper.count} times over HTTP during the run; the last time {scraped}"),
         ("Journal", f"{summary.journal_records:,} records; the chain holds"),
         ("Head", tag("code", summary.journal_head)),
         ("Check it", tag("code", f"axon journal verify {summary.journal}")),
     )
-    return tag("dl", (tag("div", tag("dt", name), tag("dd", text)) for name, text in rows if text), class_="facts")
+    return tag("dl", (tag("div", tag("dt", name), tag("dd", text)) for name, text in rows), class_="facts")

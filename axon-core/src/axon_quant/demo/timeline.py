@@ -19,7 +19,7 @@ _TONES = ("hero", "quiet", "second", "third")
 def timeline(history: History, *, width: float) -> Html:
     """Four panels, `width` pixels wide. A narrow one has fewer ticks and shorter labels."""
     narrow = width < 600
-    x = LinearScale(0.0, history.seconds, 46.0 if narrow else 64.0, width - (74.0 if narrow else 108.0))
+    x = LinearScale(0.0, history.seconds, 46.0 if narrow else 64.0, width - (92.0 if narrow else 108.0))
     moments = _thinned(history.moments, 2.0 if narrow else 1.0)
     panels = [
         _price(history, moments, x, top=70.0, bottom=300.0),
@@ -30,10 +30,10 @@ def timeline(history: History, *, width: float) -> Html:
     ticks = x.time_ticks(5 if narrow else 15)
     for panel in panels:
         panel.columns(ticks, clock_time if panel is panels[-1] else None)
-        panel.marks.sort(key=lambda mark: 'class="grid' not in mark)  # the grid lies below everything else
     panels[-1].add("text", "minutes of market time", x=x.end, y=804, class_="tick end")
-    marks = [mark for panel in panels for mark in panel.marks]
+    marks = [mark for panel in panels for mark in panel.grid]
     marks += _swaps(history, x, panels[0].top, panels[-1].bottom)
+    marks += [mark for panel in panels for mark in panel.marks]
     marks += _hovers(history, x, panels[0].top, panels[-1].bottom)
     marks += _fills(history, panels[0])
     return figure(

@@ -31,10 +31,10 @@ class _Mood:
         self.heat = 1.0
 
     def step(self) -> None:
-        """Twenty milliseconds pass: a trend lasts 40 s on average, a burst comes every 30 s and fades within 10 s."""
+        """Twenty milliseconds pass: a trend lasts half a minute or so, a burst comes as often and fades within 10 s."""
         rng = self._rng
         if self._steps_left == 0:
-            self._steps_left = 250 + int(rng.expovariate(1 / 1_750))
+            self._steps_left = rng.randrange(500, 3_000)
             self.trend = rng.choice((-1.0, 0.0, 1.0)) * rng.uniform(0.06, 0.16)
         self._steps_left -= 1
         self.heat += 0.006 * (0.8 - self.heat)

@@ -13,6 +13,8 @@ _LINE_HEIGHT = 15.0
 class Panel:
     """Collects SVG in its box: `x` runs from `left` to `right`, `y` from `bottom` up to `top` (all in pixels).
 
+    `grid` lies below everything else, `marks` above it in the order in which they were added.
+
     Colours and widths come from the style sheet: every mark takes the class that names its role.
     """
 
@@ -21,6 +23,7 @@ class Panel:
         self.y = LinearScale(low, high, bottom, top)
         self.left, self.right = x.start, x.end
         self.top, self.bottom = top, bottom
+        self.grid: list[Html] = []
         self.marks: list[Html] = []
 
     def add(self, name: str, /, *children: Child, **attributes: str | float | None) -> None:
@@ -37,14 +40,14 @@ class Panel:
         for tick in ticks:
             y = self.y(tick)
             line = "grid strong" if tick == emphasised else "grid"
-            self.add("line", x1=self.left, x2=self.right, y1=y, y2=y, class_=line)
+            self.grid.append(tag("line", x1=self.left, x2=self.right, y1=y, y2=y, class_=line))
             self.add("text", label(tick), x=self.left - 10, y=y + 4, class_="tick end")
 
     def columns(self, ticks: Iterable[float], label: Callable[[float], str] | None = None) -> None:
         """Vertical grid lines, with labels below when they are asked for."""
         for tick in ticks:
             x = self.x(tick)
-            self.add("line", x1=x, x2=x, y1=self.top, y2=self.bottom, class_="grid faint")
+            self.grid.append(tag("line", x1=x, x2=x, y1=self.top, y2=self.bottom, class_="grid faint"))
             if label is not None:
                 self.add("text", label(tick), x=x, y=self.bottom + 20, class_="tick middle")
 
