@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import attrs
 import pytest
 
 from axon_quant.config import Config, load_config
+from axon_quant.errors import JournalError
+from axon_quant.journal import verify
 from axon_quant.orders import Fill, Side
 
 
@@ -56,3 +60,19 @@ class FifoLedger:
 @pytest.fixture
 def ledger() -> Callable[[Decimal], FifoLedger]:
     return FifoLedger
+
+
+def wait_for_records(journal: Path, count: int, seconds: float = 30.0) -> None:
+    """Return once another process has made `count` records durable."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(0.02)
+        with suppress(JournalError):  # not there yet, or still empty
+            if journal.exists() and sum(report.records for report in verify(journal)) > count:
+                return
+    raise AssertionError(f"{journal} has no {count} records after {seconds} s")
+
+
+@pytest.fixture
+def durable_records() -> Callable[[Path, int], None]:
+    return wait_for_records

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -88,16 +87,14 @@ def test_the_table_names_what_matters(folder, recording):
         assert word in done.stdout
 
 
-def test_ctrl_c_ends_cleanly_with_everything_durable(folder, btcusdt_session):
+def test_ctrl_c_ends_cleanly_with_everything_durable(folder, btcusdt_session, durable_records):
     process = subprocess.Popen(
         [*AXON, "run", "-c", str(folder / "run.toml"), "--replay", str(btcusdt_session), "--json"],
         stdout=subprocess.PIPE,
         text=True,
     )
     journal = folder / "journal" / "btcusdt.db"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not (journal.exists() and sum(r.records for r in verify(journal)) > 20):
-        time.sleep(0.02)
+    durable_records(journal, 20)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     summary = json.loads(output)

@@ -218,18 +218,14 @@ def test_when_the_journal_fails_nothing_more_is_sent(btcusdt, tmp_path, venue, m
     assert "never sent" in refused[0].reason
 
 
-def test_a_killed_replay_starts_a_new_run_and_says_so(root, btcusdt_session, tmp_path):
+def test_a_killed_replay_starts_a_new_run_and_says_so(root, btcusdt_session, tmp_path, durable_records):
     text = (root / "examples" / "btcusdt.toml").read_text()
     (tmp_path / "run.toml").write_text(text)
     command = [sys.executable, "-m", "axon_quant.cli", "run", "-c", str(tmp_path / "run.toml")]
     command += ["--replay", str(btcusdt_session), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     journal = tmp_path / "journal" / "btcusdt.db"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
-        if journal.exists() and runs(journal) and sum(report.records for report in verify(journal)) > 50:
-            break
+    durable_records(journal, 50)
     process.kill()
     process.wait()
     finished = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -22,6 +22,7 @@ USAGE = 2
 INTERRUPTED = 130
 
 _COMMANDS = {
+    "demo": ("axon_quant.cli.demo", "Trade a made-up market and draw what happened."),
     "journal": ("axon_quant.cli.journal", "Check a journal's hash chain."),
     "plugins": ("axon_quant.cli.plugins", "List the plugins found, and why one is not used."),
     "run": ("axon_quant.cli.run", "Trade a live or a recorded market."),

@@ -34,14 +34,16 @@ class Progress:
         self._shown = shown
         self._task = self._progress.add_task(title, total=None, events=0, decisions=0, orders=0, pnl=0.0, p99=0.0)
 
-    def update(self, built: Pipeline) -> None:
-        """Show where the run stands."""
+    def update(self, built: Pipeline, share: float | None = None) -> None:
+        """Show where the run stands; `share` of it is done, where that is known."""
         if not self._shown:
             return
         engine = built.engine
         p99 = built.stages.decision.estimate(0.99) / 1e3 if engine.decisions else 0.0
         self._progress.update(
             self._task,
+            total=None if share is None else 1.0,
+            completed=share,
             events=engine.messages,
             decisions=engine.decisions,
             orders=engine.orders,

@@ -221,6 +221,11 @@ class MetricsCollector:
         self._server = MetricsServer(self.exposition, port=port, host=host, ready=ready)
         return self._server
 
+    @property
+    def server(self) -> MetricsServer | None:
+        """What `export_prometheus` started, or None while nothing is served."""
+        return self._server
+
     def render(self) -> str:
         """What a scrape would read now, in Prometheus' text format."""
         return self.exposition.render("")[0].decode()

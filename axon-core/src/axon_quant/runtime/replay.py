@@ -10,8 +10,8 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import Protocol
@@ -106,7 +106,8 @@ class Replay:
 
     `market` defaults to the recording at `path`. `max_events` ends it early; `stop()` (from a signal handler, say)
     ends it after the event at hand: open orders are cancelled, and everything is made durable either way.
-    `on_progress` is called with the engine every few hundred events.
+    `on_progress` is called with the pipeline every few hundred events. `members` join the ensemble (see `pipeline`).
+    `around` makes, from the pipeline, the context that the market is played in: what has to live as long as the run.
     """
 
     def __init__(
@@ -117,6 +118,8 @@ class Replay:
         market: Market | None = None,
         max_events: int | None = None,
         on_progress: Callable[[Pipeline], None] | None = None,
+        members: Mapping[str, object] | None = None,
+        around: Callable[[Pipeline], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if config.exchange.name != "paper":
             raise ConfigError(
@@ -131,6 +134,8 @@ class Replay:
         self._market = market
         self._max_events = max_events
         self._on_progress = on_progress
+        self._members = members
+        self._around = around
         self._stopped = False
 
     def stop(self) -> None:
@@ -142,12 +147,15 @@ class Replay:
         market = self._market
         if market is None:
             market = open_recording(self._path or "", self._config.market.symbols, on_malformed=self._on_malformed)
-        with pipeline(self._config, EmbeddedRouter, mode="replay", recording=self._path) as built:
+        with pipeline(
+            self._config, EmbeddedRouter, mode="replay", recording=self._path, members=self._members
+        ) as built:
             self._note = built.journal.note
             self.notices += killed_before(built.info)
             started = perf_counter()
             with built.ending():
-                self._play(market, built)
+                with self._around(built):
+                    self._play(market, built)
                 built.engine.stop()
                 outcome = "interrupted" if self._stopped else "completed"
                 built.end(outcome)

@@ -125,7 +125,7 @@ def summarise(built: Pipeline, market: Counted, outcome: str, seconds: float, no
         books=books,
         window_resets=bus.window_resets,
         models=tuple(backend.model.identity for backend in built.backends),
-        weights=dict(zip((model.name for model in built.config.models), built.ensemble.weights, strict=True)),
+        weights=dict(zip(built.ensemble.names, built.ensemble.weights, strict=True)),
         latency_us=built.stages.summary(),
         seconds=round(seconds, 3),
         messages_per_second=round(market.messages / seconds) if seconds > 0 else 0,

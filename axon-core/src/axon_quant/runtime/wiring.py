@@ -92,12 +92,14 @@ def pipeline(
     mode: str,
     recording: Path | None = None,
     balances: Mapping[str, Decimal] | None = None,
+    members: Mapping[str, object] | None = None,
 ) -> Iterator[Pipeline]:
     """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
 
-    `balances` are the account's (default: the configuration's). Models, weighting and strategy are loaded before the
-    journal is opened, so a mistake in them leaves no trace. Raises what the parts raise: ConfigError, ModelError,
-    PluginError, JournalError, MetricsError.
+    `balances` are the account's (default: the configuration's). `members` join the ensemble after the configured
+    models, by name: whatever `as_scorer` understands, such as a rule written as a function. Models, weighting and
+    strategy are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the parts raise:
+    ConfigError, ModelError, PluginError, JournalError, MetricsError.
     """
     instruments = build_instruments(config)
     schema = Observation.schema(config.observation.window, config.observation.interval_ms)
@@ -134,7 +136,7 @@ def pipeline(
         }
 
         # → model(s) → ensemble
-        ensemble = build_ensemble(config, backends, bus, clock)
+        ensemble = build_ensemble(config, backends, members or {}, bus, clock)
 
         # → strategy → order → risk → exchange → fills → portfolio
         portfolio = Portfolio(config.exchange.balances if balances is None else balances, instruments)
@@ -211,15 +213,21 @@ def build_model(entry: ModelEntry, schema: FeatureSchema) -> Backend:
 
 
 def build_ensemble(
-    config: Config, backends: tuple[Backend, ...], bus: EventBus, clock: SimClock
+    config: Config, backends: tuple[Backend, ...], members: Mapping[str, object], bus: EventBus, clock: SimClock
 ) -> DynamicWeightedEnsemble:
-    """The ensemble over all models; one model alone is an ensemble of one."""
+    """The ensemble over all models and further members; one model alone is an ensemble of one.
+
+    Where the models have initial weights, each further member has their mean.
+    """
+    weights = config.initial_weights
+    if weights is not None:
+        weights += (sum(weights) / len(weights),) * len(members)
     return DynamicWeightedEnsemble(
-        list(backends),
-        config.initial_weights,
+        [*backends, *members.values()],
+        weights,
         config.ensemble.performance_window,
         strategy=config.ensemble.strategy,
-        names=[entry.name for entry in config.models],
+        names=[*(entry.name for entry in config.models), *members],
         emit=bus.record,
         clock=clock,
     )
