@@ -93,12 +93,11 @@ def _told(swap: Swap, history: History) -> list[Child]:
     before, after = history.service(name, swap.before.number), history.service(name, swap.after.number)
     if before is None or after is None:
         return told
-    weight = 100.0 * history.moments[-1].weights[history.members.index(name)]
     return [
         *told,
         f"Version {before.version} had random weights: when it took a side, the price agreed a second later "
         f"{_share(before)} of the time. Version {after.version} reads the order flow: {_share(after)}. The ensemble "
-        f"noticed, and at the end gave it {weight:.0f} % of the weight. ",
+        f"noticed: the mean weight of the first was {100 * before.weight:.0f} %, of the second {100 * after.weight:.0f} %. ",
     ]
 
 
@@ -120,7 +119,10 @@ def _key_figures(run: DemoRun, history: History) -> Html:
     figures = (
         (signed(float(summary.pnl), 2), f"{history.quote} profit and loss, {Decimal(summary.fees):.2f} of fees paid"),
         (f"{summary.orders:,}", f"orders, {summary.fills:,} fills, {summary.rejects:,} refused by risk control"),
-        ("too few" if decision is None else duration(decision), "median time of a decision, from market data to orders"),
+        (
+            "too few" if decision is None else duration(decision),
+            "median time of a decision, from market data to orders",
+        ),
         (f"{run.report.records:,}", "journal records, chain verified"),
     )
     return tag("dl", (tag("div", tag("dt", label), tag("dd", value)) for value, label in figures), class_="figures")
@@ -132,7 +134,7 @@ def _section(title: str, lead: str, *figures: Html) -> Html:
 
 def _members(history: History) -> Html:
     """Every version of every member that decided."""
-    heads = ("Member", "Version", "Served", "Decisions", "Right", "SHA-256 of the loaded file")
+    heads = ("Member", "Version", "Served", "Decisions", "Right", "Mean weight", "SHA-256 of the loaded file")
     rows = []
     for one in history.services:
         cells = (
@@ -140,11 +142,10 @@ def _members(history: History) -> Html:
             f"{clock_time(round(one.since))} – {clock_time(round(one.until))}",
             f"{one.decisions:,}",
             _share(one),
+            f"{100 * one.weight:.0f} %",
         )
         digest = tag("code", one.sha256) if one.sha256 else "a rule, no file"
-        rows.append(
-            tag("tr", tag("th", one.name, scope="row"), (tag("td", cell) for cell in cells), tag("td", digest))
-        )
+        rows.append(tag("tr", tag("th", one.name, scope="row"), (tag("td", cell) for cell in cells), tag("td", digest)))
     head = tag("thead", tag("tr", (tag("th", text, scope="col") for text in heads)))
     note = "Right: of the times it took a side, how often the price had moved that way one second later."
     return tag("div", tag("table", head, tag("tbody", rows)), tag("p", note, class_="lead small"), class_="scroll")

@@ -146,7 +146,9 @@ def _hovers(history: History, x: LinearScale, top: float, bottom: float) -> list
             f"{name} {100 * weight:.0f} %" for name, weight in zip(history.members, moment.weights, strict=True)
         )
         holding = f"{moment.position:.5f} {history.base}"
-        text = f"{clock_time(round(moment.at))}\nprice {moment.price:,.2f}\nequity {profit}\nposition {holding}\n{shares}"
+        text = (
+            f"{clock_time(round(moment.at))}\nprice {moment.price:,.2f}\nequity {profit}\nposition {holding}\n{shares}"
+        )
         spans.append((moment.at, following.at, text))
     panel.hover(spans)
     return panel.marks
@@ -155,9 +157,12 @@ def _hovers(history: History, x: LinearScale, top: float, bottom: float) -> list
 def _description(history: History) -> str:
     prices = [moment.price for moment in history.moments]
     last = history.moments[-1]
-    shares = ", ".join(f"{name} {100 * weight:.0f} %" for name, weight in zip(history.members, last.weights, strict=True))
+    shares = ", ".join(
+        f"{name} {100 * weight:.0f} %" for name, weight in zip(history.members, last.weights, strict=True)
+    )
     swaps = "; ".join(
-        f"{swap.after.name} was replaced by version {swap.after.number} at {clock_time(swap.at)}" for swap in history.swaps
+        f"{swap.after.name} was replaced by version {swap.after.number} at {clock_time(swap.at)}"
+        for swap in history.swaps
     )
     return (
         f"The price moved between {min(prices):,.0f} and {max(prices):,.0f}; {len(history.fills)} fills; the equity ended "
