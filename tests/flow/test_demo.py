@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from decimal import Decimal
+from itertools import pairwise
 
 import attrs
 import msgspec
@@ -73,7 +74,7 @@ def test_one_model_is_swapped_and_both_versions_decide(demo):
 def test_the_swap_skips_no_decision(demo):
     _, history, _ = demo
     times = [round(moment.at, 6) for moment in history.moments]
-    assert {round(later - earlier, 6) for earlier, later in zip(times, times[1:], strict=False)} == {0.1}
+    assert {round(later - earlier, 6) for earlier, later in pairwise(times)} == {0.1}
 
 
 def test_the_new_version_is_in_the_journal_and_in_the_metrics(demo):
@@ -233,9 +234,10 @@ def test_a_run_without_a_swap_and_without_fills_is_drawn_too(demo):
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --enable-logging=stderr --v=0 --dump-dom"
-).split() + ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--v=0"),
+    *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--dump-dom"),
+)
 
 
 def visit(page, folder):

@@ -46,8 +46,8 @@ class Moment:
 class Service:
     """What one version of a member did: when it served (seconds of market time) and how its advice turned out.
 
-    `weight` is its mean weight. Of the decisions in which it took a side and the price then moved, `judged` in all, it was `right` in some. `sha256`
-    is empty for a rule.
+    `weight` is its mean weight, `sha256` empty for a rule. Of the decisions in which it took a side and the price then
+    moved, `judged` in all, it was `right` in some.
     """
 
     name: str

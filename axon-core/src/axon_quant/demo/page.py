@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 from axon_quant.demo.closeup import busiest, closeup
 from axon_quant.demo.history import History, Service, Swap
@@ -43,8 +44,8 @@ def render(run: DemoRun, history: History) -> str:
         ),
         _section(
             "Up close",
-            f"Fifteen seconds from {at}, order by order. A line is an order waiting at its limit price; one that waits for "
-            "too long is cancelled, and the next one crosses the spread.",
+            f"Fifteen seconds from {at}, order by order. A line is an order waiting at its limit price; one that waits too "
+            "long is cancelled, and the next one crosses the spread.",
             closeup(history, width=WIDE),
             closeup(history, width=NARROW),
         ),
@@ -70,12 +71,13 @@ def _story(run: DemoRun, history: History) -> list[Child]:
     summary = run.summary
     minutes = round(history.seconds / 60)
     decisions = f"{summary.decisions:,}"
-    story: list[Child] = [
-        f"axon made up {minutes} minutes of a market and traded them in {summary.seconds:.0f} seconds. "
-        f"Ten times a second two neural networks and a hand-written rule each said buy, sell or hold, {decisions} times "
-        "in all; an ensemble counted each voice by how well its advice had turned out, and orders went through risk "
+    began = (
+        f"axon made up {minutes} minutes of a market and traded them in {summary.seconds:.0f} seconds. Ten times a "
+        f"market second two neural networks and a hand-written rule each said buy, sell or hold, {decisions} times in "
+        "all; an ensemble counted each voice by how well its advice had turned out, and orders went through risk "
         "control to a simulated venue. "
-    ]
+    )
+    story: list[Child] = [began]
     for swap in history.swaps:
         story += _told(swap, history)
     story.append("All figures below are read back from the journal, whose hash chain was verified after the run.")
@@ -93,18 +95,19 @@ def _told(swap: Swap, history: History) -> list[Child]:
     before, after = history.service(name, swap.before.number), history.service(name, swap.after.number)
     if before is None or after is None:
         return told
-    return [
-        *told,
+    told.append(
         f"Version {before.version} had random weights: when it took a side, the price agreed a second later "
         f"{_share(before)} of the time. Version {after.version} reads the order flow: {_share(after)}. The ensemble "
-        f"noticed: the mean weight of the first was {100 * before.weight:.0f} %, of the second {100 * after.weight:.0f} %. ",
-    ]
+        f"noticed, and gave the first {100 * before.weight:.0f} % of the say on average, the second "
+        f"{100 * after.weight:.0f} %. "
+    )
+    return told
 
 
 def _unbroken(history: History, at: float) -> bool:
     """Whether the decisions around a time follow each other as closely as any."""
     times = [moment.at for moment in history.moments]
-    gaps = [(later - earlier, earlier) for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [(later - earlier, earlier) for earlier, later in pairwise(times)]
     usual = min(gap for gap, _ in gaps)
     return all(gap < 1.5 * usual for gap, earlier in gaps if abs(earlier - at) < 5.0)
 

@@ -1,4 +1,4 @@
-"""The run behind `axon demo`: the same pipeline as any replay, with a model swapped and the metrics scraped on the way."""
+"""The run behind `axon demo`: a replay like any other, with a model swapped and the metrics scraped on the way."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import attrs
 
+from axon_quant.clock import NANOSECONDS
 from axon_quant.config import Config, load_config
 from axon_quant.demo.market import HALF_TIME, SECONDS, START, PausingMarket, generated
 from axon_quant.demo.models import ModelFiles
 from axon_quant.demo.rule import TrendRule
 from axon_quant.demo.scraper import Scraper
 from axon_quant.errors import ConfigError
-from axon_quant.clock import NANOSECONDS
 from axon_quant.journal import RunReport, verify
 from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.replay import Replay
