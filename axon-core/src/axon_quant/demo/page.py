@@ -44,8 +44,8 @@ def render(run: DemoRun, history: History) -> str:
         ),
         _section(
             "Up close",
-            f"Fifteen seconds from {at}, order by order. A line is an order waiting at its limit price; one that waits too "
-            "long is cancelled, and the next one crosses the spread.",
+            f"Fifteen seconds from {at}, order by order. A line is an order waiting at its limit price; one that waits "
+            "too long is cancelled, and the next one crosses the spread.",
             closeup(history, width=WIDE),
             closeup(history, width=NARROW),
         ),

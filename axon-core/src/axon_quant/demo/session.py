@@ -57,8 +57,9 @@ class DemoSession:
             text = (files("axon_quant.demo") / "demo.toml").read_text("utf-8")
             (folder / "demo.toml").write_text(text.replace("seed = 1", f"seed = {seed}", 1), "utf-8")
         except OSError as error:
+            place = error.filename or folder
             raise ConfigError(
-                f"cannot be written: {error.strerror}", file=folder, hint="choose another --out"
+                f"cannot be written: {error.strerror}", file=place, hint="choose another --out"
             ) from error
         self.config = load_config(folder / "demo.toml")
         self._reload: HotReload | None = None
