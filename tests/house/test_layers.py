@@ -16,9 +16,9 @@ KERNEL = {"errors", "clock", "events", "secrets", "orders.types", "orders.ids", 
     "market",
 }
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
-BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": set()}
+BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": set(), "report": set()}
 """Packages beside the pipeline: they import the kernel only."""
-ANYTHING = {"runtime", "cli", "testing"}
+ANYTHING = {"runtime", "cli", "demo", "testing"}
 CONFIG_MAY = {"risk", "market"}
 """A configuration holds the stages' own value types where they have one."""
 PLUGIN_DISTRIBUTIONS = {"axon_backend_onnx"}

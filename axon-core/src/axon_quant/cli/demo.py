@@ -71,7 +71,11 @@ def _print(run: DemoRun, history: History, page: Path) -> None:
     orders = run.scraper.total("trading_orders_total")
     scrapes = f"{run.scraper.count} times at 127.0.0.1:{run.scraper.port}, the last one with {orders:.0f} orders"
     console.print(f"[bold]scraped[/]  {scrapes}", highlight=False)
-    console.print(f"[bold]journal[/]  {run.report.records:,} records verified, head {run.report.head}", highlight=False, soft_wrap=True)
+    console.print(
+        f"[bold]journal[/]  {run.report.records:,} records verified, head {run.report.head}",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(f"[bold]page[/]     {page.resolve()}", highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""The busiest quarter of a minute, order by order: where each was placed, how long it waited and how it ended."""
+"""Fifteen seconds, order by order: where each was placed, how long it waited and how it ended."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SPAN = 15.0
 
 
 def busiest(history: History) -> float:
-    """When the `SPAN` seconds with the most orders begin."""
-    times = [life.placed for life in history.orders]
-    counts = [(sum(start <= at < start + SPAN for at in times), -start) for start in times]
-    return max(max(0.0, -max(counts)[1] - 1.0) if counts else 0.0, 0.0)
+    """When the `SPAN` seconds begin in which orders waited longest, all together."""
+    waits = [(life.placed, life.ended - life.placed) for life in history.orders]
+    totals = [(sum(wait for at, wait in waits if start <= at < start + SPAN - 1.0), -start) for start, _ in waits]
+    return max(-max(totals)[1] - 1.0, 0.0) if totals else 0.0
 
 
 def closeup(history: History, *, width: float) -> Html:

@@ -46,8 +46,8 @@ class Moment:
 class Service:
     """What one version of a member did: when it served (seconds of market time) and how its advice turned out.
 
-    Of the decisions in which it took a side and the price then moved, `judged` in all, it was `right` in some. `sha256`
-    is empty for a rule.
+    `weight` is its mean weight, `sha256` empty for a rule. Of the decisions in which it took a side and the price then
+    moved, `judged` in all, it was `right` in some.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Service:
     decisions: int = 0
     judged: int = 0
     right: int = 0
+    weight: float = 0.0
 
 
 @attrs.define
@@ -168,6 +169,7 @@ class _Reader:
                     service = services[key] = Service(name, version, digest, moment.at, moment.at)
                 service.until = moment.at
                 service.decisions += 1
+                service.weight += (moment.weights[index] - service.weight) / service.decisions
                 if move and moment.sides[index]:
                     service.judged += 1
                     service.right += move * moment.sides[index] > 0

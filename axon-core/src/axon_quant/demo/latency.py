@@ -30,7 +30,15 @@ def latency(latency_us: Mapping[str, Mapping[str, float | None]], *, width: floa
     low, high = min(values, default=1.0), max(values, default=1e3)
     x = LogScale(low / 1.8, max(high * 1.3, low * 10), 122.0 if narrow else 250.0, width - (72.0 if narrow else 108.0))
     bottom = 34.0 + _ROW * len(rows)
-    marks = [tag("text", "● half of all are faster (p50)  ○ 99 of 100 are (p99)", x=0.0 if narrow else x.start, y=16, class_="note")]
+    marks = [
+        tag(
+            "text",
+            "● half of all are faster (p50)  ○ 99 of 100 are (p99)",
+            x=0.0 if narrow else x.start,
+            y=16,
+            class_="note",
+        )
+    ]
     for tick in x.ticks():
         at = x(tick)
         marks.append(tag("line", x1=at, x2=at, y1=30, y2=bottom, class_="grid faint"))
@@ -64,6 +72,4 @@ def _stage(name: str, quantiles: Mapping[str, float | None], x: LogScale, y: flo
 
 
 def _spoken(quantiles: Mapping[str, float | None]) -> str:
-    return ", ".join(
-        f"{name} {'unknown' if value is None else duration(value)}" for name, value in quantiles.items()
-    )
+    return ", ".join(f"{name} {'unknown' if value is None else duration(value)}" for name, value in quantiles.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 from axon_quant.demo.closeup import busiest, closeup
 from axon_quant.demo.history import History, Service, Swap
@@ -43,7 +44,7 @@ def render(run: DemoRun, history: History) -> str:
         ),
         _section(
             "Up close",
-            f"Fifteen seconds from {at}, order by order. A line is an order waiting at its limit price; one that waits for "
+            f"Fifteen seconds from {at}, order by order. A line is an order waiting at its limit price; one that waits "
             "too long is cancelled, and the next one crosses the spread.",
             closeup(history, width=WIDE),
             closeup(history, width=NARROW),
@@ -70,12 +71,13 @@ def _story(run: DemoRun, history: History) -> list[Child]:
     summary = run.summary
     minutes = round(history.seconds / 60)
     decisions = f"{summary.decisions:,}"
-    story: list[Child] = [
-        f"axon made up {minutes} minutes of a market and traded them in {summary.seconds:.0f} seconds. "
-        f"Ten times a second two neural networks and a hand-written rule each said buy, sell or hold, {decisions} times "
-        "in all; an ensemble counted each voice by how well its advice had turned out, and orders went through risk "
+    began = (
+        f"axon made up {minutes} minutes of a market and traded them in {summary.seconds:.0f} seconds. Ten times a "
+        f"market second two neural networks and a hand-written rule each said buy, sell or hold, {decisions} times in "
+        "all; an ensemble counted each voice by how well its advice had turned out, and orders went through risk "
         "control to a simulated venue. "
-    ]
+    )
+    story: list[Child] = [began]
     for swap in history.swaps:
         story += _told(swap, history)
     story.append("All figures below are read back from the journal, whose hash chain was verified after the run.")
@@ -93,19 +95,19 @@ def _told(swap: Swap, history: History) -> list[Child]:
     before, after = history.service(name, swap.before.number), history.service(name, swap.after.number)
     if before is None or after is None:
         return told
-    weight = 100.0 * history.moments[-1].weights[history.members.index(name)]
-    return [
-        *told,
+    told.append(
         f"Version {before.version} had random weights: when it took a side, the price agreed a second later "
         f"{_share(before)} of the time. Version {after.version} reads the order flow: {_share(after)}. The ensemble "
-        f"noticed, and at the end gave it {weight:.0f} % of the weight. ",
-    ]
+        f"noticed, and gave the first {100 * before.weight:.0f} % of the say on average, the second "
+        f"{100 * after.weight:.0f} %. "
+    )
+    return told
 
 
 def _unbroken(history: History, at: float) -> bool:
     """Whether the decisions around a time follow each other as closely as any."""
     times = [moment.at for moment in history.moments]
-    gaps = [(later - earlier, earlier) for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [(later - earlier, earlier) for earlier, later in pairwise(times)]
     usual = min(gap for gap, _ in gaps)
     return all(gap < 1.5 * usual for gap, earlier in gaps if abs(earlier - at) < 5.0)
 
@@ -120,7 +122,10 @@ def _key_figures(run: DemoRun, history: History) -> Html:
     figures = (
         (signed(float(summary.pnl), 2), f"{history.quote} profit and loss, {Decimal(summary.fees):.2f} of fees paid"),
         (f"{summary.orders:,}", f"orders, {summary.fills:,} fills, {summary.rejects:,} refused by risk control"),
-        ("too few" if decision is None else duration(decision), "median time of a decision, from market data to orders"),
+        (
+            "too few" if decision is None else duration(decision),
+            "median time of a decision, from market data to orders",
+        ),
         (f"{run.report.records:,}", "journal records, chain verified"),
     )
     return tag("dl", (tag("div", tag("dt", label), tag("dd", value)) for value, label in figures), class_="figures")
@@ -132,7 +137,7 @@ def _section(title: str, lead: str, *figures: Html) -> Html:
 
 def _members(history: History) -> Html:
     """Every version of every member that decided."""
-    heads = ("Member", "Version", "Served", "Decisions", "Right", "SHA-256 of the loaded file")
+    heads = ("Member", "Version", "Served", "Decisions", "Right", "Mean weight", "SHA-256 of the loaded file")
     rows = []
     for one in history.services:
         cells = (
@@ -140,11 +145,10 @@ def _members(history: History) -> Html:
             f"{clock_time(round(one.since))} – {clock_time(round(one.until))}",
             f"{one.decisions:,}",
             _share(one),
+            f"{100 * one.weight:.0f} %",
         )
         digest = tag("code", one.sha256) if one.sha256 else "a rule, no file"
-        rows.append(
-            tag("tr", tag("th", one.name, scope="row"), (tag("td", cell) for cell in cells), tag("td", digest))
-        )
+        rows.append(tag("tr", tag("th", one.name, scope="row"), (tag("td", cell) for cell in cells), tag("td", digest)))
     head = tag("thead", tag("tr", (tag("th", text, scope="col") for text in heads)))
     note = "Right: of the times it took a side, how often the price had moved that way one second later."
     return tag("div", tag("table", head, tag("tbody", rows)), tag("p", note, class_="lead small"), class_="scroll")

@@ -15,7 +15,7 @@ class TrendRule:
     name = "trend"
     actions = TRADING_ACTIONS
 
-    def __init__(self, threshold: float = 3.0) -> None:
+    def __init__(self, threshold: float = 4.0) -> None:
         self._threshold = threshold
         self._column = FEATURES.index("return_50")
 

@@ -1,4 +1,4 @@
-"""The run behind `axon demo`: the same pipeline as any replay, with a model swapped and the metrics scraped on the way."""
+"""The run behind `axon demo`: a replay like any other, with a model swapped and the metrics scraped on the way."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import attrs
 
+from axon_quant.clock import NANOSECONDS
 from axon_quant.config import Config, load_config
 from axon_quant.demo.market import HALF_TIME, SECONDS, START, PausingMarket, generated
 from axon_quant.demo.models import ModelFiles
 from axon_quant.demo.rule import TrendRule
 from axon_quant.demo.scraper import Scraper
 from axon_quant.errors import ConfigError
-from axon_quant.clock import NANOSECONDS
 from axon_quant.journal import RunReport, verify
 from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.replay import Replay
@@ -44,6 +44,7 @@ class DemoRun:
 class DemoSession:
     """One demo: construct, `run`. Everything it writes goes to `folder`, which is made; a second run there is fine.
 
+    `config` is what it runs, as written to demo.toml in the folder, for anyone to read or to run again.
     Raises ConfigError when the folder cannot be written, and what the pipeline raises.
     """
 
@@ -56,8 +57,11 @@ class DemoSession:
             text = (files("axon_quant.demo") / "demo.toml").read_text("utf-8")
             (folder / "demo.toml").write_text(text.replace("seed = 1", f"seed = {seed}", 1), "utf-8")
         except OSError as error:
-            raise ConfigError(f"cannot be written: {error.strerror}", file=folder, hint="choose another --out") from error
-        self._config = load_config(folder / "demo.toml")
+            place = error.filename or folder
+            raise ConfigError(
+                f"cannot be written: {error.strerror}", file=place, hint="choose another --out"
+            ) from error
+        self.config = load_config(folder / "demo.toml")
         self._reload: HotReload | None = None
         self._scraper: Scraper | None = None
 
@@ -65,8 +69,8 @@ class DemoSession:
         """Trade the whole market, replace the model at half time, and check the journal."""
         rule = TrendRule()
         replay = Replay(
-            self._config,
-            market=PausingMarket(generated(build_instruments(self._config)[0], self._seed), HALF_TIME, self._swap),
+            self.config,
+            market=PausingMarket(generated(build_instruments(self.config)[0], self._seed), HALF_TIME, self._swap),
             members={rule.name: rule},
             around=self._around,
             on_progress=self._progress,
@@ -74,8 +78,8 @@ class DemoSession:
         summary = replay.run()
         assert self._scraper is not None  # noqa: S101 - `_around` made it
         (self._folder / "metrics.txt").write_text(self._scraper.text, "utf-8")
-        report = verify(self._config.journal.path, logged=[summary.journal_head])[-1]
-        return DemoRun(self._folder, self._config, summary, report, self._scraper)
+        report = verify(self.config.journal.path, logged=[summary.journal_head])[-1]
+        return DemoRun(self._folder, self.config, summary, report, self._scraper)
 
     @contextmanager
     def _around(self, built: Pipeline) -> Iterator[None]:

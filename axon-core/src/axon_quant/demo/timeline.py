@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import sqrt
 
 from axon_quant.demo.history import History, Moment
@@ -23,7 +24,7 @@ def timeline(history: History, *, width: float) -> Html:
     moments = _thinned(history.moments, 2.0 if narrow else 1.0)
     panels = [
         _price(history, moments, x, top=70.0, bottom=300.0),
-        _position(history, moments, x, top=342.0, bottom=392.0),
+        _position(moments, x, top=342.0, bottom=392.0),
         _equity(history, moments, x, top=438.0, bottom=568.0),
         _weights(history, moments, x, top=614.0, bottom=764.0),
     ]
@@ -56,7 +57,7 @@ def _price(history: History, moments: Sequence[Moment], x: LinearScale, *, top: 
     return panel
 
 
-def _position(history: History, moments: Sequence[Moment], x: LinearScale, *, top: float, bottom: float) -> Panel:
+def _position(moments: Sequence[Moment], x: LinearScale, *, top: float, bottom: float) -> Panel:
     shares = [(moment.at, 100.0 * moment.position * moment.price / moment.equity) for moment in moments]
     panel = Panel(x, 0.0, max(10.0, *(share for _, share in shares)), top=top, bottom=bottom)
     panel.title("Position", "value held, as a share of equity")
@@ -140,13 +141,15 @@ def _hovers(history: History, x: LinearScale, top: float, bottom: float) -> list
     panel = Panel(x, 0.0, 1.0, top=top, bottom=bottom)
     moments = _thinned(history.moments, history.seconds / 120)
     spans = []
-    for moment, following in zip(moments, moments[1:], strict=False):
+    for moment, following in pairwise(moments):
         profit = signed(moment.equity - float(history.initial), 2)
         shares = ", ".join(
             f"{name} {100 * weight:.0f} %" for name, weight in zip(history.members, moment.weights, strict=True)
         )
         holding = f"{moment.position:.5f} {history.base}"
-        text = f"{clock_time(round(moment.at))}\nprice {moment.price:,.2f}\nequity {profit}\nposition {holding}\n{shares}"
+        text = (
+            f"{clock_time(round(moment.at))}\nprice {moment.price:,.2f}\nequity {profit}\nposition {holding}\n{shares}"
+        )
         spans.append((moment.at, following.at, text))
     panel.hover(spans)
     return panel.marks
@@ -155,13 +158,16 @@ def _hovers(history: History, x: LinearScale, top: float, bottom: float) -> list
 def _description(history: History) -> str:
     prices = [moment.price for moment in history.moments]
     last = history.moments[-1]
-    shares = ", ".join(f"{name} {100 * weight:.0f} %" for name, weight in zip(history.members, last.weights, strict=True))
+    shares = ", ".join(
+        f"{name} {100 * weight:.0f} %" for name, weight in zip(history.members, last.weights, strict=True)
+    )
     swaps = "; ".join(
-        f"{swap.after.name} was replaced by version {swap.after.number} at {clock_time(swap.at)}" for swap in history.swaps
+        f"{swap.after.name} was replaced by version {swap.after.number} at {clock_time(swap.at)}"
+        for swap in history.swaps
     )
     return (
-        f"The price moved between {min(prices):,.0f} and {max(prices):,.0f}; {len(history.fills)} fills; the equity ended "
-        f"{signed(last.equity - float(history.initial), 2)} {history.quote}; final weights: {shares}. {swaps}."
+        f"The price moved between {min(prices):,.0f} and {max(prices):,.0f}; {len(history.fills)} fills; the equity "
+        f"ended {signed(last.equity - float(history.initial), 2)} {history.quote}; final weights: {shares}. {swaps}."
     )
 
 

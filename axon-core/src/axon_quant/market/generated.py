@@ -99,7 +99,9 @@ class GeneratedMarket:
             new_bids, new_asks = self._book(mid, pressure)
             yield Quote(symbol, at, bid, new_bids[mid - 1], ask, new_asks[mid + 1], sequence)
             first, sequence = sequence + 1, sequence + 3
-            yield BookUpdate(symbol, at, first, sequence, _changes(bids, new_bids, unit), _changes(asks, new_asks, unit))
+            yield BookUpdate(
+                symbol, at, first, sequence, _changes(bids, new_bids, unit), _changes(asks, new_asks, unit)
+            )
             bids, asks = new_bids, new_asks
 
     def _book(self, mid: int, pressure: float) -> tuple[dict[int, float], dict[int, float]]:

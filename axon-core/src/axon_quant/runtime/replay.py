@@ -36,8 +36,11 @@ _KEPT_NOTICES = 20
 class Market(Protocol):
     """Anything that yields market events and counts them: a recording, a generated market."""
 
-    messages: int
-    malformed: int
+    @property
+    def messages(self) -> int: ...
+
+    @property
+    def malformed(self) -> int: ...
 
     def __iter__(self) -> Iterator[MarketEvent]: ...
 

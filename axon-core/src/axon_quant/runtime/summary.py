@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 class Counted(Protocol):
     """A market, as far as the summary needs it."""
 
-    messages: int
-    malformed: int
+    @property
+    def messages(self) -> int: ...
+
+    @property
+    def malformed(self) -> int: ...
 
 
 class BookSummary(Struct, frozen=True):
