@@ -27,7 +27,7 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | Path, *, linger: float = 0.02, queue_limit: int = 100_000, full_timeout: float = 5.0
+        self, path: str | Path, *, linger: float = 0.05, queue_limit: int = 100_000, full_timeout: float = 5.0
     ) -> None:
         if not 0 <= linger <= 10:
             raise JournalError(f"linger must lie in [0, 10] seconds, got {linger}")

@@ -181,7 +181,7 @@ class Engine:
         if self._returns is not None:
             self._returns.realise(lane.symbol, price)
         if whole:
-            self._decide(lane, at, began)
+            self._decide(lane, at, price, began)
 
     def _value(self, symbol: str, price: float, at: int) -> None:
         """Mark the account; when that (or anything since the last row) halted trading, cancel what is open."""
@@ -194,8 +194,9 @@ class Engine:
         if risk.state is RiskState.HALTED and self.tracker.open:
             self.cancel_all()
 
-    def _decide(self, lane: Lane, at: int, began: int) -> None:
+    def _decide(self, lane: Lane, at: int, price: float, began: int) -> None:
         stages, window = self.stages, lane.observation.window
+        last_row = window.next_row - 1
         start = perf_counter_ns()
         action = self.model.predict(window.view)
         decided = perf_counter_ns()
@@ -206,8 +207,8 @@ class Engine:
                 at,
                 lane.symbol,
                 self.decisions,
-                window.first_row,
-                window.last_row,
+                last_row - window.window + 1,
+                last_row,
                 window.sha256(),
                 action.name,
                 action.confidence,
@@ -217,7 +218,7 @@ class Engine:
             )
         )
         if self._returns is not None:
-            self._returns.remember(lane.symbol, lane.price, action.members)
+            self._returns.remember(lane.symbol, price, action.members)
         start = perf_counter_ns()
         requests = list(self.strategy.on_decision(self._contexts[lane.symbol], action))
         ended = perf_counter_ns()
