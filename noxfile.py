@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import nox
@@ -28,14 +31,18 @@ TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21"]
 SOURCES = ["axon-core", "axon-backend-onnx", "tests", "benchmarks", "examples", "noxfile.py"]
 
 
+def fingerprint(text: str, files: Iterable[Path]) -> str:
+    """SHA-256 of a text and of the names and contents of files."""
+    digest = hashlib.sha256(text.encode())
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def install(session: nox.Session, *distributions: str, tools: list[str]) -> None:
     """Install editable distributions and tools, unless this very thing was installed here before."""
-    projects = sorted(ROOT.glob("*/pyproject.toml"))
-    content = repr((distributions, tools)).encode() + b"".join(
-        path.read_bytes() for path in [*projects, CONSTRAINTS] if path.exists()
-    )
     stamp = Path(session.virtualenv.location) / ".axon-installed"
-    digest = hashlib.sha256(content).hexdigest()
+    digest = fingerprint(repr((distributions, tools)), [*ROOT.glob("*/pyproject.toml"), CONSTRAINTS])
     if stamp.exists() and stamp.read_text() == digest:
         session.log("environment is up to date")
         return
@@ -86,3 +93,42 @@ def bench(session: nox.Session) -> None:
     wanted = session.posargs or [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py"))]
     for name in wanted:
         session.run("python", os.fspath(ROOT / "benchmarks" / f"{name}.py"), env={"OPENBLAS_NUM_THREADS": "1"})
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """Every configuration of examples/, and so every strategy in it, on a generated market."""
+    install(session, CORE, ONNX, tools=[])
+    place = Path(session.create_tmp()) / "examples"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(ROOT / "examples", place, ignore=shutil.ignore_patterns("journal", "__pycache__"))
+    for config in sorted(place.glob("*.toml")):
+        (symbol,) = tomllib.loads(config.read_text())["market"]["symbols"]
+        market = place / f"{symbol}.jsonl.gz"
+        if not market.exists():
+            session.run("python", os.fspath(place / "market.py"), os.fspath(market), "--symbol", symbol)
+        session.run("axon", "run", "-c", os.fspath(config), "--replay", os.fspath(market))
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build every distribution, install the wheels into a clean environment, and use what was installed."""
+    install(session, tools=["build>=1.2"])
+    dist, clean = Path(session.virtualenv.location) / "dist", Path(session.virtualenv.location) / "clean"
+    python, stamp = clean / "bin" / "python", clean / ".axon-installed"
+    projects = [path.parent for path in sorted(ROOT.glob("*/pyproject.toml"))]
+    sources = (path for project in projects for path in project.rglob("*") if path.is_file())
+    digest = fingerprint("", [CONSTRAINTS, *(path for path in sources if path.suffix != ".pyc")])
+    if not (stamp.exists() and stamp.read_text() == digest):
+        shutil.rmtree(dist, ignore_errors=True)
+        for project in projects:
+            session.run("python", "-m", "build", "--no-isolation", "--outdir", os.fspath(dist), os.fspath(project))
+        session.run("python", "tests/wheels/archives.py", os.fspath(dist), *map(os.fspath, projects))
+        session.run("python", "-m", "venv", "--clear", os.fspath(clean))
+        # onnxruntime comes with the extra that names the processor.
+        built = [f"{wheel}[cpu]" if "onnx" in wheel.name else f"{wheel}" for wheel in sorted(dist.glob("*.whl"))]
+        pip = [os.fspath(python), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+        session.run(*pip, "-c", os.fspath(CONSTRAINTS), *built, external=True)
+        stamp.write_text(digest)
+    smoke = [os.fspath(ROOT / "tests" / "wheels" / "smoke.py"), os.fspath(ROOT / "examples" / "btcusdt.toml")]
+    session.run(os.fspath(python), "-I", *smoke, external=True)

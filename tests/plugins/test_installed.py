@@ -200,14 +200,18 @@ def test_the_command_prints_json_and_nothing_else_to_its_output(crowd):
     assert "Thank you" not in done.stdout
 
 
-def test_help_imports_no_plugin(crowd):
-    code = (
-        "import sys\nfrom axon_quant.cli import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "print(sorted(name for name in sys.modules if name.startswith(('axon_', 'pluggy')) "
-        "and not name.startswith('axon_quant')))"
-    )
-    assert crowd.python(code).splitlines()[-1] == "[]"
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["validate-config", "-c", "CONFIG"]], ids=" ".join)
+def test_commands_that_need_no_plugin_import_none(crowd, root, command):
+    arguments = [str(root / "examples" / "btcusdt.toml") if part == "CONFIG" else part for part in command]
+    code = f"""
+import sys
+from axon_quant.cli import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    print(end.code, [name for name in sys.modules if name.startswith(("axon_", "pluggy")) and "quant" not in name])
+"""
+    assert crowd.python(code).splitlines()[-1] == "0 []"
 
 
 def test_listing_does_not_import_what_the_plugins_provide(crowd):
