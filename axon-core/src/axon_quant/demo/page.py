@@ -81,8 +81,8 @@ def _story(run: DemoRun, history: History) -> list[Child]:
     for swap in history.swaps:
         story += _told(swap, history)
     story.append(
-        "What follows is read back from the journal, whose hash chain was verified after the run; only the price is the "
-        "market's own, and the latencies were measured on the way."
+        "What follows is read back from the journal, whose hash chain was verified after the run; only the price is "
+        "the market's own, and the latencies were measured on the way."
     )
     return story
 
@@ -102,7 +102,8 @@ def _told(swap: Swap, history: History) -> list[Child]:
     told.append(
         f"Version {before.version} had random weights: when it took a side and the price moved, it was right "
         f"{_share(before)} of the time. Version {after.version} reads the order flow: {_share(after)}. The ensemble "
-        f"{noticed} the first {100 * before.weight:.0f} % of the say on average, the second {100 * after.weight:.0f} %. "
+        f"{noticed} the first {100 * before.weight:.0f} % of the say on average, "
+        f"the second {100 * after.weight:.0f} %. "
     )
     return told
 
