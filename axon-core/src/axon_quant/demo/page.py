@@ -80,7 +80,10 @@ def _story(run: DemoRun, history: History) -> list[Child]:
     story: list[Child] = [began]
     for swap in history.swaps:
         story += _told(swap, history)
-    story.append("All figures below are read back from the journal, whose hash chain was verified after the run.")
+    story.append(
+        "What follows is read back from the journal, whose hash chain was verified after the run; only the price is "
+        "the market's own, and the latencies were measured on the way."
+    )
     return story
 
 
@@ -95,11 +98,12 @@ def _told(swap: Swap, history: History) -> list[Child]:
     before, after = history.service(name, swap.before.number), history.service(name, swap.after.number)
     if before is None or after is None:
         return told
+    noticed = "noticed, and gave" if after.weight > before.weight else "gave"
     told.append(
-        f"Version {before.version} had random weights: when it took a side, the price agreed a second later "
+        f"Version {before.version} had random weights: when it took a side and the price moved, it was right "
         f"{_share(before)} of the time. Version {after.version} reads the order flow: {_share(after)}. The ensemble "
-        f"noticed, and gave the first {100 * before.weight:.0f} % of the say on average, the second "
-        f"{100 * after.weight:.0f} %. "
+        f"{noticed} the first {100 * before.weight:.0f} % of the say on average, "
+        f"the second {100 * after.weight:.0f} %. "
     )
     return told
 
@@ -150,7 +154,7 @@ def _members(history: History) -> Html:
         digest = tag("code", one.sha256) if one.sha256 else "a rule, no file"
         rows.append(tag("tr", tag("th", one.name, scope="row"), (tag("td", cell) for cell in cells), tag("td", digest)))
     head = tag("thead", tag("tr", (tag("th", text, scope="col") for text in heads)))
-    note = "Right: of the times it took a side, how often the price had moved that way one second later."
+    note = "Right: of the times it took a side and the price moved within a second, how often it moved that way."
     return tag("div", tag("table", head, tag("tbody", rows)), tag("p", note, class_="lead small"), class_="scroll")
 
 

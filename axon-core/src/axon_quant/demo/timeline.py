@@ -50,7 +50,7 @@ def timeline(history: History, *, width: float) -> Html:
 def _price(history: History, moments: Sequence[Moment], x: LinearScale, *, top: float, bottom: float) -> Panel:
     prices = [moment.price for moment in history.moments]
     panel = Panel(x, *padded(min(prices), max(prices), 0.1), top=top, bottom=bottom)
-    panel.title(f"Price of {history.base}, {history.quote}", "▲ bought  ▽ sold, area by quantity")
+    panel.title(f"Price of {history.base}, {history.quote}", "▲ bought  ▽ sold, sized by quantity")
     panel.rows(panel.y.ticks(5), "{:,.0f}".format)
     panel.line([(moment.at, moment.price) for moment in moments], "ink")
     panel.labels([(moments[-1].price, f"{moments[-1].price:,.0f}", "ink")])
