@@ -87,6 +87,13 @@ def conformance(session: nox.Session, plugin: str) -> None:
 
 
 @nox.session
+def demo(session: nox.Session) -> None:
+    """Everything at once, on a generated market. Arguments go to `axon demo`: `nox -s demo -- --out DIR --seed 2`."""
+    install(session, CORE, ONNX, tools=[])
+    session.run("axon", "demo", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON. Arguments after `--` pick benchmarks by name: `nox -s bench -- replay`."""
     install(session, CORE, ONNX, tools=[])
