@@ -214,7 +214,7 @@ class BackendConformance(Answers, Conformance, supplied=("descriptor", "make_mod
 
         def swap() -> None:
             try:
-                reading.wait(60)
+                reading.wait(10)  # a reader that fails says so itself
                 for number in range(2, 10):
                     assert engine.load(models[(number - 1) % 2].path).number == number
             finally:
