@@ -35,7 +35,7 @@ class SafetensorsBackend(Backend):
         return builtin_model(name, feature_names)
 
     def build_session(self, path: Path) -> SafetensorsSession:
-        """Raises DeviceError for another device than the CPU and for fp16, ModelLoadError for what is wrong in the file."""
+        """Raises DeviceError for another device than the CPU and for fp16, ModelLoadError for a wrong file."""
         self._check_request(path)
         tensors = read(path)
         architecture = find(path, tensors)

@@ -26,6 +26,7 @@ def set_threads(number: int) -> int | None:
             setter = getattr(library, f"{prefix}set_num_threads{suffix}", None)
             getter = getattr(library, f"{prefix}get_num_threads{suffix}", None)
             if setter is not None and getter is not None:
-                setter(ctypes.c_int(number))
+                if getter() != number:  # a reload must not disturb who computes meanwhile
+                    setter(ctypes.c_int(number))
                 return int(getter())
     return None

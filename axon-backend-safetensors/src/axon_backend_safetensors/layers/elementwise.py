@@ -56,14 +56,17 @@ def identity(_x: FloatArray, _tape: Tape) -> None:
 
 
 def relu(x: FloatArray, tape: Tape) -> None:
+    """`max(x, 0)`."""
     tape.call(np.maximum, x, scalar(0), out=x)
 
 
 def tanh(x: FloatArray, tape: Tape) -> None:
+    """numpy's own."""
     tape.call(np.tanh, x, x)
 
 
 def sigmoid(x: FloatArray, tape: Tape) -> None:
+    """`(tanh(x / 2) + 1) / 2`."""
     half = scalar(0.5)
     tape.call(np.multiply, x, half, x)
     tape.call(np.tanh, x, x)
@@ -72,6 +75,7 @@ def sigmoid(x: FloatArray, tape: Tape) -> None:
 
 
 def silu(x: FloatArray, tape: Tape) -> None:
+    """`x · sigmoid(x)`."""
     gate = tape.buffer(*x.shape)
     tape.call(np.copyto, gate, x)
     sigmoid(gate, tape)

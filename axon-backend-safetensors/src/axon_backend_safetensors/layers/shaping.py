@@ -36,7 +36,7 @@ class Transpose(Layer):
             raise ModelLoadError(f"transpose takes a window of two axes, found {list(given)}")
         return given[::-1]
 
-    def bind(self, x: FloatArray, tape: Tape) -> FloatArray:
+    def bind(self, x: FloatArray, tape: Tape) -> FloatArray:  # noqa: ARG002 (it needs no call)
         return x.transpose(0, 2, 1)
 
 
