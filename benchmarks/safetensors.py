@@ -4,8 +4,8 @@ python benchmarks/safetensors.py [--calls N] [--starts N] prints a JSON object. 
 {model, backend, infer_p50_us, infer_p99_us, run_p50_us, run_p99_us, numpy_p50_us, numpy_p99_us, raw_p50_us, raw_p99_us,
 ratio_p50}, where `numpy` is the same network as one writes it in numpy, `raw` is onnxruntime's `run(None, {…})` on the
 same weights, and `ratio_p50` is infer over raw; kinds of calls take turns in blocks, and each figure is the median
-of five rounds. `cold_start`: milliseconds of whole processes that import numpy, and that import the backend, load the SMALL
-model and infer once, in turns; and their ratio.
+of five rounds. `cold_start`: milliseconds of whole processes that import numpy, and that import the backend, load the
+SMALL model and infer once, in turns; and their ratio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from time import perf_counter, perf_counter_ns
 import numpy as np
 
 from axon_backend_safetensors.backend import SafetensorsBackend
-from axon_backend_safetensors.writer import ARCHITECTURE, pack
+from axon_backend_safetensors.reader import ARCHITECTURE
+from axon_backend_safetensors.writer import pack
 from axon_quant.inference import InferenceBackend, ModelConfig
 from axon_quant.inference.session import FloatArray
 

@@ -20,14 +20,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
-import attrs
+from msgspec import Struct
+from msgspec.structs import replace
 
 from axon_backend_safetensors.fields import Fields
 from axon_backend_safetensors.layers.catalog import ACTIVATIONS
 from axon_backend_safetensors.naming import infer
-from axon_backend_safetensors.reader import Tensors, parse_object
+from axon_backend_safetensors.reader import ARCHITECTURE, Tensors, parse_object
 from axon_backend_safetensors.tape import Shape
-from axon_backend_safetensors.writer import ARCHITECTURE
 from axon_quant.errors import ModelLoadError
 
 T = TypeVar("T")
@@ -37,8 +37,7 @@ MAX_CONFIG = 1 << 20
 """Bytes."""
 
 
-@attrs.frozen
-class Architecture:
+class Architecture(Struct, frozen=True):
     """`source` is metadata, config.json or names; `config_sha256` that of a config.json, if it was used.
 
     `window` is the input's shape without the batch, None where nothing says it. `inferred`: the layers are by names.
@@ -66,7 +65,7 @@ def find(path: Path, tensors: Tensors) -> Architecture:
     if content is None:
         return _parse(Fields("names", {}), "names", tensors)
     found = _parse(Fields(CONFIG, parse_object(content, CONFIG)), CONFIG, tensors)
-    return attrs.evolve(found, config_sha256=hashlib.sha256(content).hexdigest())
+    return replace(found, config_sha256=hashlib.sha256(content).hexdigest())
 
 
 def config_sha256(path: Path) -> str | None:

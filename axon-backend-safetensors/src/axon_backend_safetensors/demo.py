@@ -26,7 +26,8 @@ from pathlib import Path
 import attrs
 import numpy as np
 
-from axon_backend_safetensors.writer import ARCHITECTURE, pack, replace
+from axon_backend_safetensors.reader import ARCHITECTURE
+from axon_backend_safetensors.writer import pack, replace
 from axon_quant.errors import ConfigError
 from axon_quant.inference.action import TRADING_ACTIONS
 

@@ -16,13 +16,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
 
+ARCHITECTURE = "axon.architecture"
+"""The metadata key of the architecture, a JSON object."""
 MAX_HEADER = 16 << 20
 """Bytes; a header of a hundred thousand tensors is smaller."""
 MAX_RANK = 8
@@ -32,8 +34,7 @@ _INTEGERS = {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1", "U8": "<u1",
 _DTYPES = {name: np.dtype(code) for name, code in (_FLOATS | _INTEGERS).items()}
 
 
-@attrs.frozen
-class TensorEntry:
+class TensorEntry(Struct, frozen=True):
     """One line of the header; `begin` and `end` count bytes from the end of the header."""
 
     name: str
@@ -43,8 +44,7 @@ class TensorEntry:
     end: int
 
 
-@attrs.frozen
-class Header:
+class Header(Struct, frozen=True):
     """What stands in front of the data, checked."""
 
     tensors: tuple[TensorEntry, ...]

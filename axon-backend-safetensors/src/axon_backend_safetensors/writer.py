@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from axon_backend_safetensors.reader import parse_object, read
+from axon_backend_safetensors.reader import ARCHITECTURE, parse_object, read
 from axon_quant.inference.session import FloatArray
-
-ARCHITECTURE = "axon.architecture"
-"""The metadata key of the architecture, a JSON object."""
 
 
 def pack(tensors: Mapping[str, FloatArray], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -57,6 +53,8 @@ def seal(model: Path, config: Path) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
+    import tempfile  # a fifth of this package's import time, for what serving never does
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:

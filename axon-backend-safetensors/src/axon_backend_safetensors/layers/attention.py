@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import sqrt
 
-import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_backend_safetensors.layers.affine import Affine
 from axon_backend_safetensors.layers.elementwise import Write, softmax
@@ -56,8 +56,7 @@ class MultiheadAttention(Layer):
         return self._output.bind(mixed.reshape(batch, time, width), tape)
 
 
-@attrs.frozen
-class EncoderOptions:
+class EncoderOptions(Struct, frozen=True):
     """What the names of a TransformerEncoderLayer do not tell."""
 
     heads: int

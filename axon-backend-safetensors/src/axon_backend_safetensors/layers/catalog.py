@@ -1,4 +1,4 @@
-"""From `{"type": …}` to a layer."""
+"""From `{"type": …}` to a layer. What a small model does without is imported where a model needs it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections.abc import Callable
 from axon_backend_safetensors.fields import Fields
 from axon_backend_safetensors.layers import elementwise
 from axon_backend_safetensors.layers.affine import Linear
-from axon_backend_safetensors.layers.attention import EncoderOptions, MultiheadAttention, TransformerEncoderLayer
-from axon_backend_safetensors.layers.convolution import Conv1d, ConvOptions
 from axon_backend_safetensors.layers.elementwise import Elementwise, Write
-from axon_backend_safetensors.layers.normalisation import LayerNorm
-from axon_backend_safetensors.layers.recurrent import Gru, Lstm
 from axon_backend_safetensors.layers.shaping import Embedding, Flatten, Pool, Positional, Transpose
 from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer
@@ -44,6 +40,8 @@ def activation(fields: Fields, kind: str) -> Write:
 
 
 def _conv1d(fields: Fields, tensors: Tensors) -> Layer:
+    from axon_backend_safetensors.layers.convolution import Conv1d, ConvOptions
+
     same = fields.equals("padding", "same")
     options = ConvOptions(
         fields.count("stride", 1),
@@ -54,19 +52,33 @@ def _conv1d(fields: Fields, tensors: Tensors) -> Layer:
     return Conv1d(fields.text("name"), tensors, options)
 
 
-def _recurrent(kind: type[Gru] | type[Lstm]) -> Callable[[Fields, Tensors], Layer]:
-    def make(fields: Fields, tensors: Tensors) -> Layer:
-        if not fields.flag("batch_first", True):
-            raise ModelLoadError(
-                f"{fields.where}: batch_first: a batch of windows is [batch, time, features] here",
-                hint="leave it out: the weights are the same either way",
-            )
-        return kind(fields.text("name"), tensors, fields.choice("output", ("sequence", "hidden"), "sequence"))
+def _recurrent(fields: Fields, tensors: Tensors) -> Layer:
+    from axon_backend_safetensors.layers.recurrent import Gru, Lstm
 
-    return make
+    if not fields.flag("batch_first", True):
+        raise ModelLoadError(
+            f"{fields.where}: batch_first: a batch of windows is [batch, time, features] here",
+            hint="leave it out: the weights are the same either way",
+        )
+    kind = Gru if fields.equals("type", "gru") else Lstm
+    return kind(fields.text("name"), tensors, fields.choice("output", ("sequence", "hidden"), "sequence"))
+
+
+def _layer_norm(fields: Fields, tensors: Tensors) -> Layer:
+    from axon_backend_safetensors.layers.normalisation import LayerNorm
+
+    return LayerNorm(fields.text("name"), tensors, fields.number("eps", 1e-5))
+
+
+def _attention(fields: Fields, tensors: Tensors) -> Layer:
+    from axon_backend_safetensors.layers.attention import MultiheadAttention
+
+    return MultiheadAttention(fields.text("name"), tensors, fields.count("heads"))
 
 
 def _encoder(fields: Fields, tensors: Tensors) -> Layer:
+    from axon_backend_safetensors.layers.attention import EncoderOptions, TransformerEncoderLayer
+
     options = EncoderOptions(
         fields.count("heads"),
         activation(fields, fields.choice("activation", ("relu", "gelu"), "relu")),
@@ -88,12 +100,10 @@ def _embedding(fields: Fields, tensors: Tensors) -> Layer:
 _MAKERS: dict[str, Callable[[Fields, Tensors], Layer]] = {
     "linear": lambda fields, tensors: Linear(fields.text("name"), tensors),
     "conv1d": _conv1d,
-    "gru": _recurrent(Gru),
-    "lstm": _recurrent(Lstm),
-    "layer_norm": lambda fields, tensors: LayerNorm(fields.text("name"), tensors, fields.number("eps", 1e-5)),
-    "multihead_attention": lambda fields, tensors: MultiheadAttention(
-        fields.text("name"), tensors, fields.count("heads")
-    ),
+    "gru": _recurrent,
+    "lstm": _recurrent,
+    "layer_norm": _layer_norm,
+    "multihead_attention": _attention,
     "transformer_encoder_layer": _encoder,
     "embedding": _embedding,
     "positional": lambda fields, tensors: Positional(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape
@@ -11,8 +11,7 @@ from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
 
 
-@attrs.frozen
-class ConvOptions:
+class ConvOptions(Struct, frozen=True):
     """What the names of a Conv1d do not tell. `padding` is None for torch's "same"."""
 
     stride: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import pi, sqrt
 
-import attrs
 import numpy as np
 
 from axon_backend_safetensors.tape import Layer, Shape, Tape
@@ -37,17 +36,17 @@ def scalar(value: float) -> FloatArray:
     return np.array(value, np.float32)
 
 
-@attrs.frozen
 class Elementwise(Layer):
     """One of the functions below, over every element."""
 
-    write: Write
+    def __init__(self, write: Write) -> None:
+        self._write = write
 
     def shape(self, given: Shape) -> Shape:
         return given
 
     def bind(self, x: FloatArray, tape: Tape) -> FloatArray:
-        self.write(x, tape)
+        self._write(x, tape)
         return x
 
 

@@ -11,8 +11,8 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
-import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_backend_safetensors.layers.elementwise import scalar
 from axon_backend_safetensors.reader import Tensors
@@ -23,8 +23,7 @@ from axon_quant.inference.session import FloatArray
 MAX_STEPS = 1 << 14
 
 
-@attrs.frozen(eq=False)
-class Cell:
+class Cell(Struct, frozen=True, eq=False):
     """The weights of one direction of one layer, biases as their last columns."""
 
     inputs: FloatArray

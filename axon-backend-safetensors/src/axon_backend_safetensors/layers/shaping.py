@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,12 +39,11 @@ class Transpose(Layer):
         return x.transpose(0, 2, 1)
 
 
-@attrs.frozen
 class Pool(Layer):
     """The mean, the maximum or the last over an axis, counted with the batch as torch's `dim`: time is 1, or -1."""
 
-    how: str
-    dim: int
+    def __init__(self, how: str, dim: int) -> None:
+        self.how, self.dim = how, dim
 
     def shape(self, given: Shape) -> Shape:
         if len(given) != 2 or self.dim not in (1, 2, -1, -2):
