@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def mlp(noise):
 
     def mlp(*sizes, seed=0, prefix=""):
         tensors = {}
-        for index, (given, wanted) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for index, (given, wanted) in enumerate(pairwise(sizes)):
             tensors[f"{prefix}{2 * index}.weight"] = noise(wanted, given, seed=seed + index) / np.float32(given**0.5)
             tensors[f"{prefix}{2 * index}.bias"] = noise(wanted, seed=100 + seed + index)
         return tensors

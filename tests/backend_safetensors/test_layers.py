@@ -370,7 +370,7 @@ def test_an_embedding_looks_rows_up_and_clips_what_is_outside(serve, noise):
         ),
         ({"p": (3, 6)}, [{"type": "positional", "name": "p"}], (4, 6), r"takes \[up to 3, 6\]"),
         ({"l.weight": (3, 4)}, [{"type": "linear", "name": "l"}], (5, 4), r"expected \[batch, scores\]"),
-        ({"l.weight": (3, 4)}, [{"type": "linear", "name": "l", "bias": True}], (4,), "unknown bias; known: name, type"),
+        ({"l.weight": (3, 4)}, [{"type": "linear", "name": "l", "bias": True}], (4,), "unknown bias; known: name"),
         ({"l.weight": (3, 4)}, [{"type": "Linear", "name": "l"}], (4,), "type: expected linear or conv1d"),
         ({"l.weight": (3, 4)}, ["linear"], (4,), "layer 0: expected an object"),
     ],
