@@ -127,13 +127,13 @@ def test_a_config_that_cannot_be_used_says_why(save, load, mlp, text, message):
 
 def test_a_tensor_that_nothing_uses_is_refused_unless_it_is_ignored_by_name(serve, noise):
     tensors = {"l.weight": noise(3, 4), "aux.weight": noise(2, 2), "aux.bias": noise(2)}
-    with pytest.raises(ModelLoadError, match="does not use 'aux.bias', 'aux.weight'"):
+    with pytest.raises(ModelLoadError, match=r"does not use 'aux\.bias', 'aux\.weight'"):
         serve(tensors, LINEAR, (4,))
     assert serve(tensors, LINEAR, (4,), ignore=["aux.*"]).model.plan["ignored"] == "aux.*"
 
 
 def test_a_tensor_that_is_missing_is_refused_by_name(serve, noise):
-    with pytest.raises(ModelLoadError, match="'head.weight' is missing"):
+    with pytest.raises(ModelLoadError, match=r"'head\.weight' is missing"):
         serve({"l.weight": noise(3, 4)}, [*LINEAR, {"type": "linear", "name": "head"}], (4,))
 
 
@@ -191,7 +191,7 @@ def test_a_q_network_of_stable_baselines(serve, mlp, mlp_scores, noise):
 def test_a_policy_that_is_more_than_names_tell_is_refused(serve, policy, noise):
     with pytest.raises(ModelLoadError, match="continuous policy"):
         serve(policy(log_std=noise(3)))
-    with pytest.raises(ModelLoadError, match="does not use 'features_extractor.cnn.0.weight'"):
+    with pytest.raises(ModelLoadError, match=r"does not use 'features_extractor\.cnn\.0\.weight'"):
         serve(policy(**{"features_extractor.cnn.0.weight": noise(2, 2, 3)}))
 
 
@@ -203,7 +203,7 @@ def test_a_policy_that_is_more_than_names_tell_is_refused(serve, policy, noise):
     ],
 )
 def test_a_description_cannot_ask_for_all_memory(serve, noise, layers, window):
-    with pytest.raises(ModelError, match="too large|takes"):
+    with pytest.raises(ModelError, match=r"too large|takes"):
         serve({"l.weight": noise(3, 4)}, layers, window)
 
 

@@ -187,7 +187,7 @@ def test_a_wrong_window_is_refused(serve, mlp, noise):
         engine.infer(noise(1, 4).astype(np.float64))
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 def test_scores_that_overflow_are_an_error_and_the_next_call_is_right(serve, mlp, noise):
     engine = serve({name: np.abs(array) * np.float32(1e4) for name, array in mlp(4, 8, 3).items()})
     x = noise(1, 4)

@@ -130,7 +130,7 @@ def test_the_last_hidden_states_of_torch(agree, kind):
 def test_convolutions_of_torch(agree, groups, kernel, stride, padding, dilation, length):
     stride = 1 if padding == "same" else stride
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    net = Net(lambda s, x: s.conv(x.transpose(1, 2)).flatten(1), conv=nn.Conv1d(6, 9, kernel, **options))
+    net = Net(lambda s, x: s.conv(x.transpose(1, 2)).flatten(1), conv=nn.Conv1d(6, 6, kernel, **options))
     agree(net, (length, 6), [{"type": "transpose"}, {"type": "conv1d", "name": "conv", **options}, {"type": "flatten"}])
 
 
