@@ -25,10 +25,11 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
+SAFETENSORS = "./axon-backend-safetensors"
 PLUGINS = {"axon-core": [], "onnx": [ONNX]}
 """First-party plugins, as the registry calls them, and what installs each beside the core."""
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21"]
-SOURCES = ["axon-core", "axon-backend-onnx", "tests", "benchmarks", "examples", "noxfile.py"]
+SOURCES = ["axon-core", "axon-backend-onnx", "axon-backend-safetensors", "tests", "benchmarks", "examples", "noxfile.py"]
 
 
 def fingerprint(text: str, files: Iterable[Path]) -> str:
@@ -58,7 +59,7 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(session, CORE + "[parquet]", ONNX, tools=TEST_TOOLS)
+    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, tools=TEST_TOOLS)
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
@@ -73,8 +74,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
-    install(session, CORE + "[parquet,testing]", ONNX, tools=["mypy==2.4.1", "pyarrow-stubs"])
-    session.run("mypy", "axon-core/src/axon_quant", "axon-backend-onnx/src/axon_backend_onnx")
+    install(session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, tools=["mypy==2.4.1", "pyarrow-stubs"])
+    session.run("mypy", *(os.fspath(path) for path in sorted(ROOT.glob("axon-*/src/*"))))
 
 
 @nox.session
@@ -96,7 +97,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON. Arguments after `--` pick benchmarks by name: `nox -s bench -- replay`."""
-    install(session, CORE, ONNX, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, tools=[])
     wanted = session.posargs or [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py"))]
     for name in wanted:
         session.run("python", os.fspath(ROOT / "benchmarks" / f"{name}.py"), env={"OPENBLAS_NUM_THREADS": "1"})

@@ -48,6 +48,8 @@ _OWNERS = {name: module for module, names in _MODULES.items() for name in names}
 
 if TYPE_CHECKING:
     from axon_backend_onnx import OnnxBackend as OnnxBackend
+    from axon_backend_safetensors import CandleBackend as CandleBackend
+    from axon_backend_safetensors import SafetensorsBackend as SafetensorsBackend
     from axon_quant.config import Config, load_config
     from axon_quant.ensemble import DynamicWeightedEnsemble
     from axon_quant.errors import AxonError

@@ -19,7 +19,13 @@ class FirstParty(NamedTuple):
 
 FIRST_PARTY = {
     entry.attribute: entry
-    for entry in (FirstParty("OnnxBackend", "backend", "onnx", "axon-backend-onnx", "axon-backend-onnx[cpu]"),)
+    for entry in (
+        FirstParty("OnnxBackend", "backend", "onnx", "axon-backend-onnx", "axon-backend-onnx[cpu]"),
+        *(
+            FirstParty(name, "backend", "safetensors", "axon-backend-safetensors", "axon-backend-safetensors")
+            for name in ("SafetensorsBackend", "CandleBackend")
+        ),
+    )
 }
 """Public name → where it comes from. One line per class that a first-party distribution provides."""
 
