@@ -29,7 +29,15 @@ SAFETENSORS = "./axon-backend-safetensors"
 PLUGINS = {"axon-core": [], "onnx": [ONNX]}
 """First-party plugins, as the registry calls them, and what installs each beside the core."""
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21"]
-SOURCES = ["axon-core", "axon-backend-onnx", "axon-backend-safetensors", "tests", "benchmarks", "examples", "noxfile.py"]
+SOURCES = [
+    "axon-core",
+    "axon-backend-onnx",
+    "axon-backend-safetensors",
+    "tests",
+    "benchmarks",
+    "examples",
+    "noxfile.py",
+]
 
 
 def fingerprint(text: str, files: Iterable[Path]) -> str:
