@@ -122,7 +122,7 @@ class MicrostructureFeatures:
         values += self._touch(mid)
         values += self._trades(mid)
         self._clear()
-        ordered = sorted(values)  # compares floats five times as fast as max and min do
+        ordered = sorted(values)  # cheaper than max and min: it compares floats without asking their type each time
         if ordered[-1] > _CLIP or ordered[0] < -_CLIP:
             values = [min(max(value, -_CLIP), _CLIP) for value in values]
         return _PACK(*values)

@@ -69,8 +69,7 @@ def read_lines(path: Path, on_broken: Callable[[int, str], None]) -> Iterator[tu
     """
     number, rest = 1, b""
     with open_binary(path) as file:
-        # Splitting pieces costs half of what asking a gzip file for each line does; larger ones push everything else
-        # out of the processor's cache.
+        # Splitting pieces costs half of what asking a gzip file for each line does.
         while True:
             try:
                 piece = file.read(_PIECE)

@@ -102,7 +102,7 @@ class BinanceRecording(Recording):
         depth_symbol = ""
         waiting: _Unplaced | None = None
         for first, lines in read_lines(self.path, self._report):
-            # Decoded in one go, because a decoder that stays in the processor's caches takes half the time.
+            # Decoded in one go, so that the decoder stays in the processor's caches.
             for number, event in enumerate([_read(line) for line in lines], first):
                 self.messages += 1
                 kind = type(event)
