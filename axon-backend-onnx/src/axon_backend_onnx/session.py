@@ -56,9 +56,18 @@ class _Buffers(threading.local):
         binding = session.io_binding()
         binding.bind_input(given.name, "cpu", 0, given.dtype, x.shape, x.ctypes.data)
         binding.bind_output(scores.name, "cpu", 0, scores.dtype, y.shape, y.ctypes.data)
-        # The call behind session.run_with_iobinding, whose questions about WebGPU cost a sixth of a small model's run.
-        run = partial(session._sess.run_with_iobinding, binding._iobinding, None)  # noqa: SLF001
-        self.bound: tuple[_Array, _Array, Callable[[], None]] = (x, y, run)
+        self.bound: tuple[_Array, _Array, Callable[[], None]] = (x, y, _bound_run(session, binding))
+
+
+def _bound_run(session: ort.InferenceSession, binding: ort.IOBinding) -> Callable[[], None]:
+    """`session.run_with_iobinding(binding)`, without its wrapper where there is the one we know.
+
+    The wrapper asks about WebGPU on each call, which costs a sixth of a small model's run.
+    """
+    inner, bound = getattr(session, "_sess", None), getattr(binding, "_iobinding", None)
+    if inner is None or bound is None:
+        return partial(session.run_with_iobinding, binding)
+    return partial(inner.run_with_iobinding, bound, None)
 
 
 class OnnxSession:
