@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import torch
@@ -66,7 +67,7 @@ def _declared_shape(
     shape = tuple(size if isinstance(size, int) else None for size in sizes)
     if shape[0] is not None:
         return shape, (shape[0], shape[0])
-    allowed = program.range_constraints.get(example.shape[0].node.expr)
+    allowed = program.range_constraints.get(cast("torch.SymInt", example.shape[0]).node.expr)
     if allowed is None:
         return shape, (1, None)
     # A lower bound of 2 is how export writes "any": it never specialises on more.

@@ -87,16 +87,23 @@ class TorchBackend(Backend):
         weights = read_weights(path, kind)
         prototype = self._prototype or self._make_prototype(path, dtype)
         claim = claim_threads(self.config.num_threads, self.config.name)
-        sessions = []
-        for execution in [name for name in prototype.executions if name in self._executions]:
+        sessions: dict[str, TorchSession] = {}
+        wanted = [name for name in prototype.executions if name in self._executions]
+        for execution in reversed(wanted):  # eager last: its plan says why it is alone
             module = prototype.with_weights(weights.tensors, execution, device)
             check_precision([*module.parameters(), *module.buffers()], dtype, convertible=True)
             plan = {"format": str(kind), "execution": execution}
+            if prototype.refused is not None:
+                plan["refused"] = prototype.refused
             # The method itself: calling a compiled module costs more.
-            call = module.forward if execution == "script" else module
-            network = Network(call, weights.metadata, plan)
-            sessions.append(TorchSession(network, self.config, device, dtype, claim))
-        best = _fastest_equal(sessions[0], sessions[1:])
+            network = Network(module.forward if execution == "script" else module, weights.metadata, plan)
+            try:
+                sessions[execution] = TorchSession(network, self.config, device, dtype, claim)
+            except (RuntimeError, torch.jit.Error) as error:
+                if execution == "eager" or "eager" not in wanted:
+                    raise
+                prototype.drop(execution, error)
+        best = _fastest_equal([sessions[name] for name in EXECUTIONS if name in sessions])
         self._prototype, self._executions = prototype, (best.plan["execution"],)
         return best
 
@@ -114,8 +121,9 @@ TchBackend = TorchBackend
 """The scenario's other name for it."""
 
 
-def _fastest_equal(first: TorchSession, others: Sequence[TorchSession]) -> TorchSession:
-    """`first`, unless another one gives the same bits in less time."""
+def _fastest_equal(sessions: Sequence[TorchSession]) -> TorchSession:
+    """The first one, unless another one gives the same bits in less time."""
+    first, *others = sessions
     if not others:
         return first
     inputs = [probe(first.usual_shape, seed) for seed in range(1, 1 + _PROBES)]

@@ -52,14 +52,14 @@ def _in_archive(path: Path) -> Format:
             members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise ModelLoadError(f"the file is not whole: {error}", file=path) from error
-    packed = next((member.filename for member in members if member.compress_type != zipfile.ZIP_STORED), None)
-    if packed is not None:
-        raise ModelLoadError(f"the archive is compressed, which torch never does: {packed}", file=path)
     names = [member.filename for member in members]
     found = _formats({name.partition("/")[2] for name in names} | set(names))
     if len(found) != 1:
         what = f"several of torch's formats: {', '.join(found)}" if found else "none of torch's formats"
         raise ModelLoadError(f"the archive is in {what}", file=path, hint=_KNOWN)
+    packed = [member.filename for member in members if member.compress_type != zipfile.ZIP_STORED]
+    if packed and not found[0].holds_code:  # a small file could fill the memory
+        raise ModelLoadError(f"the archive is compressed, which torch.save never does: {packed[0]}", file=path)
     return found[0]
 
 

@@ -35,7 +35,7 @@ class Prototype:
             module = module.half()
         self._modules: dict[str, torch.nn.Module] = {}
         self.refused: str | None = None
-        """Why torch cannot compile it."""
+        """Why torch cannot run it compiled."""
         if "script" in executions:
             self._compile(module)
         if "eager" in executions:
@@ -60,12 +60,17 @@ class Prototype:
             raise ModelLoadError(f"the weights are not those of the factory's module: {text or error}") from error
         return module.to(device)
 
+    def drop(self, execution: str, error: Exception) -> None:
+        """It does not work: remember why, and do without it."""
+        self._modules.pop(execution, None)
+        self.refused = f"{execution}: {str(error).strip().partition(chr(10))[0] or type(error).__name__}"
+
     def _compile(self, module: torch.nn.Module) -> None:
         try:
             with no_deprecations():
                 self._modules["script"] = torch.jit.script(module)
         except Exception as error:  # noqa: BLE001 (whatever the compiler raises is kept, and stands in the model's plan)
-            self.refused = str(error).strip().partition("\n")[0] or type(error).__name__
+            self.drop("script", error)
 
 
 def resolve_factory(factory: Factory | str) -> Factory:
