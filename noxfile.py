@@ -23,7 +23,8 @@ CONSTRAINTS = ROOT / "constraints.txt"
 CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21"]
-SOURCES = ["axon-core", "axon-backend-onnx", "tests", "benchmarks", "examples", "noxfile.py"]
+TORCH = "./axon-backend-torch"
+SOURCES = ["axon-core", "axon-backend-onnx", "axon-backend-torch", "tests", "benchmarks", "examples", "noxfile.py"]
 
 
 def install(session: nox.Session, *distributions: str, tools: list[str]) -> None:
@@ -66,6 +67,14 @@ def types(session: nox.Session) -> None:
     """mypy, strict."""
     install(session, CORE + "[parquet]", ONNX, tools=["mypy==2.4.1", "pyarrow-stubs"])
     session.run("mypy", "axon-core/src/axon_quant", "axon-backend-onnx/src/axon_backend_onnx")
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """The torch backend's tests and types, in an environment with the torch of constraints.txt."""
+    install(session, CORE, TORCH, tools=[*TEST_TOOLS, "torch", "safetensors>=0.5", "mypy==2.4.1"])
+    session.run("pytest", "tests/backend_torch", *session.posargs)
+    session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
 
 
 @nox.session

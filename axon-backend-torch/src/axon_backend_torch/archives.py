@@ -75,7 +75,7 @@ def _declared_shape(
     return shape, (low, int(allowed.upper) if allowed.upper.is_finite else None)
 
 
-def _flat_call(program: torch.export.ExportedProgram) -> Callable[[torch.Tensor], object]:
+def _flat_call(program: torch.export.ExportedProgram) -> Callable[[torch.Tensor], torch.Tensor]:
     signature = program.graph_signature
     before: list[object] = []
     after: list[object] = []
@@ -94,8 +94,9 @@ def _flat_call(program: torch.export.ExportedProgram) -> Callable[[torch.Tensor]
         raise ModelLoadError(f"outputs: expected one tensor and no other effect, {what}")
     forward = program.graph_module.forward
 
-    def call(x: torch.Tensor) -> object:
-        return forward(*before, x, *after)[0]
+    def call(x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = forward(*before, x, *after)[0]
+        return scores
 
     return call
 
@@ -115,8 +116,10 @@ def _aoti(path: Path, device: torch.device) -> Network:
         raise DeviceError(f"device: expected {device}, found a package compiled for {compiled_for}")
     run = package.loader.run
 
-    def call(x: torch.Tensor) -> object:
-        scores = run([x])
-        return scores[0] if len(scores) == 1 else scores
+    def call(x: torch.Tensor) -> torch.Tensor:
+        scores: list[torch.Tensor] = run([x])
+        if len(scores) != 1:
+            raise ModelLoadError(f"outputs: expected one tensor, found {len(scores)}")
+        return scores[0]
 
     return Network(call, Metadata.in_archive(path), {"format": Format.Aoti, "execution": "compiled"})

@@ -17,7 +17,7 @@ _NAMES = {torch.float32: "float32", torch.float16: "float16"}
 class Network:
     """A model on its device. `batches` are the smallest and the largest one it takes; `plan` says how it computes."""
 
-    call: Callable[[torch.Tensor], object]
+    call: Callable[[torch.Tensor], torch.Tensor]
     metadata: Metadata
     plan: Mapping[str, str]
     batches: tuple[int, int | None] = (1, None)

@@ -19,7 +19,11 @@ class FirstParty(NamedTuple):
 
 FIRST_PARTY = {
     entry.attribute: entry
-    for entry in (FirstParty("OnnxBackend", "backend", "onnx", "axon-backend-onnx", "axon-backend-onnx[cpu]"),)
+    for entry in (
+        FirstParty("OnnxBackend", "backend", "onnx", "axon-backend-onnx", "axon-backend-onnx[cpu]"),
+        FirstParty("TorchBackend", "backend", "torch", "axon-backend-torch", "axon-backend-torch"),
+        FirstParty("TchBackend", "backend", "torch", "axon-backend-torch", "axon-backend-torch"),
+    )
 }
 """Public name → where it comes from. One line per class that a first-party distribution provides."""
 
