@@ -1,6 +1,7 @@
 import gc
 import json
 import shutil
+import warnings
 import weakref
 
 import numpy as np
@@ -163,7 +164,8 @@ def test_native_code_gives_the_scores_of_the_eager_module(mlp, serve, noise, eag
     module, path = mlp(), tmp_path / "model.pt2"
     from torch._inductor import aoti_compile_and_package
 
-    with pytest.MonkeyPatch.context() as patch:
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")  # the compiler's own
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
         aoti_compile_and_package(torch.export.export(module, (torch.zeros(1, 4, 3),)), package_path=str(path))
     assert detect(path) is Format.Aoti

@@ -60,7 +60,7 @@ def _read_safetensors(path: Path) -> Weights:
 
 def _unpack(found: object) -> Weights:
     if isinstance(found, Mapping):
-        if found and all(isinstance(name, str) and isinstance(t, torch.Tensor) for name, t in found.items()):
+        if all(isinstance(name, str) and isinstance(t, torch.Tensor) for name, t in found.items()):
             return Weights(found, Metadata())
         for key in _NESTED:
             if isinstance(found.get(key), Mapping):
