@@ -1,27 +1,29 @@
 import hashlib
+import importlib.util
 import warnings
 import zipfile
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-from axon_backend_torch.backend import TorchBackend  # noqa: E402 (only where torch is there)
-from axon_quant.inference import ModelConfig  # noqa: E402
+if importlib.util.find_spec("torch") is not None:  # where it is not, the tests are skipped
+    import torch
 
+    from axon_backend_torch.backend import TorchBackend
+    from axon_quant.inference import ModelConfig
 
-class TorchMlp(torch.nn.Module):
-    """Flatten → Linear → ReLU → Linear."""
+    class TorchMlp(torch.nn.Module):
+        """Flatten → Linear → ReLU → Linear."""
 
-    def __init__(self, window=(4, 3), width=8, outputs=3):
-        super().__init__()
-        flat = int(np.prod(window))
-        self.net = torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.Linear(flat, width), torch.nn.ReLU(), torch.nn.Linear(width, outputs)
-        )
+        def __init__(self, window=(4, 3), width=8, outputs=3):
+            super().__init__()
+            flat = int(np.prod(window))
+            self.net = torch.nn.Sequential(
+                torch.nn.Flatten(), torch.nn.Linear(flat, width), torch.nn.ReLU(), torch.nn.Linear(width, outputs)
+            )
 
-    def forward(self, x):
-        return self.net(x)
+        def forward(self, x):
+            return self.net(x)
 
 
 @pytest.fixture(autouse=True)
