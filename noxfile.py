@@ -26,18 +26,11 @@ CONSTRAINTS = ROOT / "constraints.txt"
 CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
 SAFETENSORS = "./axon-backend-safetensors"
+TORCH = "./axon-backend-torch"
 PLUGINS = {"axon-core": [], "onnx": [ONNX]}
 """First-party plugins, as the registry calls them, and what installs each beside the core."""
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21"]
-SOURCES = [
-    "axon-core",
-    "axon-backend-onnx",
-    "axon-backend-safetensors",
-    "tests",
-    "benchmarks",
-    "examples",
-    "noxfile.py",
-]
+SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
 
 
 def fingerprint(text: str, files: Iterable[Path]) -> str:
@@ -75,15 +68,16 @@ def tests(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Lint and formatting, by ruff."""
     install(session, tools=["ruff==0.17.6"])
-    session.run("ruff", "check", *SOURCES)
-    session.run("ruff", "format", "--check", *SOURCES)
+    session.run("ruff", "check", *SOURCES, "noxfile.py")
+    session.run("ruff", "format", "--check", *SOURCES, "noxfile.py")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict."""
+    """mypy, strict; the torch backend's types need torch and are checked in its own session."""
     install(session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, tools=["mypy==2.4.1", "pyarrow-stubs"])
-    session.run("mypy", *(os.fspath(path) for path in sorted(ROOT.glob("axon-*/src/*"))))
+    packages = [path for path in sorted(ROOT.glob("axon-*/src/*")) if path.name != "axon_backend_torch"]
+    session.run("mypy", *map(os.fspath, packages))
 
 
 @nox.session
@@ -100,6 +94,14 @@ def demo(session: nox.Session) -> None:
     """Everything at once, on a generated market. Arguments go to `axon demo`: `nox -s demo -- --out DIR --seed 2`."""
     install(session, CORE, ONNX, tools=[])
     session.run("axon", "demo", *session.posargs)
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """The torch backend's tests and types, in an environment with the torch of constraints.txt."""
+    install(session, CORE, TORCH, tools=[*TEST_TOOLS, "torch", "safetensors>=0.5", "mypy==2.4.1"])
+    session.run("pytest", "tests/backend_torch", *session.posargs)
+    session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
 
 
 @nox.session
@@ -141,8 +143,9 @@ def wheels(session: nox.Session) -> None:
             session.run("python", "-m", "build", "--no-isolation", "--outdir", os.fspath(dist), os.fspath(project))
         session.run("python", "tests/wheels/archives.py", os.fspath(dist), *map(os.fspath, projects))
         session.run("python", "-m", "venv", "--clear", os.fspath(clean))
-        # onnxruntime comes with the extra that names the processor.
-        built = [f"{wheel}[cpu]" if "onnx" in wheel.name else f"{wheel}" for wheel in sorted(dist.glob("*.whl"))]
+        # onnxruntime comes with the extra that names the processor; torch is hundreds of MB and has its own session.
+        light = [wheel for wheel in sorted(dist.glob("*.whl")) if "torch" not in wheel.name]
+        built = [f"{wheel}[cpu]" if "onnx" in wheel.name else f"{wheel}" for wheel in light]
         pip = [os.fspath(python), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
         session.run(*pip, "-c", os.fspath(CONSTRAINTS), *built, external=True)
         stamp.write_text(digest)

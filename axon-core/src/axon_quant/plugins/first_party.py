@@ -25,6 +25,8 @@ FIRST_PARTY = {
             FirstParty(name, "backend", "safetensors", "axon-backend-safetensors", "axon-backend-safetensors")
             for name in ("SafetensorsBackend", "CandleBackend")
         ),
+        FirstParty("TorchBackend", "backend", "torch", "axon-backend-torch", "axon-backend-torch"),
+        FirstParty("TchBackend", "backend", "torch", "axon-backend-torch", "axon-backend-torch"),
     )
 }
 """Public name → where it comes from. One line per class that a first-party distribution provides."""
