@@ -29,7 +29,7 @@ SAFETENSORS = "./axon-backend-safetensors"
 TORCH = "./axon-backend-torch"
 PLUGINS = {"axon-core": [], "onnx": [ONNX]}
 """First-party plugins, as the registry calls them, and what installs each beside the core."""
-TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21"]
+TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
 
 

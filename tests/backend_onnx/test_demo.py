@@ -9,9 +9,10 @@ import onnxruntime as ort
 import pytest
 
 from axon_backend_onnx.backend import LEVELS, OnnxBackend
-from axon_backend_onnx.demo import DemoName, build_demo, builtin_model
+from axon_backend_onnx.demo import build_demo, builtin_model
 from axon_quant.errors import ConfigError
 from axon_quant.inference import ModelConfig
+from axon_quant.inference.demo import DemoName
 
 NAMES = ["quote_imbalance", "imbalance_1", "imbalance_2", "ofi", "ofi_1s", "microprice_offset", "return_1", "return_5"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from axon_backend_safetensors.reader import ARCHITECTURE, parse_object, read
+from axon_quant.inference.files import write_whole
 from axon_quant.inference.session import FloatArray
 
 
@@ -48,20 +48,4 @@ def seal(model: Path, config: Path) -> None:
         **(metadata if isinstance(metadata, dict) else {}),
         ARCHITECTURE: json.dumps(architecture, separators=(",", ":")),
     }
-    replace(model, assemble(header, content[8 + length :]))
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    import tempfile  # a fifth of this package's import time, for what serving never does
-
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(model, assemble(header, content[8 + length :]))
