@@ -99,7 +99,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def torch(session: nox.Session) -> None:
     """The torch backend's tests and types, in an environment with the torch of constraints.txt."""
-    install(session, CORE, TORCH, tools=[*TEST_TOOLS, "torch", "safetensors>=0.5", "psutil", "mypy==2.4.1"])
+    install(session, CORE, TORCH, tools=[*TEST_TOOLS, "torch", "safetensors>=0.5", "mypy==2.4.1"])
     session.run("pytest", "tests/backend_torch", *session.posargs)
     session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
 
