@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from axon_backend_torch.backend import TchBackend, TorchBackend, _fastest_equal  # noqa: E402
+from axon_backend_torch.backend import TchBackend, TorchBackend  # noqa: E402
 from axon_quant.errors import DeviceError, ModelCheckError, ModelInputError, ModelLoadError  # noqa: E402
 from axon_quant.inference import Device, ModelHotReloader  # noqa: E402
 
@@ -76,24 +76,6 @@ def test_a_module_that_cannot_be_compiled_runs_eagerly_and_the_plan_says_why(sav
     assert plan["refused"].startswith("script: ")
     with pytest.raises(ModelLoadError, match=r"torch cannot compile the module: script: .*execution=\"eager\""):
         serve(path, factory=lambda: Python(3, 3), execution="script", input_shape=[1, 3])
-
-
-def test_executions_that_give_the_same_bits_may_be_chosen_by_time():
-    class Fake:
-        usual_shape = (1, 2)
-
-        def __init__(self, seconds, answer=1.0):
-            self.seconds, self.answer = seconds, answer
-
-        def run(self, x):
-            time.sleep(self.seconds)
-            return np.array([[self.answer]], np.float32)
-
-    slow, fast, different = Fake(2e-3), Fake(0.0), Fake(0.0, answer=2.0)
-    assert _fastest_equal([slow, fast]) is fast
-    assert _fastest_equal([slow, different]) is slow
-    assert _fastest_equal([fast, slow]) is fast
-    assert _fastest_equal([slow]) is slow
 
 
 def test_scores_and_inputs_belong_to_the_caller(saved, serve, noise):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from axon_backend_onnx import protobuf
 from axon_backend_onnx.demo import builtin_model
 from axon_quant.clock import Clock
 from axon_quant.errors import DeviceError, ModelLoadError, PluginMissingError
 from axon_quant.inference.backend import Backend
-from axon_quant.inference.checks import probe
+from axon_quant.inference.choosing import fastest_equal
 from axon_quant.inference.config import Device, ModelConfig
 
 try:
@@ -31,9 +28,6 @@ LEVELS = ("basic", "extended", "all")
 """onnxruntime's graph optimisation levels, from the one that keeps the graph's own arithmetic upwards."""
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_MARGIN = 0.95
-_ROUNDS = 30
-_PROBES = 8
 
 
 class OnnxBackend(Backend):
@@ -134,15 +128,4 @@ def _fastest_equal(first: OnnxSession, others: Sequence[OnnxSession]) -> OnnxSes
     if None in first.input_shape[1:]:
         return first  # nothing to time it on
     shape = (first.input_shape[0] or 1, *(size for size in first.input_shape[1:] if size is not None))
-    inputs = [probe(shape, seed) for seed in range(1, 1 + _PROBES)]
-    expected = [first.run(x).tobytes() for x in inputs]
-    equal = [other for other in others if [other.run(x).tobytes() for x in inputs] == expected]
-    candidates = [first, *equal]
-    times = [float("inf")] * len(candidates)
-    for _ in range(_ROUNDS):  # in turns, so that a busy machine is busy for all of them
-        for index, candidate in enumerate(candidates):
-            started = time.perf_counter_ns()
-            candidate.run(inputs[0])
-            times[index] = min(times[index], time.perf_counter_ns() - started)
-    best = int(np.argmin(times))
-    return candidates[best] if times[best] < _MARGIN * times[0] else first
+    return fastest_equal([first, *others], shape)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from axon_quant.clock import Clock
 from axon_quant.errors import ModelLoadError, PluginMissingError
 from axon_quant.inference.backend import Backend
-from axon_quant.inference.checks import probe
+from axon_quant.inference.choosing import fastest_equal
 from axon_quant.inference.config import ModelConfig
 
 try:
@@ -31,10 +27,6 @@ from axon_backend_torch.settings import factory_beside
 from axon_backend_torch.threads import claim_threads
 from axon_backend_torch.trust import verified_copy
 from axon_backend_torch.weights import read_weights
-
-_MARGIN = 0.95
-_ROUNDS = 30
-_PROBES = 8
 
 
 class TorchBackend(Backend):
@@ -103,7 +95,8 @@ class TorchBackend(Backend):
                 if execution == "eager" or "eager" not in wanted:
                     raise
                 prototype.drop(execution, error)
-        best = _fastest_equal([sessions[name] for name in EXECUTIONS if name in sessions])
+        candidates = [sessions[name] for name in EXECUTIONS if name in sessions]
+        best = fastest_equal(candidates, candidates[0].usual_shape)
         self._prototype, self._executions = prototype, (best.plan["execution"],)
         return best
 
@@ -119,21 +112,3 @@ class TorchBackend(Backend):
 
 TchBackend = TorchBackend
 """The scenario's other name for it."""
-
-
-def _fastest_equal(sessions: Sequence[TorchSession]) -> TorchSession:
-    """The first one, unless another one gives the same bits in less time."""
-    first, *others = sessions
-    if not others:
-        return first
-    inputs = [probe(first.usual_shape, seed) for seed in range(1, 1 + _PROBES)]
-    expected = [first.run(x).tobytes() for x in inputs]
-    candidates = [first, *(other for other in others if [other.run(x).tobytes() for x in inputs] == expected)]
-    times = [float("inf")] * len(candidates)
-    for _ in range(_ROUNDS):  # in turns, so that a busy machine is busy for all of them
-        for index, candidate in enumerate(candidates):
-            started = time.perf_counter_ns()
-            candidate.run(inputs[0])
-            times[index] = min(times[index], time.perf_counter_ns() - started)
-    best = int(np.argmin(times))
-    return candidates[best] if times[best] < _MARGIN * times[0] else first
