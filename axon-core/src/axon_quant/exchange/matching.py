@@ -28,7 +28,7 @@ from __future__ import annotations
 from bisect import insort_right
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -91,6 +91,17 @@ class MatchingEngine:
         self._bids: list[_Working] = []  # best price first, then arrival
         self._asks: list[_Working] = []
         self._arm()
+
+    @property
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """What takes which market event, for a loop that does without a look-up per event."""
+        return {
+            Trade: self.on_trade,
+            Quote: self.on_quote,
+            Bar: self.on_bar,
+            BookUpdate: self.on_book,
+            BookSnapshot: self.on_book,
+        }
 
     # Market events: the first lines of each are the hot path of a replay.
 

@@ -27,7 +27,7 @@ from axon_quant.exchange.ledger import Balance, Ledger
 from axon_quant.exchange.matching import MatchingEngine
 from axon_quant.market.book import OrderBook
 from axon_quant.market.instrument import Instrument
-from axon_quant.market.types import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
+from axon_quant.market.types import MarketEvent
 from axon_quant.orders.tracker import OrderState, OrderTracker
 from axon_quant.orders.types import Fill, Order, OrderStatus, OrderUpdate, Side
 
@@ -128,13 +128,7 @@ class PaperVenue:
             admit=self._admit,
         )
         self._engines[symbol] = engine
-        self._handlers[symbol] = {
-            Trade: engine.on_trade,
-            Quote: engine.on_quote,
-            Bar: engine.on_bar,
-            BookUpdate: engine.on_book,
-            BookSnapshot: engine.on_book,
-        }
+        self._handlers[symbol] = engine.handlers
         return engine
 
     def engine(self, symbol: str) -> MatchingEngine:

@@ -21,7 +21,7 @@ from axon_quant.config import Config
 from axon_quant.errors import ConfigError
 from axon_quant.exchange.paper import PaperVenue
 from axon_quant.journal import Ticket
-from axon_quant.market import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
+from axon_quant.market import MarketEvent
 from axon_quant.market.recordings import Malformed, open_recording
 from axon_quant.orders import Order, OrderUpdate
 from axon_quant.runtime.engine import Engine, Handlers
@@ -74,14 +74,7 @@ class EmbeddedRouter:
 
     def handlers(self, symbol: str) -> Handlers:
         """The matching engine's own, without a look-up in between."""
-        matching = self._matching[symbol]
-        return {
-            Quote: (matching.on_quote,),
-            Trade: (matching.on_trade,),
-            Bar: (matching.on_bar,),
-            BookUpdate: (matching.on_book,),
-            BookSnapshot: (matching.on_book,),
-        }
+        return {kind: (handler,) for kind, handler in self._matching[symbol].handlers.items()}
 
     def send(self, order: Order, ticket: Ticket, at: int) -> None:
         if self._strict:
