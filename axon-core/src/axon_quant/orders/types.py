@@ -71,13 +71,21 @@ class OrderStatus(Enum):
 _TERMINAL = frozenset({OrderStatus.Filled, OrderStatus.Cancelled, OrderStatus.Rejected, OrderStatus.Expired})
 
 
+def to_decimal(value: Decimal | float | int | str) -> Decimal:
+    """`value` as an exact Decimal; a float goes through its shortest repr, so 0.1 means one tenth.
+
+    Raises InvalidOperation for text that is no number.
+    """
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
 def exact(value: Decimal | float | int | str, *, what: str, symbol: str | None = None) -> Decimal:
     """`value` as a positive, finite Decimal; a float goes through its shortest repr.
 
     Raises OrderValueError for NaN, infinity, zero, a negative number, or text that is no number.
     """
     try:
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        number = to_decimal(value)
     except (InvalidOperation, TypeError, ValueError):
         raise OrderValueError(f"{what} must be a number, got {value!r}", symbol=symbol) from None
     if not (number.is_finite() and number > 0):

@@ -18,7 +18,7 @@ from msgspec import Struct
 from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import ConfigError, MarketDataError, OrderValueError, UnknownSymbolError
 from axon_quant.market.instrument import Instrument
-from axon_quant.orders.types import Fill
+from axon_quant.orders.types import Fill, to_decimal
 from axon_quant.portfolio.lots import EXACT, ZERO, Lots
 
 DAY = 86_400 * NANOSECONDS
@@ -79,7 +79,7 @@ class Portfolio:
         self._day = -1
         self._day_equity = ZERO
         for asset, balance in balances.items():
-            self._open(asset, Decimal(repr(balance)) if isinstance(balance, float) else Decimal(balance))
+            self._open(asset, to_decimal(balance))
         self._day_equity = self.equity
 
     # What happens to the account

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from axon_quant.orders.types import to_decimal
+
 
 def _fraction(_: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
     if not (value.is_finite() and 0 < value <= 1):
@@ -23,12 +25,8 @@ def _positive_exact(_: RiskLimits, attribute: attrs.Attribute[Any], value: Decim
         raise ValueError(f"{attribute.name} must be positive, got {value}")
 
 
-def _exact(value: Decimal | float | int | str) -> Decimal:
-    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-
-
 def _optional_exact(value: Decimal | float | int | str | None) -> Decimal | None:
-    return None if value is None else _exact(value)
+    return None if value is None else to_decimal(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +36,7 @@ class RiskLimits:
     Raises ValueError for a limit that is NaN, not positive, or a fraction above 1.
     """
 
-    max_notional: Decimal = attrs.field(default=Decimal("0.01"), converter=_exact, validator=_fraction)
+    max_notional: Decimal = attrs.field(default=Decimal("0.01"), converter=to_decimal, validator=_fraction)
     """Price × quantity of one order."""
     max_quantity: Decimal | None = attrs.field(
         default=None, converter=_optional_exact, validator=attrs.validators.optional(_positive_exact)
@@ -48,7 +46,7 @@ class RiskLimits:
     """|price / reference - 1| of a limit order."""
     max_reference_age_ms: float = attrs.field(default=2_000, validator=_positive)
     """How old the reference price may be."""
-    max_position: Decimal = attrs.field(default=Decimal("0.10"), converter=_exact, validator=_fraction)
+    max_position: Decimal = attrs.field(default=Decimal("0.10"), converter=to_decimal, validator=_fraction)
     """Position of one symbol, open orders included."""
     max_gross_exposure: float = attrs.field(default=1.0, validator=_positive)
     """Sum of |position| over all symbols, open orders included, over equity."""
@@ -62,9 +60,9 @@ class RiskLimits:
     """Open orders of one symbol."""
     duplicate_window_ms: float = attrs.field(default=1_000, validator=_positive)
     """Within this time the same symbol, side, quantity and price is taken for a mistake."""
-    max_daily_loss: Decimal = attrs.field(default=Decimal("0.02"), converter=_exact, validator=_fraction)
+    max_daily_loss: Decimal = attrs.field(default=Decimal("0.02"), converter=to_decimal, validator=_fraction)
     """Loss since the start of the UTC day that halts trading."""
-    max_drawdown: Decimal = attrs.field(default=Decimal("0.10"), converter=_exact, validator=_fraction)
+    max_drawdown: Decimal = attrs.field(default=Decimal("0.10"), converter=to_decimal, validator=_fraction)
     """Fall from the highest equity that halts trading."""
     max_orders_per_decision: int = attrs.field(default=10, validator=_positive)
     """Orders that one decision may fan out to."""

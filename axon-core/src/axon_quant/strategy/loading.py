@@ -15,6 +15,7 @@ from types import ModuleType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from axon_quant.errors import AxonError, ConfigError, Problem
+from axon_quant.orders.types import to_decimal
 from axon_quant.strategy.base import Strategy
 from axon_quant.strategy.target import TargetPosition
 
@@ -138,7 +139,7 @@ def _convert(value: object, wanted: Any) -> object:
         return _convert_to_one(value, get_args(wanted))
     if wanted is Decimal and isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
-            return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+            return to_decimal(value)
         except InvalidOperation:
             raise TypeError(_expected(wanted, value)) from None
     if wanted is float and type(value) is int:
