@@ -10,8 +10,9 @@ from pathlib import Path
 
 from axon_backend_torch.formats import Format, detect
 from axon_quant.errors import ModelLoadError
-from axon_quant.inference.checks import check_pin, file_sha256
+from axon_quant.inference.checks import check_pin
 from axon_quant.inference.config import ModelConfig
+from axon_quant.inference.files import file_sha256
 
 _BLOCK = 1 << 20
 _SUFFIXES = {Format.TorchScript: ".pt", Format.Export: ".pt2", Format.Aoti: ".pt2"}

@@ -241,3 +241,21 @@ def test_readers_never_see_a_mix_of_versions_and_numbers_only_grow(engine, linea
     assert problems == []
     assert engine.version == 59
     assert max(len(numbers) for numbers in seen) > 2
+
+
+def test_a_prepared_model_serves_only_when_it_is_told_to(engine, model_file, window):
+    before = engine.infer(window[None]).tolist()
+    model_file.write_text("3 2 1")
+    prepared = engine.prepare()
+    assert (engine.version, engine.infer(window[None]).tolist()) == (1, before)
+    model = engine.serve(prepared)
+    assert (model.number, model.sha256, engine.prepared) == (2, prepared.files.sha256, prepared)
+    assert engine.infer(window[None]).tolist() != before
+
+
+def test_a_model_is_loaded_again_by_its_plan_and_refused_where_it_would_compute_otherwise(engine):
+    plan = engine.model.plan
+    assert engine.load(plan=plan).plan == plan
+    with pytest.raises(ModelCheckError, match="plan: provider: expected fpga, found numpy"):
+        engine.load(plan={"provider": "fpga"})
+    assert engine.version == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import exp, isfinite
 from pathlib import Path
 from typing import ClassVar
@@ -16,8 +16,9 @@ from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ModelError, ModelInputError, ModelLoadError, UnsupportedError
 from axon_quant.events import ModelIdentity
 from axon_quant.inference.action import Action
-from axon_quant.inference.checks import ModelSpec, check_pin, check_session, describe, file_sha256, warm
+from axon_quant.inference.checks import ModelSpec, check_pin, check_plan, check_session, describe, warm
 from axon_quant.inference.config import Device, ModelConfig
+from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.session import FloatArray, Session
 
 _FLOAT32 = np.dtype(np.float32)
@@ -27,14 +28,16 @@ _FLOAT32 = np.dtype(np.float32)
 class ModelVersion:
     """What serves, or served. `number` counts up within a backend, and is also its `str()`.
 
-    `device` is where it really runs and `plan` how; `input_shape` is (batch, …window); `actions` is empty where neither
-    configuration nor model names the outputs; `loaded_at` is in UTC nanoseconds.
+    `sha256` and `files` are those of `ModelFiles`. `device` is where it really runs and `plan` how; `input_shape` is
+    (batch, …window); `actions` is empty where neither configuration nor model names the outputs; `loaded_at` is in UTC
+    nanoseconds.
     """
 
     number: int
     name: str
     path: Path
     sha256: str
+    files: Mapping[str, str]
     plan: Mapping[str, str]
     device: Device
     loaded_at: int
@@ -59,14 +62,23 @@ class ModelVersion:
         return str(self.number)
 
 
+@attrs.frozen(eq=False)
+class PreparedModel:
+    """A model that was built, checked and warmed, and does not serve yet: `Backend.serve` lets it."""
+
+    session: Session
+    files: ModelFiles
+    spec: ModelSpec
+
+
 class _Serving:
     """Everything one call needs, in one object: a reader loads it once, so it can never see two versions mixed."""
 
-    __slots__ = ("actions", "batch_shape", "hold", "identities", "model", "run", "session", "window")
+    __slots__ = ("actions", "batch_shape", "hold", "identities", "model", "prepared", "run", "window")
 
-    def __init__(self, session: Session, model: ModelVersion) -> None:
-        self.session = session
-        self.run = session.run
+    def __init__(self, prepared: PreparedModel, model: ModelVersion) -> None:
+        self.prepared = prepared
+        self.run = prepared.session.run
         self.model = model
         self.window = model.input_shape[1:]
         self.batch_shape = (1, *self.window)
@@ -76,7 +88,8 @@ class _Serving:
 
 
 class Backend(ABC):
-    """Serves one model. A plugin writes `build_session`; everything else is here.
+    """Serves one model. A plugin writes `build_session`, and `side_files` and `rebuild_session` where it has to say
+    more; everything else is here.
 
     `infer` and `predict` take no lock and may run in any thread while another one loads. Inputs and outputs that are
     not finite are refused, because a network can turn NaN into a plausible score.
@@ -88,12 +101,35 @@ class Backend(ABC):
     def __init__(self, config: ModelConfig, *, clock: Clock | None = None) -> None:
         self.config = config
         self._clock: Clock = clock or LiveClock()
-        self._writing = threading.Lock()
+        self._building = threading.Lock()
+        self._swapping = threading.Lock()
         self._serving: _Serving | None = None
 
     @abstractmethod
     def build_session(self, path: Path) -> Session:
         """Load the file. Raises ModelLoadError or DeviceError; anything else it raises becomes a ModelLoadError."""
+
+    def side_files(self, path: Path) -> Sequence[Path]:  # noqa: ARG002 (for those that have some)
+        """The files that belong to the model in `path`, as they are there now: its weights or its settings beside it.
+
+        They stand in the same folder or below it, and count for the model's SHA-256. Raises ModelLoadError where the
+        model cannot be read.
+        """
+        return ()
+
+    def rebuild_session(self, path: Path, plan: Mapping[str, str]) -> Session:  # noqa: ARG002 (likewise)
+        """Load the file so that it computes as `plan` says. Override it where `build_session` has something to choose.
+
+        A session whose plan then differs is refused. Raises as `build_session` does.
+        """
+        return self.build_session(path)
+
+    def bare(self, path: Path) -> Callable[[FloatArray], object]:  # noqa: ARG002 (for those that have one)
+        """The runtime alone on this model, as its own documentation calls it: what a benchmark compares `infer` with.
+
+        Raises UnsupportedError where there is no such thing.
+        """
+        raise UnsupportedError("there is no bare runtime to compare with", plugin=self.kind)
 
     @classmethod
     def builtin(cls, name: str, feature_names: Sequence[str] | None = None) -> Path:
@@ -114,36 +150,67 @@ class Backend(ABC):
     @property
     def session(self) -> Session:
         """The session that serves. Raises ModelError before the first load."""
-        return self._ready().session
+        return self.prepared.session
 
-    def load(self, path: str | Path | None = None) -> ModelVersion:
+    @property
+    def prepared(self) -> PreparedModel:
+        """What serves, as it can be given to `serve` again. Raises ModelError before the first load."""
+        return self._ready().prepared
+
+    def load(self, path: str | Path | None = None, *, plan: Mapping[str, str] | None = None) -> ModelVersion:
         """Build the model of `path` (default: the configuration's), check it, warm it and let it serve.
 
-        The SHA-256 is of the very bytes that were loaded. Raises ModelLoadError, ModelCheckError or DeviceError with
-        the path; the model before it then keeps serving.
+        The SHA-256 is of the very bytes that were loaded. With `plan`, that of an earlier version, nothing is chosen
+        anew. Raises ModelLoadError, ModelCheckError or DeviceError with the path; the model before it then keeps
+        serving.
         """
-        path = self.config.path if path is None else Path(path)
-        with self._writing:
-            sha256 = file_sha256(path)
-            check_pin(self.config, path, sha256)  # before the build, because some formats hold code
-            session = self._build(path)
-            if file_sha256(path) != sha256:
-                raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
-            return self._replace(session, path, sha256)
+        return self.serve(self.prepare(path, plan=plan))
 
-    def replace_session(
-        self, session: Session, *, path: str | Path | None = None, sha256: str | None = None
-    ) -> ModelVersion:
+    def prepare(self, path: str | Path | None = None, *, plan: Mapping[str, str] | None = None) -> PreparedModel:
+        """The first part of `load`: everything but the swap. Raises as it does."""
+        path = self.config.path if path is None else Path(path)
+        with self._building:
+            files = self.files(path)
+            check_pin(self.config, path, files.sha256)  # before the build, because some formats hold code
+            session = self._build(path, plan)
+            if self.files(path) != files:
+                raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
+            return PreparedModel(session, files, self._check(session, path))
+
+    def serve(self, prepared: PreparedModel) -> ModelVersion:
+        """Let a prepared model serve from the next call on, as a new version."""
+        session, files, spec = prepared.session, prepared.files, prepared.spec
+        with self._swapping:
+            model = ModelVersion(
+                number=self.version + 1,
+                name=self.config.name,
+                path=files.path,
+                sha256=files.sha256,
+                files=files.sha256_by_name,
+                plan=dict(session.plan),
+                device=session.device,
+                loaded_at=self._clock.now(),
+                input_shape=spec.input_shape,
+                output_dim=spec.output_dim,
+                actions=spec.actions,
+                schema_sha256=session.schema_sha256,
+            )
+            self._serving = _Serving(prepared, model)
+        return model
+
+    def replace_session(self, session: Session, *, files: ModelFiles | None = None) -> ModelVersion:
         """Check a session, warm it and let it serve from the next call on.
 
-        `path` and `sha256` say what it was built from (default: the configuration's path, and its bytes). Raises
-        ModelCheckError; the model before it then keeps serving.
+        `files` says what it was built from (default: what is at the configuration's path now). Raises ModelCheckError;
+        the model before it then keeps serving.
         """
-        path = self.config.path if path is None else Path(path)
-        sha256 = file_sha256(path) if sha256 is None else sha256
-        check_pin(self.config, path, sha256)
-        with self._writing:
-            return self._replace(session, path, sha256)
+        files = self.files(self.config.path) if files is None else files
+        check_pin(self.config, files.path, files.sha256)
+        return self.serve(PreparedModel(session, files, self._check(session, files.path)))
+
+    def files(self, path: Path) -> ModelFiles:
+        """Which bytes the model in `path` is made of, now. Raises ModelLoadError if they cannot be read."""
+        return ModelFiles.at(path, self.side_files(path))
 
     def infer(self, x: FloatArray) -> FloatArray:
         """Raw scores: `[batch, …window]` float32 → `[batch, output_dim]` float32, owned by the caller.
@@ -239,32 +306,18 @@ class Backend(ABC):
             raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
         return serving, observation
 
-    def _build(self, path: Path) -> Session:
+    def _build(self, path: Path, plan: Mapping[str, str] | None) -> Session:
         try:
-            return self.build_session(path)
+            if plan is None:
+                return self.build_session(path)
+            session = self.rebuild_session(path, plan)
+            check_plan(session, plan, path)
+            return session
         except AxonError as error:
             error.file = error.file or str(path)
             raise
         except Exception as error:  # a plugin's runtime raises what it likes; whatever it is, this model is refused
             raise ModelLoadError(f"the model cannot be loaded: {error}", plugin=self.kind, file=path) from error
-
-    def _replace(self, session: Session, path: Path, sha256: str) -> ModelVersion:
-        spec = self._check(session, path)
-        model = ModelVersion(
-            number=self.version + 1,
-            name=self.config.name,
-            path=path,
-            sha256=sha256,
-            plan=dict(session.plan),
-            device=session.device,
-            loaded_at=self._clock.now(),
-            input_shape=spec.input_shape,
-            output_dim=spec.output_dim,
-            actions=spec.actions,
-            schema_sha256=session.schema_sha256,
-        )
-        self._serving = _Serving(session, model)
-        return model
 
     def _check(self, session: Session, path: Path) -> ModelSpec:
         try:

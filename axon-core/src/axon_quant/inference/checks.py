@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 import numpy as np
 
-from axon_quant.errors import ModelCheckError, ModelLoadError
+from axon_quant.errors import ModelCheckError
 from axon_quant.inference.action import TRADING_ACTIONS
 from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.session import FloatArray, Session
 
 WARM_CALLS = 20
-_BLOCK = 1 << 20
 
 
 @attrs.frozen
@@ -27,28 +25,24 @@ class ModelSpec:
     actions: tuple[str, ...]
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex. Raises ModelLoadError if it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise ModelLoadError(
-            f"the model cannot be read: {os.strerror(error.errno) if error.errno else error}",
-            file=path,
-            hint="check the path and its permissions",
-        ) from error
-    return digest.hexdigest()
-
-
 def check_pin(config: ModelConfig, path: Path, sha256: str) -> None:
     """Raise ModelCheckError unless the bytes are the pinned ones."""
     if config.sha256 is not None and sha256 != config.sha256:
         raise ModelCheckError(
             f"the file is not the pinned one: expected sha256 {config.sha256}, found {sha256}", file=path
         )
+
+
+def check_plan(session: Session, plan: Mapping[str, str], path: Path) -> None:
+    """Raise ModelCheckError unless the session computes as `plan` says."""
+    found = session.plan
+    for key in sorted(plan.keys() | found.keys()):
+        if plan.get(key) != found.get(key):
+            raise ModelCheckError(
+                f"plan: {key}: expected {plan.get(key)}, found {found.get(key)}",
+                file=path,
+                hint="it may compute other bits here: load it without a plan to have one made",
+            )
 
 
 def check_session(session: Session, config: ModelConfig, path: Path) -> ModelSpec:

@@ -8,25 +8,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import attrs
-
 from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ConfigError, ModelError
 from axon_quant.events import Emit, Event, ModelLoaded, ModelRefused
-from axon_quant.inference.backend import Backend, ModelVersion
-from axon_quant.inference.checks import file_sha256
+from axon_quant.inference.backend import Backend, ModelVersion, PreparedModel
 from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.file_watcher import FileWatcher
-from axon_quant.inference.session import Session
 from axon_quant.inference.watch import Receiver, WatchChannel
-
-
-@attrs.frozen
-class _Retired:
-    """A version that served before: what a rollback brings back."""
-
-    session: Session
-    model: ModelVersion
 
 
 class ModelHotReloader:
@@ -62,7 +50,7 @@ class ModelHotReloader:
         self._clock: Clock = clock or LiveClock()
         self._channel = WatchChannel(engine.model)
         self._loading = threading.Lock()
-        self._previous: _Retired | None = None
+        self._previous: PreparedModel | None = None
         self._considered = engine.model.sha256
         self._watcher: FileWatcher | None = None
 
@@ -97,7 +85,7 @@ class ModelHotReloader:
             previous = self._previous
             if previous is None:
                 raise ModelError("there is no version to roll back to", file=self._path)
-            return self._swap(lambda: self._restore(previous))
+            return self._swap(lambda: previous)
 
     def stop(self) -> None:
         """Stop watching, wait for a load in progress, and cancel pending `changed()`. Idempotent."""
@@ -127,7 +115,7 @@ class ModelHotReloader:
         """The file may be another one: load it unless these very bytes have been considered before."""
         with self._loading:
             try:
-                found = file_sha256(self._path)
+                found = self._engine.files(self._path).sha256
                 if found != self._considered:
                     self._swap(self._load)
                 elif found == self._engine.model.sha256:
@@ -137,25 +125,22 @@ class ModelHotReloader:
             except Exception as error:  # noqa: BLE001 (`emit` is foreign; the watcher outlives it, and last_error tells)
                 self.last_error = ModelError(f"the reload failed: {error!r}", file=self._path)
 
-    def _load(self) -> ModelVersion:
-        self._considered = file_sha256(self._path)
-        model = self._engine.load(self._path)
-        self._considered = model.sha256
-        return model
+    def _load(self) -> PreparedModel:
+        self._considered = self._engine.files(self._path).sha256
+        prepared = self._engine.prepare(self._path)
+        self._considered = prepared.files.sha256
+        return prepared
 
-    def _restore(self, previous: _Retired) -> ModelVersion:
-        model = previous.model
-        return self._engine.replace_session(previous.session, path=model.path, sha256=model.sha256)
-
-    def _swap(self, replace: Callable[[], ModelVersion]) -> ModelVersion:
-        serving = _Retired(self._engine.session, self._engine.model)
+    def _swap(self, prepare: Callable[[], PreparedModel]) -> ModelVersion:
         try:
-            model = replace()
+            prepared = prepare()
         except AxonError as error:
             self.last_error = error
-            self._emit(ModelRefused(at=self._clock.now(), name=serving.model.name, reason=error.message))
+            self._emit(ModelRefused(at=self._clock.now(), name=self._engine.model.name, reason=error.message))
             raise
-        self._previous = serving
+        before = self._engine.prepared
+        model = self._engine.serve(prepared)
+        self._previous = before
         self.last_error = None
         self._channel.publish(model)
         self._emit(ModelLoaded(at=self._clock.now(), model=model.identity))
