@@ -7,6 +7,7 @@ from axon_quant.inference.config import Device, InferenceBackend, ModelConfig
 if TYPE_CHECKING:
     from axon_quant.inference.action import TRADING_ACTIONS, Action
     from axon_quant.inference.backend import Backend, ModelVersion
+    from axon_quant.inference.golden import GoldenVectors
     from axon_quant.inference.reloader import ModelHotReloader
     from axon_quant.inference.scorer import Scorer, as_scorer
     from axon_quant.inference.session import Session
@@ -17,6 +18,7 @@ else:
         "TRADING_ACTIONS": "action",
         "Action": "action",
         "Backend": "backend",
+        "GoldenVectors": "golden",
         "ModelHotReloader": "reloader",
         "ModelVersion": "backend",
         "Receiver": "watch",
@@ -40,6 +42,7 @@ __all__ = [
     "Action",
     "Backend",
     "Device",
+    "GoldenVectors",
     "InferenceBackend",
     "ModelConfig",
     "ModelHotReloader",
