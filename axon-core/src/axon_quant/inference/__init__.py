@@ -7,6 +7,7 @@ from axon_quant.inference.config import Device, InferenceBackend, ModelConfig
 if TYPE_CHECKING:
     from axon_quant.inference.action import TRADING_ACTIONS, Action
     from axon_quant.inference.backend import Backend, ModelVersion
+    from axon_quant.inference.recommendation import Recommendation, recommend_backend
     from axon_quant.inference.reloader import ModelHotReloader
     from axon_quant.inference.scorer import Scorer, as_scorer
     from axon_quant.inference.session import Session
@@ -20,9 +21,11 @@ else:
         "ModelHotReloader": "reloader",
         "ModelVersion": "backend",
         "Receiver": "watch",
+        "Recommendation": "recommendation",
         "Scorer": "scorer",
         "Session": "session",
         "as_scorer": "scorer",
+        "recommend_backend": "recommendation",
     }
 
     def __getattr__(name):
@@ -45,7 +48,9 @@ __all__ = [
     "ModelHotReloader",
     "ModelVersion",
     "Receiver",
+    "Recommendation",
     "Scorer",
     "Session",
     "as_scorer",
+    "recommend_backend",
 ]
