@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import click
@@ -14,6 +15,12 @@ from numpy.typing import NDArray
 
 from axon_quant.inference.checks import describe
 from axon_quant.inference.session import FloatArray
+
+_UNREADABLE = (
+    *(ValueError, TypeError, KeyError, OverflowError, MemoryError, RecursionError, EOFError),
+    *(SyntaxError, TokenError),
+)
+"""What numpy raises for one file or another: a header is a Python literal, and is tokenized if it is not one."""
 
 
 def read_npy(source: str) -> NDArray[Any]:
@@ -28,7 +35,7 @@ def read_npy(source: str) -> NDArray[Any]:
     stream = io.BytesIO(data)
     try:
         array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
-    except (ValueError, OverflowError, MemoryError, EOFError) as error:
+    except _UNREADABLE as error:
         raise click.UsageError(f"--input: {name} is no .npy file that can be read: {error}") from error
     if stream.read(1):
         raise click.UsageError(f"--input: {name} goes on after its first array; save one array, [n, …window]")
