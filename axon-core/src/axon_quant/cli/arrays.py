@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -34,7 +35,8 @@ def read_npy(source: str) -> NDArray[Any]:
         raise click.UsageError(f"--input: {name} is an .npz archive; save the one array with numpy.save")
     stream = io.BytesIO(data)
     try:
-        array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+        with warnings.catch_warnings(action="ignore"):  # of headers that it makes sense of, or fails on below
+            array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
     except _UNREADABLE as error:
         raise click.UsageError(f"--input: {name} is no .npy file that can be read: {error}") from error
     if stream.read(1):
