@@ -55,7 +55,7 @@ _OPTIONS = (
         "--shape", callback=_shape, metavar="BxTxF", help="Batch and window where the model leaves them open."
     ),
     click.option(
-        "--device", callback=_device, metavar="DEVICE", default="cpu", show_default=True, help="cpu, cuda or cuda:N."
+        "--device", callback=_device, metavar="DEVICE", default="cpu", show_default=True, help="As in cuda:0."
     ),
     click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of one inference."),
     click.option("--fp16", is_flag=True, help="Run in half precision, which the model must have."),
