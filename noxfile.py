@@ -117,8 +117,8 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def example(session: nox.Session) -> None:
-    """Every configuration of examples/, and so every strategy in it, on a generated market."""
-    install(session, CORE, ONNX, tools=[])
+    """Every configuration of examples/, and so every strategy in it, on a generated market; then the demos."""
+    install(session, CORE, ONNX, SAFETENSORS, tools=[])
     place = Path(session.create_tmp()) / "examples"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(ROOT / "examples", place, ignore=shutil.ignore_patterns("journal", "__pycache__"))
@@ -128,6 +128,8 @@ def example(session: nox.Session) -> None:
         if not market.exists():
             session.run("python", os.fspath(place / "market.py"), os.fspath(market), "--symbol", symbol)
         session.run("axon", "run", "-c", os.fspath(config), "--replay", os.fspath(market))
+    for script in sorted(place.glob("*/*_demo.py")):
+        session.run("python", os.fspath(script))
 
 
 @nox.session
