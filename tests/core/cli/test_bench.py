@@ -126,6 +126,33 @@ def test_what_cannot_be_is_said_in_one_message(axon, mean_model, arguments, code
     assert result.stdout == ""
 
 
+def test_a_device_that_is_not_there_is_told_for_each_model(axon):
+    result = axon("bench", "--device", "cuda:77", *QUICK)
+    assert (result.exit_code, result.stdout) == (1, "")
+    for backend in ("onnx", "safetensors"):
+        assert f"note: {backend} could not be measured on demo-64x128" in result.stderr
+    assert "cuda:77" in result.stderr
+
+
+def test_a_batch_is_measured_where_the_shape_asks_for_one(axon, mean_model):
+    (row,) = rows_of(axon("bench", "--model", mean_model, "--shape", "8x2x2", "--json", *QUICK))
+    assert row["input_shape"] == [8, 2, 2]
+
+
+def test_a_cache_that_cannot_be_written_is_one_message(axon, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AXON_CACHE", str(tmp_path / "file"))
+    result = axon("bench", *QUICK)
+    assert result.exit_code == 1
+    assert "the built-in models cannot be written to the cache" in result.stderr
+
+
+def test_numpy_is_not_imported_before_its_threads_are_set():
+    code = "import sys, axon_quant.cli.bench, axon_quant.cli.predict; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "False\n"
+
+
 def test_ctrl_c_prints_the_rounds_that_are_complete():
     """The progress on the terminal says when there is one."""
     main, terminal = pty.openpty()

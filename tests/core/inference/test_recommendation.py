@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 
 import attrs
 import pytest
@@ -54,6 +55,15 @@ def test_it_reads_as_a_sentence_and_cannot_be_changed():
     assert 'pip install "axon-backend-onnx[gpu]"' in str(choice)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         choice.backend = "onnx"
+
+
+def test_asking_imports_no_runtime_and_no_numpy():
+    code = (
+        "import sys; from axon_quant import backend_for as a, recommend_backend as b; b(), a('m.onnx')\n"
+        "print([name for name in ('numpy', 'torch', 'onnxruntime') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
 
 
 @pytest.fixture

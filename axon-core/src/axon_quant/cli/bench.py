@@ -93,7 +93,8 @@ def command(
             interrupted = True
     for note in notes:
         click.echo(f"note: {note}", err=True)
-    _print(list(rows.values()), as_json=as_json)
+    if rows or as_json:
+        _print(list(rows.values()), as_json=as_json)
     if interrupted:
         click.echo("interrupted: these are the rounds that were complete", err=True)
         sys.exit(INTERRUPTED)
@@ -108,7 +109,7 @@ def measure(subject: Subject, how: EngineOptions, calls: int | None, rounds: int
 
     engine = open_engine(subject.backend, subject.path, how)
     model = engine.model
-    x = probe((1, *model.input_shape[1:]))
+    x = probe(model.input_shape)
     kinds: dict[str, Callable[[], object]] = {"infer": partial(engine.infer, x)}
     with suppress(UnsupportedError):
         kinds["raw"] = partial(engine.bare(subject.path), x)
@@ -129,7 +130,7 @@ def measure(subject: Subject, how: EngineOptions, calls: int | None, rounds: int
             ratio_p50=None if raw is None else round(median_ratio(found, "infer", "raw"), 3),
             device=str(model.device),
             plan=dict(model.plan),
-            input_shape=(1, *model.input_shape[1:]),
+            input_shape=model.input_shape,
             sha256=model.sha256,
             calls=count,
             rounds=len(found),
@@ -154,6 +155,8 @@ def _subjects(names: tuple[str, ...], model: Path | None) -> tuple[list[Subject]
             subjects += [Subject(demo, name, backend.builtin(demo)) for demo in DEMOS]
         except UnsupportedError:
             notes.append(f"{name} has no built-in models: measure one of yours with --model FILE")
+        except OSError as error:
+            raise click.ClickException(f"the built-in models cannot be written to the cache: {error}") from error
     if not subjects:
         raise click.UsageError("; ".join(notes) or "no backend is installed: see axon plugins")
     return subjects, notes
@@ -170,7 +173,7 @@ def _print(rows: list[BenchRow], *, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("model", "backend", box=box.SIMPLE, title="one window at a time, µs")
+    table = Table("model", "backend", box=box.SIMPLE, title="µs per call")
     for column in ("infer p50", "p99", "raw p50", "p99", "ratio"):
         table.add_column(column, justify="right")
     for row in rows:
