@@ -196,13 +196,19 @@ def test_other_files_are_told_apart(axon, model, windows, tmp_path):
         (("--actions", "buy,buy,hold"), 2, "actions must be distinct names"),
         (("--device", "cuda:x"), 2, "a device is cpu, cuda"),
         (("--shape", "1x8x1"), 1, "input: expected [1, 8, 1]"),
-        (("--fp16",), 1, "float16"),
     ],
 )
 def test_an_option_that_cannot_be_is_said_in_one_message(axon, model, windows, saved, options, code, message):
     found, text = refused(axon, model, saved(windows), *options)
     assert found == code
     assert message in text
+
+
+def test_half_precision_is_refused_where_there_is_none(axon, windows, saved, tmp_path):
+    model = shutil.copy(SafetensorsBackend.builtin("demo-4x1"), tmp_path / "signal.safetensors")
+    code, text = refused(axon, model, saved(windows), "--fp16")
+    assert code == 1
+    assert "half precision" in text
 
 
 def test_a_model_that_is_not_there_or_not_one_is_named(axon, windows, saved, tmp_path):

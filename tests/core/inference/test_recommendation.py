@@ -9,7 +9,7 @@ import sys
 import attrs
 import pytest
 
-from axon_quant import Device, InferenceBackend, ModelConfig, recommend_backend
+from axon_quant import Device, InferenceBackend, ModelConfig, load_backend, recommend_backend
 from axon_quant.inference import accelerators
 from axon_quant.inference.accelerators import nvidia_gpus
 
@@ -37,7 +37,11 @@ def test_every_branch_of_the_tree(answers, backend, device):
 
 
 def test_tensorrt_comes_with_every_optimisation():
-    assert recommend_backend(tensorrt=True).options["optimisation"] == "all"
+    choice = recommend_backend(tensorrt=True)
+    assert choice.options["optimisation"] == "all"
+    assert "TensorRT" in str(choice)
+    config = ModelConfig("model.onnx", choice.backend, choice.device)
+    assert load_backend(choice.backend)(config, **choice.options).config is config
     with pytest.raises(ValueError, match="tensorrt=True needs gpu=True"):
         recommend_backend(gpu=False, tensorrt=True)
 

@@ -49,8 +49,8 @@ def recommend_backend(*, gpu: bool | None = None, tensorrt: bool = False, python
     if tensorrt:
         if gpu is False:
             raise ValueError("TensorRT runs on GPUs only: tensorrt=True needs gpu=True, or gpu left out")
-        options = {"optimisation": "all", "tensorrt": True}
-        return _choice(InferenceBackend.ONNX, Device.CUDA(0), "TensorRT was asked for", options=options)
+        reason = "TensorRT was asked for, which is a provider of ONNX Runtime's build for GPUs"
+        return _choice(InferenceBackend.ONNX, Device.CUDA(0), reason, options={"optimisation": "all"})
     if gpu is None:
         count = nvidia_gpus()
         found = f"NVIDIA's driver counts {count} here" if count else "no GPU was found here"
