@@ -114,7 +114,7 @@ def measure(subject: Subject, how: EngineOptions, calls: int | None, rounds: int
     with suppress(UnsupportedError):
         kinds["raw"] = partial(engine.bare(subject.path), x)
     seconds = warm_up(kinds)
-    count = calls or max(1, min(MOST_CALLS, int(ROUND_SECONDS / seconds)))
+    count = calls or (MOST_CALLS if seconds * MOST_CALLS < ROUND_SECONDS else max(1, int(ROUND_SECONDS / seconds)))
     found: list[Round] = []
     for _ in range(rounds):
         found.append(one_round(kinds, count))
