@@ -134,26 +134,25 @@ def answer(
     largest: int,
 ) -> list[FloatArray | AxonError]:
     """Scores, or an error, for each of the windows; they go through `run` in batches of up to `largest`."""
-    answers: list[FloatArray | AxonError] = []
     rows: list[FloatArray] = []
-    places: list[int] = []
-    for place, item in enumerate(windows):
+    refused: dict[int, AxonError] = {}
+    count = 0
+    for item in windows:
         if type(item) is np.ndarray and item.dtype is FLOAT32 and item.shape == window:
-            row = item
+            rows.append(item)
         else:
             try:
-                row = admit_one(item, window)[0]
+                rows.append(admit_one(item, window)[0])
             except ModelInputError as error:
-                answers.append(error)
-                continue
-        rows.append(row)
-        places.append(place)
-        answers.append(row)  # until its scores take the place
+                refused[count] = error
+        count += 1
+    answers: list[FloatArray | AxonError] = []
     for start in range(0, len(rows), largest):
-        found = _through(run, path, rows[start : start + largest])
-        for place, scores in zip(places[start : start + largest], found, strict=True):
-            answers[place] = scores
-    return answers
+        answers += _through(run, path, rows[start : start + largest])
+    if not refused:
+        return answers
+    passed = iter(answers)
+    return [refused[place] if place in refused else next(passed) for place in range(count)]
 
 
 def _through(
