@@ -287,6 +287,18 @@ def test_whatever_breaks_is_an_answer(engine, monkeypatch):
     assert len({id(answer) for answer in answers}) == 3
 
 
+def test_an_engine_that_loses_answers_leaves_nobody_waiting(engine, monkeypatch):
+    batcher = MicroBatcher(engine)
+    whole = engine.infer_batch
+    monkeypatch.setattr(engine, "infer_batch", lambda windows, **options: whole(windows[1:], **options))
+
+    async def scenario():
+        requests = (batcher.infer(window_of(n)) for n in range(3))
+        return await asyncio.wait_for(asyncio.gather(*requests, return_exceptions=True), 5)
+
+    assert all("3 windows got 2 answers" in str(answer) for answer in asyncio.run(scenario()))
+
+
 @pytest.mark.parametrize("size", [0, -3])
 def test_a_batch_has_at_least_one_request(engine, size):
     with pytest.raises(ValueError, match=f"at least one window, got {size}"):

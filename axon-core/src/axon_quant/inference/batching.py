@@ -125,6 +125,8 @@ class MicroBatcher:
             return
         try:
             result = self.engine.infer_batch([window for window, _ in asked], largest=self.max_batch, wait=False)
+            if len(result) != len(asked):
+                raise ModelError(f"{len(asked)} windows got {len(result)} answers")
         except Exception as error:  # noqa: BLE001 (nothing of the kind is known; but whoever asked gets an answer)
             for _, future in asked:
                 future.set_exception(failed(self.engine.model.path, error))
