@@ -1,8 +1,10 @@
 """Many windows at once: one answer each, by one version, batched only where that changes nothing."""
 
+import gc
 import logging
 import re
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -336,3 +338,21 @@ def test_a_result_says_which_error_is_whose(engine):
     assert isinstance(result, BatchResult)
     assert all(isinstance(error, AxonError) for error in result.errors.values())
     assert "[0, 0, 0]" in str(result[1])
+
+
+def test_whoever_keeps_the_errors_does_not_keep_the_session(linear_backend, linear_session, model_file, moody):
+    engine = linear_backend(ModelConfig(model_file, "linear"))
+    engine.load()
+    engine.replace_session(moody((1.0, 2.0, 3.0)))
+    gc.collect()
+    gc.disable()
+    try:
+        kept = [engine.infer_batch([*windows_of(1, 2), *BAD.values()]) for _ in range(3)]
+        old = weakref.ref(engine.session)
+        engine.load()
+        assert old() is None
+    finally:
+        gc.enable()
+    assert len(kept[0].errors) == len(BAD)
+    poison = list(BAD).index("poison") + 2
+    assert isinstance(kept[0][poison].__cause__, RuntimeError)

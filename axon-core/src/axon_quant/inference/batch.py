@@ -144,7 +144,7 @@ def answer(
             try:
                 rows.append(admit_one(item, window)[0])
             except ModelInputError as error:
-                refused[count] = error
+                refused[count] = error.with_traceback(None)  # whose frames would hold the session
         count += 1
     answers: list[FloatArray | AxonError] = []
     for start in range(0, len(rows), largest):
@@ -184,9 +184,11 @@ def _alone(run: Callable[[FloatArray], FloatArray], path: Path, x: FloatArray) -
     try:
         (scores,) = run(x)
     except AxonError as error:
-        return error
+        return error.with_traceback(None)
     except Exception as error:  # noqa: BLE001 (it becomes this window's answer)
-        return failed(path, error)
+        problem = failed(path, error)
+        problem.__cause__ = error.with_traceback(None)
+        return problem
     return scores if np.isfinite(scores).all() else not_finite(path, scores)
 
 
