@@ -117,6 +117,8 @@ def test_the_plan_says_how_and_where_it_runs(mlp, saved, serve):
     assert model.plan == {
         "runtime": f"torch {torch.__version__}",
         "device": "cpu",
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "matmul": "highest",
         "precision": "float32",
         "threads": "1",
         "format": "state-dict",
