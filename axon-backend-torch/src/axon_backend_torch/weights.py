@@ -36,7 +36,8 @@ def read_weights(path: Path, kind: Format) -> Weights:
     if kind is Format.Safetensors:
         return _read_safetensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        # Not mapped: the model would change with its file.
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except pickle.UnpicklingError as error:
         raise _more_than_tensors(error) from None  # torch's own text says how to run the file all the same
     except (RuntimeError, EOFError, KeyError, ValueError, IndexError, AttributeError) as error:
