@@ -106,7 +106,8 @@ def torch(session: nox.Session) -> None:
     """
     tools = [*TEST_TOOLS, "safetensors>=0.5", "onnx>=1.20", "onnxscript>=0.5", "mypy==2.4.1"]
     install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, tools=tools)
-    compared = ["tests/backend_safetensors/test_torch.py", "tests/flow/test_backends_agree.py"]
+    compared = ["tests/backend_safetensors/test_torch.py", "tests/backend_safetensors/test_reader.py"]
+    compared += ["tests/flow/test_backends_agree.py"]
     session.run("pytest", "tests/backend_torch", *compared, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
     if not session.posargs:
         suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", "torch"]
@@ -118,8 +119,8 @@ def torch(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
     install(session, CORE, ONNX, SAFETENSORS, tools=[])
-    # torch_backend runs where torch is: `nox -s torch` installs it.
-    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "torch_backend"]
+    where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
+    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in where_torch_is]
     wanted = session.posargs or every
     for name in wanted:
         session.run("python", os.fspath(ROOT / "benchmarks" / f"{name}.py"), env={"OPENBLAS_NUM_THREADS": "1"})
