@@ -10,6 +10,7 @@ import torch
 
 from axon_backend_torch.factories import Factory, NamedFactory
 from axon_backend_torch.script import no_deprecations
+from axon_backend_torch.shell import Shell
 from axon_quant.errors import ModelLoadError
 
 Source: TypeAlias = Factory | NamedFactory
@@ -20,7 +21,7 @@ EXECUTIONS = ("eager", "script")
 
 
 class Prototype:
-    """A module in evaluation mode, as Python and, if torch can compile it, as TorchScript.
+    """A module in evaluation mode without its weights, as Python and, if torch can compile it, as TorchScript.
 
     Compiling keeps the module's control flow (unlike tracing, which freezes one path through it), and copies share the
     compiled code, so that a new version is as fast on its first call as the one before it. The compiled module
@@ -47,6 +48,10 @@ class Prototype:
             self._modules["eager"] = module
         if not self._modules:
             raise ModelLoadError(f"torch cannot compile the module: {self.refused}", hint='execution="eager" runs it')
+        self._names = frozenset(module.state_dict())
+        self._shell = Shell.of(module)
+        for made in self._modules.values():
+            self._shell.empty(made)
 
     @property
     def executions(self) -> tuple[str, ...]:
@@ -56,7 +61,12 @@ class Prototype:
     def with_weights(self, weights: Tensors, execution: str, device: torch.device) -> torch.nn.Module:
         """A copy with these weights. Raises ModelLoadError if one is missing, left over or of another shape."""
         module = copy.deepcopy(self._modules[execution])
-        load_weights(module, weights)
+        self._shell.fill(module)
+        # Compiling forgets which buffers no file holds: the module's own values stand for them.
+        own = {name: tensor for name, tensor in module.state_dict().items() if name not in self._names}
+        if both := own.keys() & weights.keys():
+            raise ModelLoadError(f"the weights are not those of the factory's module: unexpected {', '.join(both)}")
+        load_weights(module, {**own, **weights})
         return module.to(device)
 
     def drop(self, execution: str, error: Exception) -> None:
