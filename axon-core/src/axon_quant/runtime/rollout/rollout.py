@@ -102,6 +102,11 @@ class Rollout:
         self._commands.append(command)
 
     @property
+    def candidate(self) -> Backend | None:
+        """The backend of the candidate; None once the rollout is over."""
+        return self._candidate
+
+    @property
     def state(self) -> State:
         """Where the rollout stands."""
         return self.gate.state

@@ -1,4 +1,4 @@
-"""Where the model that does not decide is asked: a thread behind a bounded queue, or in a replay at once and in order."""
+"""Where the model that does not decide is asked: in a thread behind a bounded queue, or in a replay at once."""
 
 from __future__ import annotations
 

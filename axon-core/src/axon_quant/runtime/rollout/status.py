@@ -49,7 +49,11 @@ class RolloutStatus(Struct, frozen=True):
         parts = [
             f"{self.model}: {self.state}{' until a person decides' if self.held else ''}: {self.reason}",
             f"candidate {self.candidate_sha256[:12]} ({where})",
-            f"{self.streak} of {self.needed} passes in a row",
+            *(
+                (f"{self.streak} of {self.needed} passes in a row",)
+                if self.state not in ("promoted", "rolled-back")
+                else ()
+            ),
             "windows " + (", ".join(f"{count} {verdict}" for verdict, count in self.windows.items()) or "none yet"),
             f"disagreement {self.disagreement:.1%} of {self.compared:,}",
             f"paper return {self.candidate_return * 1e4:+.2f} bp against {self.stable_return * 1e4:+.2f}",
