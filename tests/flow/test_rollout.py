@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import heapq
+import json
 import time
 from collections import Counter
 from contextlib import contextmanager, nullcontext
 from decimal import Decimal
 
 import attrs
+import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
 
+from axon_quant.cli.screen import print_summary
 from axon_quant.config.rollout import GateEntry, RolloutEntry
 from axon_quant.errors import ConfigError, ModelCheckError, ModelError
 from axon_quant.events import (
@@ -392,3 +397,34 @@ def test_a_candidate_that_does_not_fit_is_refused_before_anything_is_written(btc
     with pytest.raises(ModelCheckError, match="pinned"):
         run(btcusdt, sha256="0" * 64)
     assert not btcusdt.journal.path.exists()
+
+
+def test_the_summary_tells_of_the_rollout_in_json_and_on_the_terminal(btcusdt):
+    summary = run(btcusdt, seconds=20, **canary())
+    data = json.loads(msgspec.json.encode(summary))
+    assert data["rollout"]["state"] == "running"
+    assert data["rollout"]["symbols"] == ["BTCUSDT"]
+    console = Console(record=True, width=400)
+    print_summary(summary, console)
+    assert "flow: running: started; candidate" in console.export_text()
+    assert json.loads(msgspec.json.encode(run(btcusdt, seconds=8, rollout=False)))["rollout"] is None
+
+
+def test_a_scrape_in_mid_run_tells_where_the_rollout_stands(btcusdt):
+    seen = {}
+
+    def scrape(built):
+        seen["text"] = built.metrics.render()
+
+    gate = attrs.evolve(GATE, passes=1_000)
+    config = attrs.evolve(btcusdt, rollout=RolloutEntry(model="flow", builtin=SAME, gate=gate))
+    Replay(config, market=Merged(config, 30), on_progress=scrape).run()
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(seen["text"])
+        for sample in family.samples
+    }
+    assert samples["trading_rollout_state", "flow", "running"] == 1
+    assert samples["trading_rollout_windows_total", "flow", "pass"] >= 2
+    assert samples["trading_rollout_disagreement_ratio", "flow"] == 0
+    assert samples["trading_rollout_queue_observations", "flow"] == 0
