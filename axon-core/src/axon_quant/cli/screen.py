@@ -125,6 +125,7 @@ def _facts(summary: RunSummary) -> Table:
         ("equity", f"{summary.equity}, cash {summary.cash}, positions {positions}"),
         ("models", models),
         ("weights", weights),
+        *(() if summary.rollout is None else (("rollout", str(summary.rollout)),)),
         ("risk", summary.risk_state),
         ("journal", f"{summary.journal} ({summary.journal_records:,} records)"),
         ("head", summary.journal_head),
