@@ -20,7 +20,6 @@ from axon_quant import OnnxBackend
 from axon_quant.cli import main
 from axon_quant.cli.bench import BenchRow
 from axon_quant.config.schema import ModelEntry
-from axon_quant.inference import Backend
 from axon_quant.plugins import installed
 
 
@@ -47,8 +46,6 @@ def test_the_code_runs_as_written(page, folder, capsys):
 
     async def run_all() -> None:
         for block in blocks:
-            if "infer_batch" in block and not hasattr(Backend, "infer_batch"):
-                continue
             code = compile(block, "docs/inference.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             result = eval(code, names)
             if inspect.isawaitable(result):
