@@ -26,9 +26,14 @@ CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
 SAFETENSORS = "./axon-backend-safetensors"
 TORCH = "./axon-backend-torch"
-PLUGINS = {"axon-core": [], "onnx": [ONNX], "torch": [TORCH]}
-"""First-party plugins, as the registry calls them, and what installs each beside the core."""
-LARGE = {"torch"}
+PLUGINS = {
+    "axon-core": [],
+    "onnx": [ONNX],
+    "onnx-gpu": ["./axon-backend-onnx[gpu]"],  # onnxruntime-gpu runs on machines without a GPU, too
+    "torch": [TORCH],
+}
+"""First-party plugins, as the registry calls them (up to `-gpu`), and what installs each beside the core."""
+LARGE = {"onnx-gpu", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
@@ -87,7 +92,7 @@ def types(session: nox.Session) -> None:
 def conformance(session: nox.Session, plugin: str) -> None:
     """The conformance suite for one of our plugins, in an environment of the core and that plugin only."""
     install(session, CORE + "[testing]", *PLUGINS[plugin], tools=[])
-    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin]
+    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin.removesuffix("-gpu")]
     session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite, *session.posargs)
 
 

@@ -11,9 +11,11 @@ from axon_backend_onnx.protobuf import ElementType
 from axon_quant.inference.session import FloatArray
 from axon_quant.testing.models import Mlp, ModelRequest, ReferenceModel
 
+_SIDE = "model.onnx.data"
+
 
 def make_model(folder: Path, request: ModelRequest) -> ReferenceModel:
-    """Write Flatten → MatMul → Relu → MatMul with the suite's weights."""
+    """Write Flatten → MatMul → Relu → MatMul with the suite's weights; those of the first layer beside it, if asked."""
     mlp = Mlp.of(request)
     element = ElementType.FLOAT16 if request.half else ElementType.FLOAT
     outputs = [protobuf.value("scores", ["batch", request.outputs], element)]
@@ -28,7 +30,9 @@ def make_model(folder: Path, request: ModelRequest) -> ReferenceModel:
             protobuf.node("MatMul", ["strengths", "output"], ["scores"]),
         ],
         initializers=[
-            protobuf.tensor("hidden", mlp.hidden.shape, mlp.hidden.ravel().tolist(), element),
+            protobuf.external_tensor("hidden", mlp.hidden.shape, _SIDE)
+            if request.side_files
+            else protobuf.tensor("hidden", mlp.hidden.shape, mlp.hidden.ravel().tolist(), element),
             protobuf.tensor("output", mlp.output.shape, mlp.output.ravel().tolist(), element),
         ],
         inputs=[protobuf.value("x", ["batch", *request.window], element)],
@@ -37,6 +41,9 @@ def make_model(folder: Path, request: ModelRequest) -> ReferenceModel:
     metadata = None if request.actions is None else {"axon.actions": ",".join(request.actions)}
     path = folder / "model.onnx"
     path.write_bytes(protobuf.model(graph, metadata=metadata))
+    sides = (folder / _SIDE,) if request.side_files else ()
+    for side in sides:
+        side.write_bytes(mlp.hidden.tobytes())
     bare: list[ort.InferenceSession] = []
 
     def raw(x: FloatArray) -> object:
@@ -47,4 +54,4 @@ def make_model(folder: Path, request: ModelRequest) -> ReferenceModel:
             bare.append(ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
         return bare[0].run(None, {"x": x})
 
-    return ReferenceModel(path, mlp.reference, raw)
+    return ReferenceModel(path, mlp.reference, raw, sides=sides)

@@ -38,7 +38,7 @@ def test_every_branch_of_the_tree(answers, backend, device):
 
 def test_tensorrt_comes_with_every_optimisation():
     choice = recommend_backend(tensorrt=True)
-    assert choice.options["optimisation"] == "all"
+    assert choice.options == {"optimisation": "all", "provider": "tensorrt"}
     assert "TensorRT" in str(choice)
     config = ModelConfig("model.onnx", choice.backend, choice.device)
     assert load_backend(choice.backend)(config, **choice.options).config is config

@@ -120,6 +120,8 @@ class Backend(ABC):
         self._building = threading.Lock()
         self._swapping = threading.Lock()
         self._serving: _Serving | None = None
+        self.expected: ModelFiles | None = None
+        """While `prepare` builds a session: the bytes it must be built from. For those that read a copy of them."""
 
     @abstractmethod
     def build_session(self, path: Path) -> Session:
@@ -188,7 +190,11 @@ class Backend(ABC):
         with self._building:
             files = self.files(path)
             check_pin(self.config, path, files.sha256)  # before the build, because some formats hold code
-            session = self._build(path, plan)
+            self.expected = files
+            try:
+                session = self._build(path, plan)
+            finally:
+                self.expected = None
             if self.files(path) != files:
                 raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
             return PreparedModel(session, files, self._check(session, path))

@@ -50,7 +50,9 @@ def recommend_backend(*, gpu: bool | None = None, tensorrt: bool = False, python
         if gpu is False:
             raise ValueError("TensorRT runs on GPUs only: tensorrt=True needs gpu=True, or gpu left out")
         reason = "TensorRT was asked for, which is a provider of ONNX Runtime's build for GPUs"
-        return _choice(InferenceBackend.ONNX, Device.CUDA(0), reason, options={"optimisation": "all"})
+        return _choice(
+            InferenceBackend.ONNX, Device.CUDA(0), reason, options={"optimisation": "all", "provider": "tensorrt"}
+        )
     if gpu is None:
         count = nvidia_gpus()
         found = f"NVIDIA's driver counts {count} here" if count else "no GPU was found here"
