@@ -311,7 +311,7 @@ class ModelHotReloader:
                     if self._rollbacks != rollbacks:
                         raise ModelError("it was given up, because of a rollback", file=self._path)
                     swapped.set_result(self._serve(prepared))
-            except BaseException as error:  # noqa: BLE001 (raised again, where it is waited for)
+            except Exception as error:  # noqa: BLE001 (raised again, where it is waited for)
                 swapped.set_exception(error)
 
         self._swap_in(swap)
