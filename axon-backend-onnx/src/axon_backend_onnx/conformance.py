@@ -16,6 +16,9 @@ def make_model(folder: Path, request: ModelRequest) -> ReferenceModel:
     """Write Flatten → MatMul → Relu → MatMul with the suite's weights."""
     mlp = Mlp.of(request)
     element = ElementType.FLOAT16 if request.half else ElementType.FLOAT
+    outputs = [protobuf.value("scores", ["batch", request.outputs], element)]
+    if request.extra_output:
+        outputs.append(protobuf.value("sums", ["batch", mlp.hidden.shape[1]], element))
     graph = protobuf.graph(
         "conformance",
         [
@@ -29,7 +32,7 @@ def make_model(folder: Path, request: ModelRequest) -> ReferenceModel:
             protobuf.tensor("output", mlp.output.shape, mlp.output.ravel().tolist(), element),
         ],
         inputs=[protobuf.value("x", ["batch", *request.window], element)],
-        outputs=[protobuf.value("scores", ["batch", request.outputs], element)],
+        outputs=outputs,
     )
     metadata = None if request.actions is None else {"axon.actions": ",".join(request.actions)}
     path = folder / "model.onnx"

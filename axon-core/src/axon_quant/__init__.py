@@ -32,14 +32,16 @@ _MODULES = {
         "ModelConfig",
         "ModelHotReloader",
         "ModelVersion",
+        "Recommendation",
         "Session",
         "as_scorer",
+        "recommend_backend",
     ),
     "axon_quant.journal": ("Journal",),
     "axon_quant.market": ("Bar", "BookUpdate", "Instrument", "OrderBook", "Quote", "Trade"),
     "axon_quant.metrics": ("MetricsCollector",),
     "axon_quant.orders": ("Cancel", "Fill", "Order", "OrderStatus", "OrderType", "OrderUpdate", "Side", "TimeInForce"),
-    "axon_quant.plugins": ("load_backend", "load_ensemble", "load_exchange", "load_explainer"),
+    "axon_quant.plugins": ("backend_for", "load_backend", "load_ensemble", "load_exchange", "load_explainer"),
     "axon_quant.portfolio": ("Portfolio",),
     "axon_quant.risk": ("RiskDecision", "RiskEngine", "RiskLimits"),
     "axon_quant.strategy": ("Strategy", "TargetPosition"),
@@ -64,14 +66,16 @@ if TYPE_CHECKING:
         ModelConfig,
         ModelHotReloader,
         ModelVersion,
+        Recommendation,
         Session,
         as_scorer,
+        recommend_backend,
     )
     from axon_quant.journal import Journal
     from axon_quant.market import Bar, BookUpdate, Instrument, OrderBook, Quote, Trade
     from axon_quant.metrics import MetricsCollector
     from axon_quant.orders import Cancel, Fill, Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
-    from axon_quant.plugins import load_backend, load_ensemble, load_exchange, load_explainer
+    from axon_quant.plugins import backend_for, load_backend, load_ensemble, load_exchange, load_explainer
     from axon_quant.portfolio import Portfolio
     from axon_quant.risk import RiskDecision, RiskEngine, RiskLimits
     from axon_quant.strategy import Strategy, TargetPosition
@@ -122,6 +126,7 @@ __all__ = [
     "Portfolio",
     "Quote",
     "RateLimitConfig",
+    "Recommendation",
     "ReconnectConfig",
     "RiskDecision",
     "RiskEngine",
@@ -133,9 +138,11 @@ __all__ = [
     "TimeInForce",
     "Trade",
     "as_scorer",
+    "backend_for",
     "load_backend",
     "load_config",
     "load_ensemble",
     "load_exchange",
     "load_explainer",
+    "recommend_backend",
 ]
