@@ -228,7 +228,9 @@ def tail(kind: Kind, called: Shape, built: Shape, rounds: int, builds: int) -> d
         for _ in range(rounds):
             for mode in MODES:
                 rows[mode].append(one_round(bench, target, mode, builds))
-    return {mode: {key: rounded(float(np.median([row[key] for row in of]))) for key in of[0]} for mode, of in rows.items()}
+    return {
+        mode: {key: rounded(float(np.median([row[key] for row in of]))) for key in of[0]} for mode, of in rows.items()
+    }
 
 
 def one_round(bench: Bench, target: Bench, mode: str, builds: int) -> dict[str, float]:

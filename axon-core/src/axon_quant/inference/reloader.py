@@ -23,7 +23,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Self, TypeAlias
 
 from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ConfigError, ModelCheckError, ModelError, ModelLoadError
@@ -34,6 +34,7 @@ from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.file_stamp import stamps
 from axon_quant.inference.file_watcher import FileWatcher
 from axon_quant.inference.files import ModelFiles
+from axon_quant.inference.golden import GoldenVectors
 from axon_quant.inference.quiet import QuietBuilder
 from axon_quant.inference.retiring import Janitor
 from axon_quant.inference.watch import Receiver, WatchChannel
@@ -47,14 +48,6 @@ RunSwap: TypeAlias = Callable[[Callable[[], None]], object]
 """Calls what it is given, now or later, in a thread of its choice."""
 
 
-class Golden(Protocol):
-    """Inputs and what a model must answer to them; `GoldenVectors` is one."""
-
-    def check(self, prepared: PreparedModel) -> None:
-        """Raise ModelCheckError unless the model answers as it must."""
-        ...
-
-
 class ModelHotReloader:
     """Watches the files of a loaded `engine` and swaps in what is written there.
 
@@ -64,15 +57,16 @@ class ModelHotReloader:
     ModelRefused event and the run's metrics say why, and the old version serves.
 
     Before it serves a version must pass the engine's own checks; declare the feature schema `schema_sha256` (default:
-    that of the version that serves, if it declares one) unless `any_schema`; answer the `golden` vectors; and pass
-    `checks`. Writers should replace a file atomically (`os.replace`), and pin a model of several files.
+    that of the version that serves, if it declares one) unless `any_schema`; answer the `golden` vectors (or those in
+    that file, read once); and pass `checks`. Writers should replace a file atomically (`os.replace`), and pin a model of several files.
 
     `quiet=False` loads in a plain thread. `swap_in` runs the swap itself (default: at once, in the thread that loaded);
     a run hands it to its loop. `emit` receives ModelLoaded, where the swap ran, and ModelRefused, where the model was
     loaded, both stamped by `clock`. A context manager, sync or async: enter starts the watcher, exit stops it. `reload`
     and `rollback` may be called from any thread, watching or not.
 
-    Raises ConfigError if `config` is not the engine's, ModelError if the engine has nothing loaded.
+    Raises ConfigError if `config` is not the engine's, ModelError if the engine has nothing loaded, ModelLoadError for a
+    file that holds no golden vectors.
     """
 
     def __init__(
@@ -81,7 +75,7 @@ class ModelHotReloader:
         config: ModelConfig,
         *,
         debounce: float = 0.5,
-        golden: Golden | None = None,
+        golden: GoldenVectors | str | Path | None = None,
         checks: Sequence[Check] = (),
         schema_sha256: str | None = None,
         any_schema: bool = False,
@@ -100,7 +94,9 @@ class ModelHotReloader:
         self._debounce = debounce
         self._schema_sha256 = schema_sha256
         self._checks: list[Check] = [] if any_schema else [self._check_schema]
-        self._checks += [*([] if golden is None else [golden.check]), *checks]
+        if golden is not None:
+            self._checks.append((golden if isinstance(golden, GoldenVectors) else GoldenVectors.load(golden)).check)
+        self._checks += checks
         self._builder = QuietBuilder() if quiet else None
         self._emit: Emit = emit or _ignore
         self._clock: Clock = clock or LiveClock()
