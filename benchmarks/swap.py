@@ -98,7 +98,7 @@ class Callers:
             try:
                 with guard:
                     model, scores = engine.score(x)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (counted)
                 self.failures.append(repr(error))
             else:
                 self.models[model.number] = model
@@ -230,6 +230,14 @@ def tail(kind: Kind, called: Shape, built: Shape, rounds: int, builds: int) -> d
                 rows[mode].append(one_round(bench, target, mode, builds))
     return {
         mode: {key: rounded(float(np.median([row[key] for row in of]))) for key in of[0]} for mode, of in rows.items()
+    }
+
+
+def medians(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Of each figure over the rounds; of the worst call, the worst."""
+    return {
+        key: rounded(max(row[key] for row in rows) if key == "worst_ms" else float(np.median([r[key] for r in rows])))
+        for key in rows[0]
     }
 
 

@@ -48,8 +48,8 @@ class FileWatcher:
     """Calls `on_change` in a thread of its own: `debounce` seconds after the start, and whenever files have changed and
     then been left alone for `debounce` seconds.
 
-    `files` says which files those are, now; it is asked again after each call and when a new name appears beside them,
-    and what it raises as OSError or ModelLoadError leaves the list as it was. The operating system's events only say
+    `files` says which files those are, now; it is asked again after each call, and when a new name appears beside them.
+    The operating system's events only say
     *when* to look. What counts is what is found (see `file_stamp`), so replaced files, links that lead elsewhere and a
     folder that comes back are all the same. Every second, or every two debounces if that is sooner, the watcher looks
     without an event, for folders that have none: network drives, and those that were away.
@@ -93,14 +93,8 @@ class FileWatcher:
 
     def _run(self) -> None:
         changed_at: float | None = monotonic()  # as if written now: a write may be in progress
-        listed_at = changed_at
-        while not self._stopping:
-            left = self._every if changed_at is None else changed_at + self._debounce - monotonic()
-            if self._wake.wait(max(min(left, self._every), 0.0)) and not self._stopping:
-                sleep(min(_BURST, self._debounce))  # one replaced file is several events
-            self._wake.clear()
-            if self._stopping:
-                return
+        listed_at = monotonic()
+        while self._wait(changed_at):
             now = monotonic()
             if self._new_name and now >= listed_at + self._every:
                 self._new_name, listed_at = False, now
@@ -114,11 +108,16 @@ class FileWatcher:
                 self._on_change()
                 self._list()
 
+    def _wait(self, changed_at: float | None) -> bool:
+        """Until it is time to look; False when stopping."""
+        left = self._every if changed_at is None else changed_at + self._debounce - monotonic()
+        if self._wake.wait(max(min(left, self._every), 0.0)) and not self._stopping:
+            sleep(min(_BURST, self._debounce))  # one replaced file is several events
+        self._wake.clear()
+        return not self._stopping
+
     def _list(self) -> None:
-        try:
-            files = tuple(self._list_files())
-        except (OSError, ModelLoadError):
-            return  # the model is away or damaged, which `on_change` has said or will say
+        files = tuple(self._list_files())
         if files != self._files:
             # A file that is new here has not been considered: it must differ from what was seen.
             known = dict(zip(self._files, self._seen, strict=True))

@@ -29,7 +29,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -65,22 +65,9 @@ class QuietBuilder:
 
 def in_thread(prepare: Callable[[], object], work: Callable[[], T], name: str) -> T:
     """Do `prepare` and `work` in a fresh thread."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            prepare()
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 (raised again, where it is waited for)
-            future.set_exception(error)
-
-    thread = threading.Thread(target=run, name=name)
-    thread.start()
-    thread.join()
-    try:
-        return future.result()
-    finally:
-        del future  # or an error would hold itself, through the frame it was raised in
+    with ThreadPoolExecutor(1, name) as thread:
+        thread.submit(prepare).result()
+        return thread.submit(work).result()
 
 
 def spare_cores(seconds: float) -> float:
@@ -145,8 +132,7 @@ def _set_scheduling(tid: int, nice: int, slice_ns: int) -> bool:
     if number is None:
         return False
     attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, slice_ns, 0, 0)
-    return bool(_libc.syscall(number, tid, attributes, 0) == 0)
+    return bool(ctypes.CDLL(None).syscall(number, tid, attributes, 0) == 0)
 
 
 _LINUX = sys.platform == "linux" and sys.maxsize > 2**32
-_libc = ctypes.CDLL(None) if _LINUX else None

@@ -58,15 +58,16 @@ class ModelHotReloader:
 
     Before it serves a version must pass the engine's own checks; declare the feature schema `schema_sha256` (default:
     that of the version that serves, if it declares one) unless `any_schema`; answer the `golden` vectors (or those in
-    that file, read once); and pass `checks`. Writers should replace a file atomically (`os.replace`), and pin a model of several files.
+    that file, read once); and pass `checks`. Writers should replace a file atomically (`os.replace`), and pin a model
+    of several files.
 
     `quiet=False` loads in a plain thread. `swap_in` runs the swap itself (default: at once, in the thread that loaded);
     a run hands it to its loop. `emit` receives ModelLoaded, where the swap ran, and ModelRefused, where the model was
     loaded, both stamped by `clock`. A context manager, sync or async: enter starts the watcher, exit stops it. `reload`
     and `rollback` may be called from any thread, watching or not.
 
-    Raises ConfigError if `config` is not the engine's, ModelError if the engine has nothing loaded, ModelLoadError for a
-    file that holds no golden vectors.
+    Raises ConfigError if `config` is not the engine's, ModelError if the engine has nothing loaded, ModelLoadError for
+    a file that holds no golden vectors.
     """
 
     def __init__(
@@ -250,18 +251,23 @@ class ModelHotReloader:
         return found
 
     def _look_again(self) -> _Found:
-        """What is in the files. Raises ModelLoadError if they cannot be read."""
-        files = self._engine.files(self._path)
+        """What is in the files. Raises ModelLoadError if they are away."""
+        problem: AxonError | None = None
         try:
-            return _Found(files, Checksums.read(self._path))
+            files = self._engine.files(self._path)
+        except ModelLoadError as error:
+            files, problem = ModelFiles.at(self._path), error  # it is there, but damaged or without its side files
+        try:
+            checksums = Checksums.read(self._path)
         except ModelCheckError as error:
-            return _Found(files, error)
+            return _Found(files, str(error), error)
+        return _Found(files, checksums, problem)
 
     def _build(self, found: _Found) -> PreparedModel:
         watched = [self._path, *found.files.sides]
         before = stamps(watched)
         try:
-            found.check_pin()
+            found.check()
             prepared = self._engine.prepare(self._path)
             if prepared.files != found.files or stamps(watched) != before:
                 raise ModelLoadError("the files changed while they were loaded", file=self._path)
@@ -331,29 +337,25 @@ class ModelHotReloader:
 
 
 class _Found:
-    """What is on disk. `checksums` may be why they cannot be used."""
+    """What is on disk. `pin` is what must be there (where it cannot be read: why), `problem` why it cannot serve."""
 
-    def __init__(self, files: ModelFiles, checksums: Checksums | ModelCheckError | None) -> None:
+    def __init__(self, files: ModelFiles, pin: Checksums | str | None, problem: AxonError | None) -> None:
         self.files = files
-        self.checksums = checksums
+        self.pin = pin
+        self.problem = problem
 
-    @property
-    def pin(self) -> object:
-        """Equal for equal checksums."""
-        return str(self.checksums) if isinstance(self.checksums, ModelCheckError) else self.checksums
-
-    def check_pin(self) -> None:
-        """Raise ModelCheckError unless the files are the pinned ones."""
-        if isinstance(self.checksums, ModelCheckError):
-            raise self.checksums
-        if self.checksums is not None:
-            self.checksums.check(self.files)
+    def check(self) -> None:
+        """Raise what speaks against building it."""
+        if self.problem is not None:
+            raise self.problem
+        if isinstance(self.pin, Checksums):
+            self.pin.check(self.files)
 
 
 class _Verdict:
     """What became of the bytes that were looked at last, under which pin; `refusal` is None if they served."""
 
-    def __init__(self, sha256: str, pin: object = None, refusal: AxonError | None = None) -> None:
+    def __init__(self, sha256: str, pin: Checksums | str | None = None, refusal: AxonError | None = None) -> None:
         self.sha256 = sha256
         self.pin = pin
         self.refusal = refusal
