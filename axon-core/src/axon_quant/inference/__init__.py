@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from axon_quant.inference.backend import Backend, ModelVersion
     from axon_quant.inference.batch import BatchCheck, BatchResult
     from axon_quant.inference.batching import MicroBatcher
+    from axon_quant.inference.golden import GoldenVectors
     from axon_quant.inference.recommendation import Recommendation, recommend_backend
     from axon_quant.inference.reloader import ModelHotReloader
     from axon_quant.inference.scorer import Scorer, as_scorer
@@ -22,6 +23,7 @@ else:
         "Backend": "backend",
         "BatchCheck": "batch",
         "BatchResult": "batch",
+        "GoldenVectors": "golden",
         "MicroBatcher": "batching",
         "ModelHotReloader": "reloader",
         "ModelVersion": "backend",
@@ -50,6 +52,7 @@ __all__ = [
     "BatchCheck",
     "BatchResult",
     "Device",
+    "GoldenVectors",
     "InferenceBackend",
     "MicroBatcher",
     "ModelConfig",
