@@ -10,7 +10,7 @@ import pytest
 
 from axon_quant.config import parse_config
 from axon_quant.config.rollout import RolloutEntry
-from axon_quant.errors import ModelCheckError, ModelError
+from axon_quant.errors import ConfigError, ModelCheckError, ModelError
 from axon_quant.inference import Backend, Device, ModelConfig
 from axon_quant.runtime.rollout import plan_rollout
 from axon_quant.runtime.rollout.split import SplitModel
@@ -98,6 +98,16 @@ def test_the_candidate_is_loaded_like_its_model_but_for_what_the_rollout_says(se
 def test_a_candidate_that_answers_something_else_is_refused(serving, session, message):
     with pytest.raises(ModelCheckError, match=message):
         plan(serving, session)
+
+
+def test_by_strategy_the_whole_run_is_in_the_canary_or_nothing_is(serving):
+    options = {"mode": "canary", "by": "strategy", "max_notional": 1_000}
+    made, _, _ = plan(serving, Constant((0, 1, 0)), keys=("target-position",), **options)
+    assert made.canaries(1.0) == ("BTCUSDT",)
+    made, _, _ = plan(serving, Constant((0, 1, 0)), steps=(0.0, 1.0), **options)
+    assert (made.canaries(0.0), made.canaries(1.0)) == ((), ("BTCUSDT",))
+    with pytest.raises(ConfigError, match="no strategy is in the canary"):
+        plan(serving, Constant((0, 1, 0)), share=1e-9, **options)
 
 
 def test_without_a_rollout_nothing_is_loaded(serving):
