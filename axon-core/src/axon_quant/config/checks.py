@@ -42,7 +42,7 @@ def _silence_is_longer_than_a_row(observation: ObservationConfig) -> Iterator[Mi
 def _one_source(model: ModelEntry) -> Iterator[Mistake]:
     given = [name for name in ("path", "builtin", "stored") if getattr(model, name) is not None]
     if not given:
-        yield (), "needs a path or a builtin or a stored version"
+        yield (), "needs a path, a builtin or a stored version"
     if len(given) > 1:
         yield (given[-1],), f"{' and '.join(given)} exclude each other; keep one"
 

@@ -90,7 +90,7 @@ def one_candidate(rollout: RolloutEntry) -> Iterator[Mistake]:
     """Exactly one of path, builtin and stored, and the file is there."""
     given = [name for name in ("path", "builtin", "stored") if getattr(rollout, name) is not None]
     if not given:
-        yield (), "needs a path or a builtin or a stored version, the candidate"
+        yield (), "needs a path, a builtin or a stored version, the candidate"
     elif len(given) > 1:
         yield (given[-1],), f"{' and '.join(given)} exclude each other; keep one"
     elif rollout.path is not None and not rollout.path.is_file():

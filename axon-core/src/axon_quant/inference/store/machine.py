@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-_INSTRUCTIONS = re.compile(r"(?:s?sse|avx|fma|f16c|amx|asimd|sve|sme|neon|fphp|bf16|i8mm)\w*")
+_INSTRUCTIONS = re.compile(r"(?:s?sse|avx|fma|f16c|amx|asimd|sve|neon|fphp|bf16|i8mm)\w*|sme(?:2\w*)?")
 """Of a processor's features the ones that compute. The others come and go with the kernel."""
 
 

@@ -78,14 +78,17 @@ class Objects:
 
         The caller holds the store's lock.
         """
-        target = self.at(sha256)
+        target, aside = self.at(sha256), None
         if target.exists():
             for record in target.iterdir():
                 if record.name not in (MODEL, MANIFEST) and record.is_file():
                     shutil.copyfile(record, staged / record.name)
-            self.discard(sha256)
+            aside = Path(tempfile.mkdtemp(dir=self._incoming))
+            target.rename(aside / sha256)
         staged.rename(target)
         sync_folder(self._objects)
+        if aside is not None:
+            shutil.rmtree(aside)
 
     def discard(self, sha256: str) -> None:
         """Remove a version. The caller holds the store's lock."""

@@ -156,8 +156,9 @@ class StoredModel:
             return None
         try:
             return _sample(read_arrays(path, required=("background",), max_bytes=_LARGEST_BACKGROUND)["background"])
-        except ValueError as error:
-            raise ModelLoadError(str(error), file=path, hint=_FORGET) from error
+        except (ModelLoadError, ValueError) as error:
+            message = error.message if isinstance(error, ModelLoadError) else str(error)
+            raise ModelLoadError(message, file=path, hint=_FORGET) from error
 
     @property
     def plans(self) -> tuple[StoredPlan, ...]:
@@ -241,7 +242,7 @@ def read_manifest(folder: Path) -> Manifest:
 def check_name(name: str, path: Path) -> None:
     """Raise ModelLoadError unless `name` is a plain relative one, which cannot lead out of a folder."""
     plain = name.isprintable() and "\\" not in name and PurePosixPath(name).as_posix() == name
-    if name in ("", "-") or not plain or name.startswith("/") or ".." in PurePosixPath(name).parts:
+    if name in ("", "-", ".") or not plain or name.startswith("/") or ".." in PurePosixPath(name).parts:
         raise ModelLoadError(f"the store keeps no file of the name {name!r}", file=path, hint="rename it")
 
 

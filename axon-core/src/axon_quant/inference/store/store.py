@@ -135,16 +135,14 @@ class ModelStore:
         sha256 = files.sha256
         with self._writing(), ExitStack() as stack:
             self._objects.create()
-            staged = None
-            if not self._is_whole(sha256):
+            staged, there = None, self._objects.at(sha256).is_dir()
+            if not there or not self._is_whole(sha256):
                 staged = stack.enter_context(
-                    self._objects.staged(files, backend=backend, added=self._clock.now(), source=source)
+                    self._objects.staged(files, backend=str(backend), added=self._clock.now(), source=source)
                 )
             stack.enter_context(locked(self._lock))
-            if staged is not None or not self._objects.at(sha256).is_dir():
-                if staged is None:
-                    raise ModelLoadError("the version was removed while it was added", file=self.folder)
-                self._objects.place(staged, sha256)
+            if staged is not None and not (self._objects.at(sha256).is_dir() and (not there or self._is_whole(sha256))):
+                self._objects.place(staged, sha256)  # and nobody else was quicker
             stored = self.get(sha256)
             self._record(stored, schema, golden, background)
             if name not in stored.names:
