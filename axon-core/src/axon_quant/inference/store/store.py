@@ -59,6 +59,10 @@ class ModelStore:
         """The SHA-256s under a name, in the order they were added."""
         return self._line(name).versions
 
+    def production(self, name: str) -> tuple[str, ...]:
+        """The SHA-256 in production under a name, after those that rollbacks would go back to."""
+        return self._line(name).production
+
     def list(self, name: str) -> tuple[StoredModel, ...]:
         """The versions under a name, in the order they were added."""
         return tuple(self.get(sha256) for sha256 in self.versions(name))
