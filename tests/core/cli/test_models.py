@@ -137,7 +137,7 @@ def test_a_version_of_two_models_needs_a_name(models, store):
 
 
 def test_what_is_not_there_or_not_a_model_is_refused(models, folder, store):
-    assert "axon models list shows" in models("promote", "flow@1", "--store", "store", code=1)
+    assert "there is no flow@1 in the store" in models("promote", "flow@1", "--store", "store", code=1)
     (folder / "bad.onnx").write_bytes(b"no model")
     models("add", "bad.onnx", "--store", "store", code=1)
     assert store.names() == ()

@@ -41,7 +41,7 @@ def command() -> None:
     """`axon models`."""
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="Show the versions of models.")
 @click.argument("name", required=False)
 @_at_a_store
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
@@ -60,7 +60,7 @@ def list_command(place: Place, name: str | None, as_json: bool) -> None:
         print_table(found, place.store.folder)
 
 
-@command.command(name="add")
+@command.command(name="add", short_help="Check a model and keep a copy of it.")
 @click.argument("file", type=MODEL)
 @_at_a_store
 @click.option("--name", metavar="NAME", help="The model it is a version of.  [default: the file's stem]")
@@ -90,7 +90,7 @@ def add_command(
     click.echo(added)
 
 
-@command.command(name="promote")
+@command.command(name="promote", short_help="Put a version in production.")
 @click.argument("version")
 @click.option("--name", metavar="NAME", help="The model it is to be in production for.  [default: its own]")
 @click.option("--trusted", is_flag=True, help="Allow formats that hold code.")
@@ -110,7 +110,7 @@ def promote_command(place: Place, version: str, name: str | None, trusted: bool)
     click.echo(promote(place, version, name, trusted=trusted))
 
 
-@command.command(name="rollback")
+@command.command(name="rollback", short_help="Put the version before back in production.")
 @click.argument("name")
 @click.option("--trusted", is_flag=True, help="Allow formats that hold code.")
 @_at_a_store
@@ -124,7 +124,7 @@ def rollback_command(place: Place, name: str, trusted: bool) -> None:
     click.echo(rollback(place, name, trusted=trusted))
 
 
-@command.command(name="verify")
+@command.command(name="verify", short_help="Read every byte again.")
 @click.argument("version", required=False)
 @_at_a_store
 def verify_command(place: Place, version: str | None) -> None:
@@ -139,7 +139,7 @@ def verify_command(place: Place, version: str | None) -> None:
         raise SystemExit(1)
 
 
-@command.command(name="prune")
+@command.command(name="prune", short_help="Remove old versions.")
 @click.argument("name", required=False)
 @click.option("--keep", type=click.IntRange(min=0), required=True, help="How many of the last versions stay.")
 @_at_a_store
