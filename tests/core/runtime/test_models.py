@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from axon_quant.config import ModelStoreConfig, load_config
+from axon_quant.config.rollout import RolloutEntry
 from axon_quant.errors import ConfigError, ModelCheckError, SchemaMismatchError
 from axon_quant.events import Decision
 from axon_quant.inference import ModelStore
@@ -20,6 +21,7 @@ from axon_quant.plugins import load_backend
 from axon_quant.runtime.models import build_model, open_store
 from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.replay import Replay
+from axon_quant.runtime.rollout.memory import Memory
 from axon_quant.runtime.wiring import build_instruments
 
 SCHEMA = Observation.schema(64, 100)
@@ -150,6 +152,23 @@ def test_a_decision_can_be_computed_again_from_the_store_alone(config, store):
         backend = store.load(identity.sha256)
         assert backend.model.sha256 == identity.sha256
         assert backend.model.path.is_relative_to(store.folder)
+
+
+def test_a_rollouts_candidate_can_be_a_stored_version(config, store):
+    candidate = build_model(attrs.evolve(config.models[1], name="flow"), SCHEMA, store).model
+    entry = RolloutEntry(model="flow", stored="flow@1")
+    with_rollout = attrs.evolve(config, rollout=entry)
+    summary = replay(with_rollout)
+    assert summary.rollout.candidate_sha256 == candidate.sha256
+    assert store.names() == ("flow", "reversion")
+
+
+def test_a_confirmed_rollout_moves_the_label(config, store):
+    sha256 = build_model(config.models[0], SCHEMA, store).model.sha256
+    memory = Memory(labels=store)
+    memory.label("flow", sha256)
+    memory.close()
+    assert store.current("flow").sha256 == sha256
 
 
 class _Clock:
