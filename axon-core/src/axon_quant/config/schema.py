@@ -63,7 +63,8 @@ class ObservationConfig:
 class ModelEntry:
     """[[models]]: a model file or a builtin, and how to run it. None: read from the model.
 
-    `path` is absolute. `weight` is the initial weight in the ensemble; either every model has one or none has.
+    `path` is absolute. `weight` is the initial weight in the ensemble; either every model has one or none has. With
+    `reload` the file is watched, and a new version serves as soon as it has passed its checks.
     """
 
     name: str = attrs.field(validator=NAME)
@@ -83,6 +84,7 @@ class ModelEntry:
     )
     trusted: bool = False
     weight: float | None = attrs.field(default=None, validator=_optional(between(0, 10**6)))
+    reload: bool = False
 
 
 @attrs.frozen(kw_only=True)
