@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from axon_quant.metrics import LatencyWindow, samples_needed
+from axon_quant.metrics import LatencyWindow, latency, samples_needed
 
 durations = st.lists(st.integers(0, 10**12), min_size=1, max_size=200)
 quantiles = st.sampled_from([0.01, 0.5, 0.9, 0.99, 0.999])
