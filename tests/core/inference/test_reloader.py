@@ -221,3 +221,23 @@ def test_a_folder_that_is_gone_cannot_be_watched(linear_backend, tmp_path):
     folder.rmdir()
     with pytest.raises(ModelLoadError, match="cannot be watched"):
         ModelHotReloader(engine, engine.config).spawn_watcher()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [("1 2", r"outputs: the version that serves has 3, found 2"), ("1 2 3 4", r"outputs: .* has 3, found 4")],
+)
+def test_a_version_with_other_outputs_than_the_serving_one_is_refused(engine, reloader, model_file, weights, message):
+    """The configuration leaves them open: the callers of the engine do not."""
+    replace(model_file, weights)
+    with pytest.raises(ModelCheckError, match=message):
+        reloader.reload()
+    assert engine.version == 1
+
+
+def test_a_version_with_another_window_than_the_serving_one_is_refused(engine, reloader, monkeypatch):
+    build = engine.build_session
+    monkeypatch.setattr(engine, "build_session", lambda path: attrs.evolve(build(path), input_shape=(None, 5, 2)))
+    with pytest.raises(ModelCheckError, match=r"window: the version that serves has \[4, 2\], found \[5, 2\]"):
+        reloader.reload()
+    assert engine.version == 1
