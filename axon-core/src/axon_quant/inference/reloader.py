@@ -226,7 +226,7 @@ class ModelHotReloader:
             raise
         self.last_error = None
         logger.info(
-            "model %s: version %d serves, sha256 %s, ready in %.3f s", name, model, model.sha256, perf_counter() - began
+            "model %s: version %s serves, sha256 %s, ready in %.3f s", name, model, model.sha256, perf_counter() - began
         )
         return model
 
