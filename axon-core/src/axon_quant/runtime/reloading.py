@@ -12,8 +12,9 @@ from typing import Self, TypeAlias
 from axon_quant.clock import Clock
 from axon_quant.errors import ModelError
 from axon_quant.events import Emit, Event, ModelLoaded, ModelRefused
-from axon_quant.inference import Backend, ModelHotReloader
+from axon_quant.inference import Backend, ModelConfig, ModelHotReloader
 from axon_quant.inference.backend import PreparedModel
+from axon_quant.inference.reloader import Check
 from axon_quant.market import MarketEvent
 from axon_quant.observation import FeatureSchema
 
@@ -26,7 +27,8 @@ class HotReload:
     A reloader works in a thread of its own, but the journal's order belongs to the loop's thread: swaps and refusals
     wait in a queue until that thread calls `drain` or `wait_for`, which swap and hand the events to `record`. So a new
     version is recorded before its first decision and after the last one of the version before. With `schema`, a version
-    that does not take this observation is refused. `debounce` is in seconds; see `ModelHotReloader`.
+    that does not take this observation is refused; `keep` makes the check that then keeps a version, such as
+    `axon_quant.runtime.models.keeper`. `debounce` is in seconds; see `ModelHotReloader`.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class HotReload:
         clock: Clock,
         *,
         schema: FeatureSchema | None = None,
+        keep: Callable[[ModelConfig], Check] | None = None,
         debounce: float = 0.5,
     ) -> None:
         self._inbox: SimpleQueue[_Entry] = SimpleQueue()
@@ -45,7 +48,7 @@ class HotReload:
                 backend,
                 backend.config,
                 debounce=debounce,
-                checks=[] if schema is None else [_Takes(schema, backend.config.name)],
+                checks=_checks(backend.config, schema, keep),
                 emit=self._inbox.put,
                 clock=clock,
                 swap_in=self._inbox.put,
@@ -110,6 +113,13 @@ class HotReload:
     ) -> None:
         self._watching.close()
         self.drain()
+
+
+def _checks(
+    config: ModelConfig, schema: FeatureSchema | None, keep: Callable[[ModelConfig], Check] | None
+) -> list[Check]:
+    takes: list[Check] = [] if schema is None else [_Takes(schema, config.name)]
+    return takes if keep is None else [*takes, keep(config)]
 
 
 class _Takes:
