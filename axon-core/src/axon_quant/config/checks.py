@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from axon_quant.config import rollout as of_rollout
 from axon_quant.config.reader import Check, Mistake, suggestion
+from axon_quant.config.rollout import GateEntry, RolloutEntry
 from axon_quant.config.schema import Config, ExchangeEntry, InstrumentEntry, MarketConfig, ModelEntry, ObservationConfig
 
 
@@ -107,11 +109,38 @@ def _journal_is_no_folder(config: Config) -> Iterator[Mistake]:
         yield ("journal", "path"), f"{config.journal.path} is a folder; name a file in it"
 
 
+def _rollout_fits_the_run(config: Config) -> Iterator[Mistake]:
+    rollout = config.rollout
+    if rollout is None:
+        return
+    names = [model.name for model in config.models]
+    if rollout.model not in names:
+        yield ("rollout", "model"), f"{rollout.model!r} is none of the models{suggestion(rollout.model, names)}"
+    known = config.market.symbols if rollout.by == "symbol" else (config.strategy.name,)
+    for index, key in enumerate(rollout.keys or ()):
+        if key not in known:
+            what = "of the symbols that are traded" if rollout.by == "symbol" else f"the strategy, {known[0]!r}"
+            yield ("rollout", "keys", index), f"{key!r} is not {'one ' if rollout.by == 'symbol' else ''}{what}"
+
+
 CHECKS: Mapping[type, tuple[Check, ...]] = {
     InstrumentEntry: (_base_and_quote_differ,),
     MarketConfig: (_every_symbol_has_an_instrument, _no_instrument_twice),
     ObservationConfig: (_silence_is_longer_than_a_row,),
     ModelEntry: (_one_source, _file_is_there, _one_action_per_output, _trust_needs_a_pin),
     ExchangeEntry: (_paper_needs_money, _keys_come_in_pairs),
-    Config: (_model_names_differ, _weights_for_all_or_none, _strategy_file_is_there, _journal_is_no_folder),
+    GateEntry: (of_rollout.gate_can_be_passed,),
+    RolloutEntry: (
+        of_rollout.one_candidate,
+        of_rollout.trust_needs_a_pin,
+        of_rollout.canary_says_where,
+        of_rollout.steps_rise,
+    ),
+    Config: (
+        _model_names_differ,
+        _weights_for_all_or_none,
+        _strategy_file_is_there,
+        _journal_is_no_folder,
+        _rollout_fits_the_run,
+    ),
 }

@@ -1,7 +1,8 @@
 """The identity of a configuration: a SHA-256 over what affects trading, so that every node can show what it runs.
 
-Left out: the journal, the metrics, secrets, and where files lie. A model counts by its name, a strategy's file by its
-file name; what is *in* those files has an identity of its own. A default counts like the same value written out.
+Left out: the journal, the metrics, secrets, where files lie, and a rollout where there is none. A model counts by its
+name, a strategy's file by its file name; what is *in* those files has an identity of its own. A default counts like the
+same value written out.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _LEFT_OUT = {"folder", "journal", "metrics"}
 def sha256_of(config: Config) -> str:
     """The hexadecimal SHA-256 of the canonical JSON of `config`."""
     tree = {name: plain(value) for name, value in _fields(config).items() if name not in _LEFT_OUT}
+    if config.rollout is None:
+        del tree["rollout"]  # a configuration without one keeps the identity it had before there were rollouts
     tree["strategy"] = {
         "name": config.strategy.name.replace("\\", "/").rpartition("/")[2],
         "options": plain(config.strategy.options),

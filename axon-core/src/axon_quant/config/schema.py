@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from axon_quant.config.identity import sha256_of
+from axon_quant.config.rollout import RolloutEntry
 from axon_quant.config.validators import NAME, above, between, distinct, each, matches, not_empty
 from axon_quant.market.instrument import Instrument
 from axon_quant.risk.limits import RiskLimits
@@ -163,6 +164,7 @@ class Config:
     risk: RiskLimits = attrs.field(factory=RiskLimits)
     exchange: ExchangeEntry = attrs.field(factory=ExchangeEntry)
     metrics: MetricsConfig = attrs.field(factory=MetricsConfig)
+    rollout: RolloutEntry | None = None
     folder: Path = attrs.field(factory=Path, eq=False, metadata={"in_file": False})
 
     @property

@@ -30,6 +30,7 @@ from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
 from axon_quant.runtime.engine import Engine, Handlers
+from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
@@ -133,7 +134,8 @@ class Live:
     """A run against a venue outside the process: construct, `await run()`, read the summary.
 
     The market comes from the adapter, or from `feed` (see `paced`). `max_events` ends the run; `stop()` ends it after
-    the event at hand. At the end open orders are cancelled and everything is durable.
+    the event at hand. At the end open orders are cancelled and everything is durable. `labels` is told when a rollout
+    has promoted its candidate.
     """
 
     def __init__(
@@ -145,9 +147,11 @@ class Live:
         recording: Path | None = None,
         max_events: int | None = None,
         on_progress: Callable[[Pipeline], None] | None = None,
+        labels: LabelStore | None = None,
     ) -> None:
         self._config = config
         self._adapter = adapter
+        self._labels = labels
         self._feed = feed
         self._recording = recording
         self._max_events = max_events
@@ -176,7 +180,14 @@ class Live:
         def make_router(surroundings: Surroundings) -> AdapterRouter:
             return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
 
-        with pipeline(self._config, make_router, mode="live", recording=self._recording, balances=balances) as built:
+        with pipeline(
+            self._config,
+            make_router,
+            mode="live",
+            recording=self._recording,
+            balances=balances,
+            labels=self._labels,
+        ) as built:
             started = perf_counter()
             notices = killed_before(built.info)
             with built.ending():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,7 @@ from axon_quant.runtime.bus import EventBus
 from axon_quant.runtime.engine import Engine, Router
 from axon_quant.runtime.lane import Lane
 from axon_quant.runtime.returns import MemberReturns
+from axon_quant.runtime.rollout import LabelStore, Rollout, plan_rollout
 from axon_quant.runtime.stages import Stages
 from axon_quant.strategy import load_strategy
 
@@ -52,6 +53,7 @@ class Pipeline:
     metrics: MetricsCollector
     stages: Stages
     info: RunInfo
+    rollout: Rollout | None = None
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -93,17 +95,20 @@ def pipeline(
     recording: Path | None = None,
     balances: Mapping[str, Decimal] | None = None,
     members: Mapping[str, object] | None = None,
+    labels: LabelStore | None = None,
 ) -> Iterator[Pipeline]:
     """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
 
     `balances` are the account's (default: the configuration's). `members` join the ensemble after the configured
-    models, by name: whatever `as_scorer` understands, such as a rule written as a function. Models, weighting and
-    strategy are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the parts raise:
-    ConfigError, ModelError, PluginError, JournalError, MetricsError.
+    models, by name: whatever `as_scorer` understands, such as a rule written as a function. `labels` is told when a
+    live rollout has promoted its candidate. Models, weighting and strategy are loaded before the journal is opened, so
+    a mistake in them leaves no trace. Raises what the parts raise: ConfigError, ModelError, PluginError, JournalError,
+    MetricsError.
     """
     instruments = build_instruments(config)
     schema = Observation.schema(config.observation.window, config.observation.interval_ms)
     backends = tuple(build_model(entry, schema) for entry in config.models)
+    plan = plan_rollout(config, backends, lambda entry: build_model(entry, schema))
     load_ensemble(config.ensemble.strategy)
     strategy = load_strategy(config.strategy.name, config.strategy.options, config.folder)
 
@@ -136,7 +141,8 @@ def pipeline(
         }
 
         # → model(s) → ensemble
-        ensemble = build_ensemble(config, backends, members or {}, bus, clock)
+        models = backends if plan is None else plan.members(backends)
+        ensemble = build_ensemble(config, models, members or {}, bus, clock)
 
         # → strategy → order → risk → exchange → fills → portfolio
         portfolio = Portfolio(config.exchange.balances if balances is None else balances, instruments)
@@ -168,8 +174,32 @@ def pipeline(
         # every step: events → journal, metrics
         identities = tuple(backend.model.identity for backend in backends)
         bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities))
+        rollout = None
+        if plan is not None:
+            rollout = plan.start(
+                config,
+                live=mode == "live",
+                emit=bus.record,
+                note=journal.note,
+                reactivate=ensemble.reactivate,
+                labels=labels,
+            )
+            stack.enter_context(rollout).attach(engine)
         built = Pipeline(
-            config, mode, clock, engine, portfolio, risk, ensemble, backends, bus, journal, metrics, stages, info
+            config,
+            mode,
+            clock,
+            engine,
+            portfolio,
+            risk,
+            ensemble,
+            backends,
+            bus,
+            journal,
+            metrics,
+            stages,
+            info,
+            rollout,
         )
         telemetry.watch(built)
         if config.metrics.port is not None:
@@ -213,7 +243,7 @@ def build_model(entry: ModelEntry, schema: FeatureSchema) -> Backend:
 
 
 def build_ensemble(
-    config: Config, backends: tuple[Backend, ...], members: Mapping[str, object], bus: EventBus, clock: SimClock
+    config: Config, models: Sequence[object], members: Mapping[str, object], bus: EventBus, clock: SimClock
 ) -> DynamicWeightedEnsemble:
     """The ensemble over all models and further members; one model alone is an ensemble of one.
 
@@ -223,7 +253,7 @@ def build_ensemble(
     if weights is not None:
         weights += (sum(weights) / len(weights),) * len(members)
     return DynamicWeightedEnsemble(
-        [*backends, *members.values()],
+        [*models, *members.values()],
         weights,
         config.ensemble.performance_window,
         strategy=config.ensemble.strategy,
