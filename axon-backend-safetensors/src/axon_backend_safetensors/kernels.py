@@ -10,6 +10,7 @@ computed for a row does not depend on how many rows there are.
 
 from __future__ import annotations
 
+import warnings
 from math import exp, expm1, pi, sqrt
 
 import numpy as np
@@ -49,12 +50,15 @@ ROOT_HALF, GELU_CUBE, GELU_SCALE = F(sqrt(0.5)), F(0.044715), F(sqrt(2 / pi))
 
 @compiled
 def tanh(x):
-    """The rational minimax fit that Eigen uses for float32, within 3e-7; libm's would not be vectorised."""
-    x = TANH_BOUND if x > TANH_BOUND else x
-    x = -TANH_BOUND if x < -TANH_BOUND else x
+    """The rational minimax fit that Eigen uses for float32, within 3e-7; libm's would not be vectorised.
+
+    Beyond the bound it is 1, so that a gate that is closed lets nothing through.
+    """
     s = x * x
     odd = x * (A0 + s * (A1 + s * (A2 + s * (A3 + s * (A4 + s * (A5 + s * A6))))))
-    return odd / (B0 + s * (B1 + s * (B2 + s * B3)))
+    y = odd / (B0 + s * (B1 + s * (B2 + s * B3)))
+    y = ONE if x > TANH_BOUND else y
+    return -ONE if x < -TANH_BOUND else y
 
 
 @compiled
@@ -429,8 +433,7 @@ def _pointer(target, address):
     return types.CPointer(target)(address), cast
 
 
-@cfunc(types.void(types.CPointer(types.uint64)), fastmath=FAST, error_model="numpy", cache=True)
-def run(call):
+def _run(call):
     """Run a program. `call` holds the addresses of its words, its weights and the values, and the number of rows.
 
     One argument, because ctypes takes more time for each than a small layer does.
@@ -440,3 +443,21 @@ def run(call):
     head = carray(words, (N3,))
     w, m = carray(floats_at(call[N1]), (head[N1],)), carray(floats_at(call[N2]), (head[N2] * rows,))
     execute(carray(words, (head[N0],)), w, m, rows)
+
+
+def _compile():
+    """Kept beside this file, or where NUMBA_CACHE_DIR says, for as long as neither it nor numba nor the CPU changes."""
+    signature = types.void(types.CPointer(types.uint64))
+    options = {"fastmath": FAST, "error_model": "numpy"}
+    try:
+        return cfunc(signature, cache=True, **options)(_run)
+    except (RuntimeError, OSError) as error:  # nowhere to write
+        warnings.warn(
+            f"compiled kernels cannot be kept, so each process compiles them anew: {error}; set NUMBA_CACHE_DIR",
+            RuntimeWarning,
+            2,
+        )
+        return cfunc(signature, **options)(_run)
+
+
+run = _compile()
