@@ -139,12 +139,12 @@ def test_a_replaced_session_is_freed_without_the_garbage_collector(save, load, m
 
 
 def test_the_plan_says_how_and_where_it_runs(serve, mlp):
-    model = serve(mlp(4, 8, 3)).model
+    model = serve(mlp(4, 8, 3), engine="numpy").model
     assert model.device == Device.CPU
     assert model.plan["threads"] in ("1", "of the environment")
     assert {key: value for key, value in model.plan.items() if key != "threads"} == {
         "runtime": f"numpy {np.__version__}",
-        "provider": "numpy",
+        "engine": "numpy",
         "precision": "float32",
         "architecture": "names",
         "weights": "F32",
@@ -154,7 +154,7 @@ def test_the_plan_says_how_and_where_it_runs(serve, mlp):
 def test_num_threads_are_those_of_numpys_blas(save, load, mlp):
     path = save(mlp(4, 8, 3))
     try:
-        assert load(path, num_threads=2).model.plan["threads"] in ("2", "of the environment")
+        assert load(path, engine="numpy", num_threads=2).model.plan["threads"] in ("2", "of the environment")
     finally:
         set_threads(1)
 
