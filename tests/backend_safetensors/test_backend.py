@@ -15,7 +15,7 @@ import pytest
 from axon_backend_safetensors import CandleBackend, SafetensorsBackend
 from axon_backend_safetensors.blas import set_threads
 from axon_backend_safetensors.demo import build_demo, builtin_model
-from axon_quant.errors import ConfigError, DeviceError, ModelError, ModelInputError, ModelLoadError
+from axon_quant.errors import ConfigError, DeviceError, ModelError, ModelInputError, ModelLoadError, UnsupportedError
 from axon_quant.inference import Device, InferenceBackend, ModelConfig
 
 
@@ -166,7 +166,7 @@ def test_another_device_than_the_cpu_is_refused_by_name(save, load, mlp, device)
 
 
 def test_half_precision_is_refused(save, load, mlp):
-    with pytest.raises(DeviceError, match="no half precision"):
+    with pytest.raises(UnsupportedError, match="no half precision"):
         load(save(mlp(4, 3)), fp16=True)
 
 

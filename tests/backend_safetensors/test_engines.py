@@ -12,7 +12,7 @@ import pytest
 
 from axon_backend_safetensors import choice
 from axon_backend_safetensors.backend import SafetensorsBackend
-from axon_quant.errors import ModelCheckError, ModelError, PluginMissingError, UnsupportedError
+from axon_quant.errors import ModelCheckError, ModelError, UnsupportedError
 from axon_quant.inference import ModelConfig
 
 
@@ -158,7 +158,8 @@ class TestNumba:
             open_with(path, "numba")
 
     @pytest.mark.parametrize(
-        "middle", ["relu", "tanh", "sigmoid", "silu", "gelu", "elu", "leaky_relu", "softmax", "layer_norm", "max", "gru"]
+        "middle",
+        ["relu", "tanh", "sigmoid", "silu", "gelu", "elu", "leaky_relu", "softmax", "layer_norm", "max", "gru"],
     )
     def test_an_overflow_never_ends_as_a_sound_score(self, save, open_with, noise, middle):
         # inf − inf is NaN before the layer, which must not be lost in it

@@ -15,7 +15,7 @@ from axon_backend_safetensors.reader import Tensors, read
 from axon_backend_safetensors.session import NumpyEngine, SafetensorsSession
 from axon_backend_safetensors.tape import Shape
 from axon_quant.clock import Clock
-from axon_quant.errors import DeviceError, ModelLoadError
+from axon_quant.errors import DeviceError, ModelLoadError, UnsupportedError
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.config import Device, ModelConfig
 from axon_quant.inference.session import FloatArray
@@ -55,7 +55,7 @@ class SafetensorsBackend(Backend):
         return side_files(path)
 
     def build_session(self, path: Path) -> SafetensorsSession:
-        """Raises DeviceError for another device than the CPU and for fp16, ModelLoadError for a wrong file.
+        """Raises ModelLoadError for a wrong file, DeviceError for another device, UnsupportedError for fp16.
 
         PluginMissingError and ModelCheckError are for `engine="numba"`, where it is not there or disagrees with numpy.
         """
@@ -95,8 +95,9 @@ class SafetensorsBackend(Backend):
                 hint="serve the model with the onnx or the torch backend there",
             )
         if config.fp16:
-            raise DeviceError(
+            raise UnsupportedError(
                 "precision: expected float32, found fp16=True: this backend has no half precision",
+                plugin=self.kind,
                 file=path,
                 hint="leave fp16 out: F16 and BF16 weights are read, and computed with in float32",
             )

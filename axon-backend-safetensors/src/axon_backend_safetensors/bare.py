@@ -21,7 +21,7 @@ _PLAIN: dict[object, Step] = {
     "dropout": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "sigmoid": lambda x: np.reciprocal(1 + np.exp(-x)),
 }
 
 

@@ -144,7 +144,7 @@ def softmax_(m, x, size):
     edge = m[x]
     for i in range(N1, size):
         v = m[x + i]
-        edge = v if v > edge or v != v else edge  # noqa: PLR0124 (NaN)
+        edge = v if v > edge or v != v else edge
     total = ZERO
     for i in range(size):
         v = F(exp(m[x + i] - edge))
@@ -269,7 +269,7 @@ def pool(m, x, y, time, width, how, axis):
         elif how == N1:
             for i in range(count):
                 one = m[first + i * step]
-                v = one if one > v or one != one else v  # noqa: PLR0124 (NaN)
+                v = one if one > v or one != one else v
         m[y + o] = v
 
 

@@ -39,7 +39,9 @@ class Model(Struct, frozen=True, eq=False):
             if any(fnmatchcase(name, pattern) for pattern in architecture.ignored):
                 tensors.ignore(name)
         where = architecture.source
-        layers = tuple(build(spec, f"{where}: layer {index}", tensors) for index, spec in enumerate(architecture.layers))
+        layers = tuple(
+            build(spec, f"{where}: layer {index}", tensors) for index, spec in enumerate(architecture.layers)
+        )
         if tensors.unused:
             raise ModelLoadError(
                 f"the architecture does not use {', '.join(map(repr, tensors.unused))}",
