@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import attrs
 
 from axon_quant.errors import ConfigError
 from axon_quant.inference import Backend, Device, InferenceBackend, ModelConfig
@@ -54,6 +57,23 @@ def keeper(
     return lambda prepared: store.put(prepared, config, name=name, schema=schema)
 
 
+def model_config(entry: ModelEntry, path: Path) -> ModelConfig:
+    """How a configuration wants one of its models served; `path` is where its file is."""
+    return ModelConfig(
+        path,
+        InferenceBackend(entry.backend),
+        Device.parse(entry.device),
+        entry.input_shape,
+        entry.output_dim,
+        entry.fp16,
+        entry.num_threads,
+        entry.actions,
+        entry.sha256,
+        entry.trusted,
+        name=entry.name,
+    )
+
+
 def _stored(entry: ModelEntry, store: ModelStore | None) -> StoredModel:
     if store is None or entry.stored is None:
         raise ConfigError(f"model {entry.name} is {entry.stored}, and there is no [model_store]")
@@ -61,24 +81,15 @@ def _stored(entry: ModelEntry, store: ModelStore | None) -> StoredModel:
 
 
 def _backend(entry: ModelEntry, schema: FeatureSchema, stored: StoredModel | None) -> Backend:
-    backend_class = load_backend(entry.backend if stored is None else stored.backend)
-    path = entry.path if stored is None else stored.path
-    if entry.builtin is not None:
-        path = backend_class.builtin(entry.builtin, schema.features)
+    if stored is not None:
+        config = attrs.evolve(
+            model_config(entry, stored.path),
+            backend=InferenceBackend(stored.backend),
+            sha256=entry.sha256 or stored.sha256,
+        )
+        return load_backend(stored.backend)(config)
+    backend_class = load_backend(entry.backend)
+    path = entry.path if entry.builtin is None else backend_class.builtin(entry.builtin, schema.features)
     if path is None:
         raise ConfigError(f"model {entry.name} has neither a path nor a builtin")
-    return backend_class(
-        ModelConfig(
-            path,
-            InferenceBackend(entry.backend if stored is None else stored.backend),
-            Device.parse(entry.device),
-            entry.input_shape,
-            entry.output_dim,
-            entry.fp16,
-            entry.num_threads,
-            entry.actions,
-            entry.sha256 or (None if stored is None else stored.sha256),
-            entry.trusted,
-            name=entry.name,
-        )
-    )
+    return backend_class(model_config(entry, path))
