@@ -138,7 +138,7 @@ def test_a_new_version_with_another_window_than_the_observations_is_refused(run_
     events = []
     with HotReload([backend], events.append, _Frozen(), schema=schema, debounce=0.02) as reload:
         write_whole(tmp_path / "served.onnx", load_backend("onnx").builtin("demo-4x1").read_bytes())
-        with pytest.raises(ModelError, match=r"takes \[1, 4, 1\], the observation is \[1, 64, 128\]"):
+        with pytest.raises(ModelError, match=r"window: the version that serves has \[64, 128\], found \[4, 1\]"):
             reload.wait_for("flow", timeout=20.0)
     assert backend.version == 1
     assert [type(event) for event in events] == [ModelRefused]
