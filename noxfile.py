@@ -30,10 +30,13 @@ PLUGINS = {
     "axon-core": [],
     "onnx": [ONNX],
     "onnx-gpu": ["./axon-backend-onnx[gpu]"],  # onnxruntime-gpu runs on machines without a GPU, too
+    "safetensors": [SAFETENSORS],
+    "safetensors-numba": [SAFETENSORS + "[numba]"],
     "torch": [TORCH],
 }
-"""First-party plugins, as the registry calls them (up to `-gpu`), and what installs each beside the core."""
-LARGE = {"onnx-gpu", "torch"}
+"""First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""
+EXTRAS = ("-gpu", "-numba")
+LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
@@ -92,7 +95,9 @@ def types(session: nox.Session) -> None:
 def conformance(session: nox.Session, plugin: str) -> None:
     """The conformance suite for one of our plugins, in an environment of the core and that plugin only."""
     install(session, CORE + "[testing]", *PLUGINS[plugin], tools=[])
-    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin.removesuffix("-gpu")]
+    for extra in EXTRAS:
+        plugin = plugin.removesuffix(extra)
+    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin]
     session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite, *session.posargs)
 
 
@@ -118,6 +123,13 @@ def torch(session: nox.Session) -> None:
         suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", "torch"]
         session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite)
         session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
+
+
+@nox.session
+def numba(session: nox.Session) -> None:
+    """The safetensors backend with its compiled kernels: its tests, and the conformance suite."""
+    install(session, CORE + "[testing]", ONNX, SAFETENSORS + "[numba]", tools=[*TEST_TOOLS, "safetensors>=0.5"])
+    session.run("pytest", "tests/backend_safetensors", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
 @nox.session

@@ -64,6 +64,16 @@ def _trust_needs_a_pin(model: ModelEntry) -> Iterator[Mistake]:
         yield ("trusted",), "a trusted model may run code, so it needs its sha256 as well"
 
 
+def _reload_has_something_to_watch(model: ModelEntry) -> Iterator[Mistake]:
+    if model.reload and model.builtin is not None:
+        yield ("reload",), "a builtin has no file that could be replaced; give a path instead"
+    if model.reload and model.sha256 is not None:
+        yield (
+            ("reload",),
+            "sha256 lets no other version serve; leave it out, and pin new versions in a .sha256 file beside the model",
+        )
+
+
 def _paper_needs_money(exchange: ExchangeEntry) -> Iterator[Mistake]:
     if exchange.name == "paper" and not any(exchange.balances.values()):
         yield ("balances",), 'the paper venue needs something to trade with, such as { USDT = "100000" }'
@@ -144,7 +154,13 @@ CHECKS: Mapping[type, tuple[Check, ...]] = {
     InstrumentEntry: (_base_and_quote_differ,),
     MarketConfig: (_every_symbol_has_an_instrument, _no_instrument_twice),
     ObservationConfig: (_silence_is_longer_than_a_row,),
-    ModelEntry: (_one_source, _file_is_there, _one_action_per_output, _trust_needs_a_pin),
+    ModelEntry: (
+        _one_source,
+        _file_is_there,
+        _one_action_per_output,
+        _trust_needs_a_pin,
+        _reload_has_something_to_watch,
+    ),
     ExchangeEntry: (_paper_needs_money, _keys_come_in_pairs),
     GateEntry: (of_rollout.gate_can_be_passed,),
     RolloutEntry: (

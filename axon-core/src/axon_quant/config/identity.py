@@ -27,9 +27,12 @@ _LEFT_OUT = {"folder", "journal", "metrics", "model_store"}
 
 def sha256_of(config: Config) -> str:
     """The hexadecimal SHA-256 of the canonical JSON of `config`."""
-    tree = {name: plain(value) for name, value in _fields(config).items() if name not in _LEFT_OUT}
+    tree: dict[str, Any] = {name: plain(value) for name, value in _fields(config).items() if name not in _LEFT_OUT}
     if config.rollout is None:
         del tree["rollout"]  # a configuration without one keeps the identity it had before there were rollouts
+    for model, entry in zip(config.models, tree["models"], strict=True):
+        if not model.reload:
+            del entry["reload"]  # likewise
     tree["strategy"] = {
         "name": config.strategy.name.replace("\\", "/").rpartition("/")[2],
         "options": plain(config.strategy.options),

@@ -64,7 +64,8 @@ class ModelEntry:
     """[[models]]: a model file, a builtin or a stored version, and how to run it. None: read from the model.
 
     `path` is absolute. `stored` names a version in the model store, which also knows its backend. `weight` is the
-    initial weight in the ensemble; either every model has one or none has.
+    initial weight in the ensemble; either every model has one or none has. With `reload` the file is watched, and a new
+    version serves as soon as it has passed its checks.
     """
 
     name: str = attrs.field(validator=NAME)
@@ -85,6 +86,7 @@ class ModelEntry:
     )
     trusted: bool = False
     weight: float | None = attrs.field(default=None, validator=_optional(between(0, 10**6)))
+    reload: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -29,6 +29,7 @@ from axon_quant.runtime.bus import EventBus
 from axon_quant.runtime.engine import Engine, Router
 from axon_quant.runtime.lane import Lane
 from axon_quant.runtime.models import build_model, open_store
+from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.returns import MemberReturns
 from axon_quant.runtime.rollout import LabelStore, Rollout, plan_rollout
 from axon_quant.runtime.stages import Stages
@@ -52,6 +53,7 @@ class Pipeline:
     metrics: MetricsCollector
     stages: Stages
     info: RunInfo
+    reload: HotReload
     rollout: Rollout | None = None
 
     @contextmanager
@@ -199,6 +201,13 @@ def pipeline(
             metrics,
             stages,
             info,
+            HotReload(
+                [backend for entry, backend in zip(config.models, backends, strict=True) if entry.reload],
+                bus.record,
+                clock,
+                schema=schema,
+                store=store,
+            ),
             rollout,
         )
         telemetry.watch(built)
