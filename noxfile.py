@@ -34,7 +34,7 @@ PLUGINS = {
     "safetensors-numba": [SAFETENSORS + "[numba]"],
     "torch": [TORCH],
 }
-"""First-party plugins, as the registry calls them (up to one of EXTRAS), and what installs each beside the core."""
+"""First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""
 EXTRAS = ("-gpu", "-numba")
 LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""

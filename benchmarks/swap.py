@@ -6,7 +6,7 @@ was *due* until it was answered, however late it was sent. Threads sleep until a
 spin would be the load.
 
 `swaps`: 20 new versions, each written over the served file and found by the watcher. An answer is torn if it is not,
-bit for bit, what the version it names gives; `passed` says which of the issue's promises held.
+bit for bit, what the version it names gives; `passed` says which of the promises held.
 `tail`: p50, p99 and worst lateness of the calls that were due between the start of a build and the swap, beside those
 of an idle second before; in a plain thread, in one that gives way, and under a lock that callers share. In turns, the
 median of the rounds. The model large is built beside callers of the model mlp.

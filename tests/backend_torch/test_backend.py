@@ -378,6 +378,7 @@ try:
     serve(1, "second")
 except ModelLoadError as error:
     print(error.message)
+engine.itself = engine  # freed by the garbage collector only
 del engine
 print(serve(1, "second").model.plan["threads"])
 """

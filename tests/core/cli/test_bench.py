@@ -169,6 +169,7 @@ def test_ctrl_c_prints_the_rounds_that_are_complete():
         stdout=subprocess.PIPE,
         stderr=terminal,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     os.close(terminal)
     shown = b""

@@ -76,7 +76,11 @@ def test_a_mistake_in_a_canary_is_named(minimal: str, mistakes: Mistakes, lines:
     ("before", "after", "found"),
     [
         ('model = "flow"', 'model = "flows"', "rollout.model: 'flows' is none of the models; did you mean 'flow'?"),
-        ('builtin = "demo-64x128-reversion"\n', "", "rollout: needs a path or a builtin, the candidate"),
+        (
+            'builtin = "demo-64x128-reversion"\n',
+            "",
+            "rollout: needs a path, a builtin or a stored version, the candidate",
+        ),
         ("builtin =", 'path = "m.onnx"\nbuiltin =', "rollout.builtin: path and builtin exclude each other; keep one"),
         (
             "builtin =",

@@ -51,6 +51,7 @@ def _summary(config: Config) -> Iterator[str]:
         "market": ", ".join(config.market.symbols),
         "observation": f"{observation.features}, {observation.window} rows of {observation.interval_ms} ms",
         "models": ", ".join(f"{model.name} ({model.backend} on {model.device})" for model in config.models),
+        **({} if config.model_store is None else {"model store": str(config.model_store.path)}),
         **_rollout(config),
         "ensemble": f"{ensemble.strategy} over {ensemble.performance_window} returns",
         "strategy": config.strategy.name,
@@ -70,7 +71,7 @@ def _rollout(config: Config) -> dict[str, str]:
     rollout = config.rollout
     if rollout is None:
         return {}
-    candidate = rollout.builtin if rollout.path is None else rollout.path.name
+    candidate = rollout.stored or rollout.builtin if rollout.path is None else rollout.path.name
     if rollout.mode == "shadow":
         return {"rollout": f"{candidate} in the shadow of {rollout.model}"}
     where = ", ".join(rollout.keys) if rollout.keys else " → ".join(f"{share:.0%}" for share in rollout.shares)

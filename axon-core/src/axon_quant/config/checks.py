@@ -40,10 +40,11 @@ def _silence_is_longer_than_a_row(observation: ObservationConfig) -> Iterator[Mi
 
 
 def _one_source(model: ModelEntry) -> Iterator[Mistake]:
-    if model.path is None and model.builtin is None:
-        yield (), "needs a path or a builtin"
-    if model.path is not None and model.builtin is not None:
-        yield ("builtin",), "path and builtin exclude each other; keep one"
+    given = [name for name in ("path", "builtin", "stored") if getattr(model, name) is not None]
+    if not given:
+        yield (), "needs a path, a builtin or a stored version"
+    if len(given) > 1:
+        yield (given[-1],), f"{' and '.join(given)} exclude each other; keep one"
 
 
 def _file_is_there(model: ModelEntry) -> Iterator[Mistake]:
@@ -61,6 +62,16 @@ def _one_action_per_output(model: ModelEntry) -> Iterator[Mistake]:
 def _trust_needs_a_pin(model: ModelEntry) -> Iterator[Mistake]:
     if model.trusted and model.sha256 is None:
         yield ("trusted",), "a trusted model may run code, so it needs its sha256 as well"
+
+
+def _reload_has_something_to_watch(model: ModelEntry) -> Iterator[Mistake]:
+    if model.reload and model.builtin is not None:
+        yield ("reload",), "a builtin has no file that could be replaced; give a path instead"
+    if model.reload and model.sha256 is not None:
+        yield (
+            ("reload",),
+            "sha256 lets no other version serve; leave it out, and pin new versions in a .sha256 file beside the model",
+        )
 
 
 def _paper_needs_money(exchange: ExchangeEntry) -> Iterator[Mistake]:
@@ -109,6 +120,22 @@ def _journal_is_no_folder(config: Config) -> Iterator[Mistake]:
         yield ("journal", "path"), f"{config.journal.path} is a folder; name a file in it"
 
 
+def _model_store_is_no_file(config: Config) -> Iterator[Mistake]:
+    if config.model_store is not None and config.model_store.path.is_file():
+        yield ("model_store", "path"), f"{config.model_store.path} is a file; name a folder"
+
+
+def _stored_models_have_a_store(config: Config) -> Iterator[Mistake]:
+    if config.model_store is not None:
+        return
+    missing = "needs a [model_store] with the path of its folder"
+    for index, model in enumerate(config.models):
+        if model.stored is not None:
+            yield ("models", index, "stored"), missing
+    if config.rollout is not None and config.rollout.stored is not None:
+        yield ("rollout", "stored"), missing
+
+
 def _rollout_fits_the_run(config: Config) -> Iterator[Mistake]:
     rollout = config.rollout
     if rollout is None:
@@ -127,7 +154,13 @@ CHECKS: Mapping[type, tuple[Check, ...]] = {
     InstrumentEntry: (_base_and_quote_differ,),
     MarketConfig: (_every_symbol_has_an_instrument, _no_instrument_twice),
     ObservationConfig: (_silence_is_longer_than_a_row,),
-    ModelEntry: (_one_source, _file_is_there, _one_action_per_output, _trust_needs_a_pin),
+    ModelEntry: (
+        _one_source,
+        _file_is_there,
+        _one_action_per_output,
+        _trust_needs_a_pin,
+        _reload_has_something_to_watch,
+    ),
     ExchangeEntry: (_paper_needs_money, _keys_come_in_pairs),
     GateEntry: (of_rollout.gate_can_be_passed,),
     RolloutEntry: (
@@ -141,6 +174,8 @@ CHECKS: Mapping[type, tuple[Check, ...]] = {
         _weights_for_all_or_none,
         _strategy_file_is_there,
         _journal_is_no_folder,
+        _model_store_is_no_file,
+        _stored_models_have_a_store,
         _rollout_fits_the_run,
     ),
 }

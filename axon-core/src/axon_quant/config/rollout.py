@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from axon_quant.config.reader import Mistake
-from axon_quant.config.validators import NAME, above, between, distinct, each, matches, not_empty
+from axon_quant.config.validators import NAME, STORED, above, between, distinct, each, matches, not_empty
 
 _optional = attrs.validators.optional
 _FRACTION = between(0, 1)
@@ -60,6 +60,7 @@ class RolloutEntry:
     model: str = attrs.field(validator=NAME)
     path: Path | None = None
     builtin: str | None = attrs.field(default=None, validator=_optional(NAME))
+    stored: str | None = attrs.field(default=None, validator=_optional(STORED), metadata={"in_identity": False})
     backend: str | None = attrs.field(default=None, validator=_optional(NAME))
     sha256: str | None = attrs.field(
         default=None, validator=_optional(matches(r"[0-9a-f]{64}", "64 lower-case hexadecimal digits"))
@@ -86,11 +87,12 @@ class RolloutEntry:
 
 
 def one_candidate(rollout: RolloutEntry) -> Iterator[Mistake]:
-    """Exactly one of path and builtin, and the file is there."""
-    if rollout.path is None and rollout.builtin is None:
-        yield (), "needs a path or a builtin, the candidate"
-    elif rollout.path is not None and rollout.builtin is not None:
-        yield ("builtin",), "path and builtin exclude each other; keep one"
+    """Exactly one of path, builtin and stored, and the file is there."""
+    given = [name for name in ("path", "builtin", "stored") if getattr(rollout, name) is not None]
+    if not given:
+        yield (), "needs a path, a builtin or a stored version, the candidate"
+    elif len(given) > 1:
+        yield (given[-1],), f"{' and '.join(given)} exclude each other; keep one"
     elif rollout.path is not None and not rollout.path.is_file():
         found = "is a folder" if rollout.path.is_dir() else "does not exist"
         yield ("path",), f"the model file {rollout.path} {found}"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from axon_quant.inference.reloader import ModelHotReloader
     from axon_quant.inference.scorer import Scorer, as_scorer
     from axon_quant.inference.session import Session
+    from axon_quant.inference.store import ModelStore
     from axon_quant.inference.watch import Receiver
 else:
     # A configuration is often built where no model runs: numpy and watchdog come with the first name that needs them.
@@ -26,6 +27,7 @@ else:
         "GoldenVectors": "golden",
         "MicroBatcher": "batching",
         "ModelHotReloader": "reloader",
+        "ModelStore": "store",
         "ModelVersion": "backend",
         "Receiver": "watch",
         "Recommendation": "recommendation",
@@ -57,6 +59,7 @@ __all__ = [
     "MicroBatcher",
     "ModelConfig",
     "ModelHotReloader",
+    "ModelStore",
     "ModelVersion",
     "Receiver",
     "Recommendation",

@@ -29,6 +29,7 @@ from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ConfigError, ModelCheckError, ModelError, ModelLoadError
 from axon_quant.events import Emit, Event, ModelLoaded, ModelRefused
 from axon_quant.inference.backend import Backend, ModelVersion, PreparedModel
+from axon_quant.inference.checks import describe
 from axon_quant.inference.checksums import Checksums
 from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.file_stamp import stamps
@@ -56,10 +57,10 @@ class ModelHotReloader:
     refused before, are not loaded again. A version that is refused changes nothing but `last_error`: the log, a
     ModelRefused event and the run's metrics say why, and the old version serves.
 
-    Before it serves a version must pass the engine's own checks; declare the feature schema `schema_sha256` (default:
-    that of the version that serves, if it declares one) unless `any_schema`; answer the `golden` vectors (or those in
-    that file, read once); and pass `checks`. Writers should replace a file atomically (`os.replace`), and pin a model
-    of several files.
+    Before it serves a version must pass the engine's own checks; have the window, the number of outputs and the actions
+    of the version that serves; declare the feature schema `schema_sha256` (default: that of the version that serves, if
+    it declares one) unless `any_schema`; answer the `golden` vectors (or those in that file, read once); and pass
+    `checks`. Writers should replace a file atomically (`os.replace`), and pin a model of several files.
 
     `quiet=False` loads in a plain thread. `swap_in` runs the swap itself (default: at once, in the thread that loaded);
     a run hands it to its loop. `emit` receives ModelLoaded, where the swap ran, and ModelRefused, where the model was
@@ -94,7 +95,7 @@ class ModelHotReloader:
         self._path = config.path
         self._debounce = debounce
         self._schema_sha256 = schema_sha256
-        self._checks: list[Check] = [] if any_schema else [self._check_schema]
+        self._checks: list[Check] = [self._check_interface, *([] if any_schema else [self._check_schema])]
         if golden is not None:
             self._checks.append((golden if isinstance(golden, GoldenVectors) else GoldenVectors.load(golden)).check)
         self._checks += checks
@@ -225,7 +226,7 @@ class ModelHotReloader:
             raise
         self.last_error = None
         logger.info(
-            "model %s: version %d serves, sha256 %s, ready in %.3f s", name, model, model.sha256, perf_counter() - began
+            "model %s: version %s serves, sha256 %s, ready in %.3f s", name, model, model.sha256, perf_counter() - began
         )
         return model
 
@@ -288,6 +289,21 @@ class ModelHotReloader:
             raise
         except Exception as error:  # a check is foreign; whatever it raises, this model is refused
             raise ModelCheckError(f"a check failed: {error!r}", file=self._path) from error
+
+    def _check_interface(self, prepared: PreparedModel) -> None:
+        """Whoever calls the engine prepared for the window and the actions of the version that serves."""
+        spec, serving = prepared.spec, self._engine.model
+        for what, found, expected in (
+            ("window", describe(spec.input_shape[1:]), describe(serving.input_shape[1:])),
+            ("outputs", spec.output_dim, serving.output_dim),
+            ("actions", list(spec.actions), list(serving.actions)),
+        ):
+            if found != expected:
+                raise ModelCheckError(
+                    f"{what}: the version that serves has {expected}, found {found}",
+                    file=self._path,
+                    hint="load it into an engine of its own",
+                )
 
     def _check_schema(self, prepared: PreparedModel) -> None:
         expected = self._schema_sha256 or self._engine.model.schema_sha256

@@ -29,6 +29,7 @@ from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
+from axon_quant.runtime.collector import quiet_collector
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.stages import Stages
@@ -191,7 +192,8 @@ class Live:
             started = perf_counter()
             notices = killed_before(built.info)
             with built.ending():
-                await self._trade(built)
+                with quiet_collector(), built.reload:
+                    await self._trade(built)
                 outcome = "interrupted" if self._stop.is_set() else "completed"
                 built.end(outcome)
             return summarise(built, self, outcome, perf_counter() - started, notices)
@@ -205,7 +207,7 @@ class Live:
             await self._subscribe()
         updates = asyncio.create_task(self._take_stream(stream, built))
         work = asyncio.create_task(
-            self._tick(engine) if self._feed is None else self._take_feed(self._feed, built, router)
+            self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router)
         )
         stopped = asyncio.create_task(self._stop.wait())
         try:
@@ -226,11 +228,12 @@ class Live:
                 if channel.capability in self._adapter.capabilities:
                     await self._adapter.subscribe(channel, symbol)
 
-    async def _tick(self, engine: Engine) -> None:
+    async def _tick(self, built: Pipeline) -> None:
         """Rows and decisions fall due while the market is quiet, too."""
         while True:
             await asyncio.sleep(_TICK)
-            engine.advance(self._adapter.clock.now())
+            built.reload.drain()
+            built.engine.advance(self._adapter.clock.now())
 
     async def _take_stream(self, stream: EventStream, built: Pipeline) -> None:
         """Order updates, and the market unless a feed brings it."""
@@ -249,6 +252,7 @@ class Live:
                 await asyncio.sleep(0)
 
     def _take(self, event: MarketEvent, built: Pipeline) -> bool:
+        built.reload.drain()
         built.engine.on_event(event)
         self.messages += 1
         if self.messages % 512 == 0 and self._on_progress is not None:

@@ -91,8 +91,8 @@ class Refusals:
         model = bench.model()
         engine = bench.serve(model)
         data, rng, x = model.path.read_bytes(), np.random.default_rng(0), noise(1, *WINDOW)
-        early = rng.integers(0, min(len(data), 256), 12)  # where formats keep what they are
-        for place in (*early.tolist(), *rng.integers(0, len(data), 20).tolist()):
+        early = rng.integers(0, min(len(data), 256), 8)  # where formats keep what they are
+        for place in (*early.tolist(), *rng.integers(0, len(data), 16).tolist()):
             damaged = bytearray(data)
             damaged[place] ^= 1 << int(rng.integers(8))
             path = bench.file(model, bytes(damaged))

@@ -136,7 +136,6 @@ class Swaps:
         models = (bench.model(0), bench.model(1))
         engine = bench.serve(models[0])
         old: list[weakref.ref[object]] = []
-        gc.collect()
         gc.disable()  # a service freezes what is there after start, and a cycle among it would stay for ever
         try:
             for model in (models[1], models[0], models[1]):

@@ -83,6 +83,7 @@ def plan_rollout(config: Config, backends: Sequence[Backend], load: Callable[[Mo
             name=f"{entry.model}:candidate",
             path=entry.path,
             builtin=entry.builtin,
+            stored=entry.stored,
             backend=entry.backend or own.backend,
             sha256=entry.sha256,
             trusted=entry.trusted,
