@@ -48,7 +48,7 @@ def build_model(entry: ModelEntry, schema: FeatureSchema, store: ModelStore | No
 
 
 def keeper(
-    store: ModelStore, config: ModelConfig, schema: FeatureSchema, stored: StoredModel | None = None
+    store: ModelStore, config: ModelConfig, schema: FeatureSchema | None, stored: StoredModel | None = None
 ) -> Callable[[PreparedModel], object]:
     """Keeps what it is called with, before it serves: `ModelHotReloader(checks=[keeper(…)])`, so that no decision comes
     from a model that is gone. What was taken from the store keeps its name there.

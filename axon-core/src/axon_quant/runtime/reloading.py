@@ -31,8 +31,8 @@ class HotReload:
     A reloader works in a thread of its own, but the journal's order belongs to the loop's thread: swaps and refusals
     wait in a queue until that thread calls `drain` or `wait_for`, which swap and hand the events to `record`. So a new
     version is recorded before its first decision and after the last one of the version before. With `schema`, a version
-    that does not take this observation is refused, and with a `store` as well every other one is kept in it before it
-    serves, and must answer the golden vectors that are known of it. `debounce` is in seconds; see `ModelHotReloader`.
+    that does not take this observation is refused; with a `store`, a version is kept in it before it serves, and must
+    answer the golden vectors that are known of it. `debounce` is in seconds; see `ModelHotReloader`.
     """
 
     def __init__(
@@ -120,11 +120,9 @@ class HotReload:
 
 
 def _checks(backend: Backend, schema: FeatureSchema | None, store: ModelStore | None) -> list[Check]:
-    if schema is None:
-        return []
-    if store is None:
-        return [_Takes(schema, backend.config.name)]
-    return [keeper(store, backend.config, schema)]
+    if store is not None:
+        return [keeper(store, backend.config, schema)]
+    return [] if schema is None else [_Takes(schema, backend.config.name)]
 
 
 class _Takes:
