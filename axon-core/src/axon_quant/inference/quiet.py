@@ -1,8 +1,8 @@
 """Work in a thread that gives way to the threads that serve.
 
 A build keeps a core busy for tens of milliseconds, and a caller that wakes up meanwhile waits until the scheduler takes
-that core away again: a slice of 1 to 4 ms, on every wake-up. (The GIL is not the cause: a build that is native code
-holds it for less than a millisecond.) So the build runs in a thread of its own that gives way:
+that core away again: a slice of 1 to 4 ms, on every wake-up. (The GIL is the smaller part: a build that is native
+code holds it for a millisecond or two at a time.) So the build runs in a thread of its own that gives way:
 
 - its *slice* is long. Linux since 6.12 lets a thread that wakes up with a shorter slice interrupt one with a longer
   slice at once, instead of at the end of the slice. This costs the build nothing: its share of the core stays the same.
@@ -10,7 +10,8 @@ holds it for less than a millisecond.) So the build runs in a thread of its own 
 
 Both are moderate on purpose. At nice 19 or SCHED_IDLE a thread that holds the GIL may not get a core for a second while
 the machine is busy, and every caller waits with it. For the same reason the thread is only nice while the machine has a
-core to spare: without one even 10 steps cost more than they give. docs/hot-swap.md has the figures.
+core to spare: without one even 10 steps cost more than they give. docs/hot-swap.md has figures, and says what they do
+not settle.
 
 A thread cannot become less nice again without a privilege, so each piece of work has a fresh thread, which ends with
 it. Threads that the work leaves behind (a runtime's own workers) would serve with what they inherited: they are given
