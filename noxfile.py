@@ -137,7 +137,8 @@ def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
     install(session, CORE, ONNX, SAFETENSORS, tools=[])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
-    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in where_torch_is]
+    left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
+    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]
     wanted = session.posargs or every
     for name in wanted:
         session.run("python", os.fspath(ROOT / "benchmarks" / f"{name}.py"), env={"OPENBLAS_NUM_THREADS": "1"})
