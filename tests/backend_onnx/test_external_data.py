@@ -82,8 +82,7 @@ def test_overwriting_or_truncating_the_weights_of_a_serving_model_changes_nothin
         import os, sys
         import numpy as np
         from axon_backend_onnx.backend import OnnxBackend
-        from axon_quant.inference import ModelConfig, ModelStore
-from axon_quant.inference.store import deploy
+        from axon_quant.inference import ModelConfig
         engine = OnnxBackend(ModelConfig({os.fspath(model)!r}, "onnx"))
         engine.load()
         x = np.ones((1, {SIZE}), np.float32)
