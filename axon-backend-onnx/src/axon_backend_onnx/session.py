@@ -115,6 +115,8 @@ class OnnxSession:
         return shape[1]
 
     def _bind(self) -> tuple[_Buffers | None, tuple[int, ...] | None]:
+        if self.device.kind != "cpu":
+            return None, None  # there a bound input is copied to the device once, when it is bound
         batch, *window = self.input_shape
         fixed = tuple(size for size in window if size is not None)
         shape = (1, *fixed)
