@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, sqrt
-from operator import mul
 from typing import Literal, Protocol
 
+from axon_quant.ensemble.options import require
 from axon_quant.ensemble.performance import Standing
+from axon_quant.ensemble.pooling import Pooling
 from axon_quant.ensemble.simplex import bounded
-from axon_quant.errors import EnsembleError
 
 
 class WeightingRule(Protocol):
@@ -42,7 +42,7 @@ class WeightingRule(Protocol):
         ...
 
 
-class SoftmaxSharpe:
+class SoftmaxSharpe(Pooling):
     """Softmax over rolling Sharpe ratios per step, smoothed; probabilities are averaged.
 
     The temperature is 1/√window, the standard error of a rolling Sharpe ratio, so noise alone moves little. The initial
@@ -71,11 +71,11 @@ class SoftmaxSharpe:
     ) -> None:
         self._temperature = 1.0 / sqrt(window) if temperature is None else temperature
         self._minimum = max(2, window // 5) if minimum_count is None else minimum_count
-        _require(0.0 < self._temperature < float("inf"), "temperature", temperature, "a positive number")
-        _require(0.0 < smoothing <= 1.0, "smoothing", smoothing, "in (0, 1]")
-        _require(2 <= self._minimum <= window, "minimum_count", minimum_count, f"from 2 to the window of {window}")
-        _require(0.0 <= floor < cap <= 1.0, "floor, cap", (floor, cap), "0 ≤ floor < cap ≤ 1")
-        _require(all_negative in ("uniform", "abstain"), "all_negative", all_negative, "'uniform' or 'abstain'")
+        require(0.0 < self._temperature < float("inf"), "temperature", temperature, "a positive number")
+        require(0.0 < smoothing <= 1.0, "smoothing", smoothing, "in (0, 1]")
+        require(2 <= self._minimum <= window, "minimum_count", minimum_count, f"from 2 to the window of {window}")
+        require(0.0 <= floor < cap <= 1.0, "floor, cap", (floor, cap), "0 ≤ floor < cap ≤ 1")
+        require(all_negative in ("uniform", "abstain"), "all_negative", all_negative, "'uniform' or 'abstain'")
         self._anchor: Sequence[float] = initial
         self._window = window
         self._smoothing = smoothing
@@ -106,17 +106,6 @@ class SoftmaxSharpe:
         self._anchor = target
         return target
 
-    def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
-        """The weighted mean of the probabilities."""
-        if len(votes[0]) == 3:  # unrolled, as in `probabilities`
-            total_buy = total_sell = total_hold = 0.0
-            for weight, (buy, sell, hold) in zip(weights, votes, strict=True):
-                total_buy += weight * buy
-                total_sell += weight * sell
-                total_hold += weight * hold
-            return (total_buy, total_sell, total_hold)
-        return [sum(map(mul, weights, column)) for column in zip(*votes, strict=True)]
-
     def _target(self, sharpe: Sequence[float], active: Sequence[bool]) -> list[float]:
         members = [index for index, is_active in enumerate(active) if is_active]
         best = max(sharpe[index] for index in members)
@@ -126,8 +115,3 @@ class SoftmaxSharpe:
         for index, weight in zip(members, bounded(powers, self._floor, self._cap), strict=True):
             target[index] = weight
         return target
-
-
-def _require(holds: bool, option: str, found: object, expected: str) -> None:
-    if not holds:
-        raise EnsembleError(f"{option} is {found}, expected {expected}")
