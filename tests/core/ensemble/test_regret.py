@@ -127,7 +127,7 @@ def test_a_step_on_realised_returns_is_one_on_their_losses(returns, data):
 
     members = len(returns)
     active = tuple(data.draw(st.lists(st.booleans(), min_size=members, max_size=members).filter(any)))
-    standing = Standing((0.0,) * members, (1,) * members, tuple(returns), active)
+    standing = Standing((0.0,) * members, (1,) * members, tuple(returns), active, (1.0,) * members)
     for make in (Hedge, AdaHedge, Boa, MlPoly):
         by_returns, by_gains = (make(equal(members), 2, return_bound=1e3) for _ in range(2))
         gains = [0.5 + value / 2e3 for value in returns]

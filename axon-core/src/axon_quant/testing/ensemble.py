@@ -31,7 +31,7 @@ from axon_quant.testing.committee import (
     votes_of,
 )
 
-CAPABILITIES = frozenset({Capability.OnlineWeights, Capability.Gains})
+CAPABILITIES = frozenset({Capability.OnlineWeights, Capability.Gains, Capability.SteadyWeights})
 """Of ensembles."""
 SLOWEST_US = 10_000.0
 """For combining three votes; only an accident takes longer."""
@@ -379,18 +379,24 @@ class EnsembleConformance(Conformance, supplied=("descriptor", "rule", "options"
 
     @case("E-060", capability=Capability.OnlineWeights)
     def test_e060_weights_follow_realised_returns(self, committee: Committee, descriptor: EnsembleDescriptor) -> None:
-        """The member with the best returns gains weight; undeclared, returns leave the weights exactly as they are."""
-        ensemble = committee.build([CERTAIN["buy"]] * 3)
-        committee.settle(ensemble)
-        before = ensemble.weights
-        for values in returns(3, 5 * WINDOW, best=1):
-            for index, value in enumerate(values):
-                ensemble.record_return(index, value)
+        """The member with the best returns gains weight; undeclared, the best does not."""
+        before, after = committee.after_returns(returns(3, 5 * WINDOW, best=1))
         if Capability.OnlineWeights in descriptor.capabilities:
-            assert ensemble.weights[1] > before[1]
-            assert ensemble.weights[1] == max(ensemble.weights)
+            assert after[1] > before[1]
+            assert after[1] == max(after)
         else:
-            assert ensemble.weights == before, "online-weights is not declared, and yet returns moved the weights"
+            assert after[1] <= before[1] + 1e-9, "online-weights is not declared, and yet the best member gained"
+
+    @case("E-062", capability=Capability.SteadyWeights)
+    def test_e062_weights_follow_steady_returns(self, committee: Committee, descriptor: EnsembleDescriptor) -> None:
+        """The member with the steadiest returns gains weight; without this and online-weights, none moves at all."""
+        rows = [[value * scale for value, scale in zip(row, (3.0, 1.0, 3.0), strict=True)] for row in returns(3, 50)]
+        before, after = committee.after_returns(rows)
+        if Capability.SteadyWeights in descriptor.capabilities:
+            assert after[1] > before[1]
+            assert after[1] == max(after)
+        elif Capability.OnlineWeights not in descriptor.capabilities:
+            assert after == before, "neither online-weights nor steady-weights is declared, and yet the weights moved"
 
     @case("E-061", capability=Capability.Gains)
     def test_e061_performances_are_of_the_declared_kind(self, committee: Committee) -> None:
