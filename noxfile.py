@@ -18,7 +18,6 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["tests", "lint", "types", "conformance"]
 nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
@@ -27,8 +26,16 @@ CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
 SAFETENSORS = "./axon-backend-safetensors"
 TORCH = "./axon-backend-torch"
-PLUGINS = {"axon-core": [], "onnx": [ONNX]}
-"""First-party plugins, as the registry calls them, and what installs each beside the core."""
+PLUGINS = {
+    "axon-core": [],
+    "onnx": [ONNX],
+    "onnx-gpu": ["./axon-backend-onnx[gpu]"],  # onnxruntime-gpu runs on machines without a GPU, too
+    "torch": [TORCH],
+}
+"""First-party plugins, as the registry calls them (up to `-gpu`), and what installs each beside the core."""
+LARGE = {"onnx-gpu", "torch"}
+"""Of these, the ones that the default sessions leave out: hundreds of MB."""
+nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
 
@@ -85,7 +92,7 @@ def types(session: nox.Session) -> None:
 def conformance(session: nox.Session, plugin: str) -> None:
     """The conformance suite for one of our plugins, in an environment of the core and that plugin only."""
     install(session, CORE + "[testing]", *PLUGINS[plugin], tools=[])
-    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin]
+    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin.removesuffix("-gpu")]
     session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite, *session.posargs)
 
 
@@ -98,18 +105,27 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def torch(session: nox.Session) -> None:
-    """The torch backend's tests and types, in an environment with the torch of constraints.txt."""
-    install(session, CORE, TORCH, tools=[*TEST_TOOLS, "torch", "safetensors>=0.5", "mypy==2.4.1"])
-    session.run("pytest", "tests/backend_torch", *session.posargs)
-    session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
+    """The torch backend: tests, conformance and types, and what of the other backends' tests compares with torch.
+
+    Arguments after `--` go to pytest. `nox -s "conformance(torch)"` runs its suite beside the core alone.
+    """
+    tools = [*TEST_TOOLS, "safetensors>=0.5", "onnx>=1.20", "onnxscript>=0.5", "mypy==2.4.1"]
+    install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, tools=tools)
+    compared = ["tests/backend_safetensors/test_torch.py", "tests/backend_safetensors/test_reader.py"]
+    compared += ["tests/flow/test_backends_agree.py"]
+    session.run("pytest", "tests/backend_torch", *compared, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
+    if not session.posargs:
+        suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", "torch"]
+        session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite)
+        session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
     install(session, CORE, ONNX, SAFETENSORS, tools=[])
-    # torch_backend runs where torch is: `nox -s torch` installs it.
-    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem != "torch_backend"]
+    where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
+    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in where_torch_is]
     wanted = session.posargs or every
     for name in wanted:
         session.run("python", os.fspath(ROOT / "benchmarks" / f"{name}.py"), env={"OPENBLAS_NUM_THREADS": "1"})
@@ -117,8 +133,8 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def example(session: nox.Session) -> None:
-    """Every configuration of examples/, and so every strategy in it, on a generated market."""
-    install(session, CORE, ONNX, tools=[])
+    """Every configuration of examples/, and so every strategy in it, on a generated market; then the demos."""
+    install(session, CORE, ONNX, SAFETENSORS, tools=[])
     place = Path(session.create_tmp()) / "examples"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(ROOT / "examples", place, ignore=shutil.ignore_patterns("journal", "__pycache__"))
@@ -128,6 +144,8 @@ def example(session: nox.Session) -> None:
         if not market.exists():
             session.run("python", os.fspath(place / "market.py"), os.fspath(market), "--symbol", symbol)
         session.run("axon", "run", "-c", os.fspath(config), "--replay", os.fspath(market))
+    for script in sorted(place.glob("*/*_demo.py")):
+        session.run("python", os.fspath(script))
 
 
 @nox.session

@@ -1,61 +1,112 @@
 """What a decision costs above the raw runtime: `Backend.infer` beside onnxruntime's own `run`, in turns, in one run.
 
-python benchmarks/inference.py [--calls N] prints a JSON list of
-{model, backend, infer_p50_us, infer_p99_us, predict_p50_us, predict_p99_us, raw_p50_us, raw_p99_us, ratio_p50}.
+python benchmarks/inference.py [--calls N] prints a JSON object. `models`: a list of {model, backend, optimisation,
+infer_p50_us, infer_p99_us, predict_…, bound_…, raw_p50_us, raw_p99_us, ratio_p50}; `raw` is a plain session with one
+thread, `bound` is `session.run` of the loaded model, which `infer` adds its checks to. Figures are medians of five
+rounds, `ratio_p50` is the median of the rounds' infer ÷ raw. `scaling`: calls per second of two threads ÷ those of one,
+on W-MLP, for `infer` and for the raw runtime, and the median of the rounds' quotient of the two.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
+import threading
 from collections.abc import Callable
-from time import perf_counter_ns
+from pathlib import Path
+from time import perf_counter
 
 import numpy as np
-import onnxruntime as ort
+from networks import MODELS, mlp
 
 from axon_backend_onnx.backend import OnnxBackend
 from axon_quant.inference import InferenceBackend, ModelConfig
+from axon_quant.inference.timing import ROUNDS, median_ratio, median_round, one_round, warm_up
 
-MODELS = ("demo-4x1", "demo-64x128", "demo-64x128-reversion", "demo-64x512")
-BLOCK = 50
+DEMOS = ("demo-4x1", "demo-64x128", "demo-64x128-reversion", "demo-64x512")
 
 
-def measure(name: str, calls: int) -> dict[str, object]:
-    """One model: blocks of calls of each kind take turns, so that a busy machine is busy for all of them."""
-    path = OnnxBackend.builtin(name)
+def engine_of(path: Path) -> OnnxBackend:
+    """The loaded backend."""
     engine = OnnxBackend(ModelConfig(path, InferenceBackend.ONNX))
-    model = engine.load()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    raw = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    engine.load()
+    return engine
+
+
+def measure(name: str, path: Path, calls: int) -> dict[str, object]:
+    """One model: blocks of calls of each kind take turns, so that a busy machine is busy for all of them."""
+    engine = engine_of(path)
+    model, raw = engine.model, engine.bare(path)
     x = np.random.default_rng(0).standard_normal(model.input_shape, np.float32)
-    feed = {raw.get_inputs()[0].name: x}
     kinds: dict[str, Callable[[], object]] = {
         "infer": lambda: engine.infer(x),
         "predict": lambda: engine.predict(x),
-        "raw": lambda: raw.run(None, feed),
+        "bound": lambda: engine.session.run(x),
+        "raw": lambda: raw(x),
     }
-    times: dict[str, list[int]] = {kind: [] for kind in kinds}
-    for _ in range(max(1, calls // BLOCK)):
-        for kind, call in kinds.items():
-            for _ in range(BLOCK):
-                started = perf_counter_ns()
-                call()
-                times[kind].append(perf_counter_ns() - started)
+    warm_up(kinds)
+    rounds = [one_round(kinds, calls) for _ in range(ROUNDS)]
     row: dict[str, object] = {"model": name, "backend": "onnx", "optimisation": model.plan["optimisation"]}
-    for kind, taken in times.items():
-        row[f"{kind}_p50_us"], row[f"{kind}_p99_us"] = (round(v / 1e3, 2) for v in np.percentile(taken, [50, 99]))
-    row["ratio_p50"] = round(float(np.median(times["infer"]) / np.median(times["raw"])), 3)
+    for kind, found in median_round(rounds).items():
+        row[f"{kind}_p50_us"], row[f"{kind}_p99_us"] = round(found.p50, 2), round(found.p99, 2)
+    row["ratio_p50"] = round(median_ratio(rounds, "infer", "raw"), 3)
     return row
+
+
+def per_second(call: Callable[[], object], threads: int, seconds: float) -> float:
+    """Calls per second of so many threads together."""
+    counts = [0] * threads
+    until = perf_counter() + seconds
+
+    def work(index: int) -> None:
+        count = 0
+        while perf_counter() < until:
+            call()
+            count += 1
+        counts[index] = count
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(counts) / seconds
+
+
+def scaling(path: Path, seconds: float) -> dict[str, float]:
+    """Two threads ÷ one, of `infer` and of the raw runtime, in turns."""
+    engine = engine_of(path)
+    raw = engine.bare(path)
+    x = np.random.default_rng(0).standard_normal(engine.model.input_shape, np.float32)
+    gains: dict[str, list[float]] = {"infer": [], "raw": []}
+    for _ in range(ROUNDS):
+        for kind, call in (("infer", lambda: engine.infer(x)), ("raw", lambda: raw(x))):
+            one = per_second(call, 1, seconds)
+            gains[kind].append(per_second(call, 2, seconds) / one)
+    infer, plain = (float(np.median(gains[kind])) for kind in ("infer", "raw"))
+    ratio = float(np.median([a / b for a, b in zip(gains["infer"], gains["raw"], strict=True)]))
+    return {"infer": round(infer, 3), "raw": round(plain, 3), "ratio": round(ratio, 3)}
 
 
 def main() -> None:
     """Print the table as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=5000, help="calls of each kind per model")
+    parser.add_argument("--calls", type=int, default=1000, help="calls of each kind per model and round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one count of calls per second")
     arguments = parser.parse_args()
-    print(json.dumps([measure(name, arguments.calls) for name in MODELS], indent=2))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder) / f"{name}.onnx" for name in MODELS}
+        for name, (window, widths) in MODELS.items():
+            paths[name].write_bytes(mlp(window, widths))
+        found = {
+            "models": [
+                *(measure(name, path, arguments.calls) for name, path in paths.items()),
+                *(measure(name, OnnxBackend.builtin(name), arguments.calls) for name in DEMOS),
+            ],
+            "scaling": scaling(paths["W-MLP"], arguments.seconds),
+        }
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

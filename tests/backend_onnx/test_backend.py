@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 
+import attrs
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -296,18 +297,6 @@ def test_a_model_that_is_not_one_tensor_in_and_scores_out_is_refused(serve, mode
     assert caught.value.file.endswith("model.onnx")
 
 
-def test_weights_in_another_file_are_refused(serve):
-    weight = (
-        protobuf._integer(1, 3)
-        + protobuf._integer(2, ElementType.FLOAT)
-        + protobuf._text(8, "w")
-        + protobuf._bytes(13, protobuf._text(1, "location") + protobuf._text(2, "w.bin"))
-        + protobuf._integer(14, 1)
-    )
-    with pytest.raises(ModelLoadError, match="which its SHA-256 does not cover"):
-        serve(_small(nodes=[protobuf.node("Mul", ["x", "w"], ["y"])], weights=[weight]))
-
-
 def test_half_precision_must_be_what_the_model_has(mlp, serve, noise):
     model = mlp(0)
     with pytest.raises(DeviceError, match=r"expected float16 \(fp16=True\), found a model in float32"):
@@ -333,11 +322,58 @@ def test_a_gpu_that_is_not_there_is_an_error_that_names_what_is_missing(mlp, ser
 def test_onnxruntimes_silent_fallback_to_the_cpu_is_an_error(mlp, serve, monkeypatch):
     real = ort.InferenceSession
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr(
-        ort, "InferenceSession", lambda path, options, **_: real(path, options, providers=["CPUExecutionProvider"])
-    )
+    monkeypatch.setattr(ort, "InferenceSession", lambda path, *_, **__: real(path, providers=["CPUExecutionProvider"]))
     with pytest.raises(DeviceError, match="expected CUDAExecutionProvider, found CPUExecutionProvider"):
         serve(mlp(0).onnx(), device=Device.CUDA(0))
+
+
+def test_tensorrt_is_asked_for_by_name_and_is_an_error_where_it_is_not_there(mlp, onnx_file, monkeypatch):
+    config = ModelConfig(onnx_file(mlp(0).onnx()), "onnx", Device.CUDA(0))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="cuda:0 needs TensorrtExecutionProvider"):
+        OnnxBackend(config, provider="tensorrt").load()
+    with pytest.raises(DeviceError, match="provider: expected cpu on cpu, found tensorrt"):
+        OnnxBackend(attrs.evolve(config, device=Device.CPU), provider="tensorrt").load()
+    with pytest.raises(ValueError, match="provider must be one of cpu, cuda, tensorrt"):
+        OnnxBackend(config, provider="openvino")
+
+
+def test_a_model_is_half_precision_when_most_of_its_numbers_are(serve):
+    """One float16 constant in a float32 model, and one float32 constant in a float16 model, change nothing."""
+    few, many = protobuf.tensor("few", [1], [1.0], ElementType.FLOAT16), protobuf.tensor("w", [3], [1.0, 2.0, 3.0])
+    model = _small(nodes=[protobuf.node("Mul", ["x", "w"], ["y"])], weights=[many, few])
+    assert serve(model).model.plan["precision"] == "float32"
+    with pytest.raises(DeviceError, match="found a model in float32"):
+        serve(model, fp16=True)
+
+
+@pytest.mark.parametrize("level", ["basic", "extended", "all"])
+def test_a_plan_is_rebuilt_without_timing_and_gives_the_same_bits(mlp, serve, noise, level):
+    model = mlp(0).onnx()
+    first = serve(model, optimisation=level)
+    again = OnnxBackend(first.config)
+    again.load(plan=first.model.plan)
+    assert again.model.plan == first.model.plan
+    x = noise(1, 4, 3)
+    assert again.infer(x).tobytes() == first.infer(x).tobytes()
+
+
+def test_a_plan_of_another_runtime_is_refused(mlp, serve):
+    engine = serve(mlp(0).onnx())
+    with pytest.raises(ModelCheckError, match=r"plan: runtime: expected onnxruntime 0\.1"):
+        engine.load(plan={**engine.model.plan, "runtime": "onnxruntime 0.1"})
+
+
+def test_two_owners_of_one_folder_are_refused(tmp_path):
+    for name in ("onnxruntime", "onnxruntime_gpu"):
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.0\n")
+    code = "import axon_backend_onnx.backend"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.fspath(tmp_path), *sys.path])}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert run.returncode == 1
+    assert "onnxruntime and onnxruntime-gpu are both installed" in run.stderr
 
 
 def test_a_device_onnxruntime_knows_nothing_of_is_refused(mlp, serve):

@@ -1,7 +1,6 @@
 import hashlib
 import importlib.util
 import warnings
-import zipfile
 
 import numpy as np
 import pytest
@@ -99,16 +98,3 @@ def serve(mlp):
         return engine
 
     return serve
-
-
-@pytest.fixture
-def with_member():
-    """Copy an archive with another content for one of its members."""
-
-    def with_member(source, target, suffix, content):
-        with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-            for info in old.infolist():
-                new.writestr(info.filename, content if info.filename.endswith(suffix) else old.read(info.filename))
-        return target
-
-    return with_member

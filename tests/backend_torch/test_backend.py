@@ -240,10 +240,18 @@ def test_a_gpu_that_is_not_there_is_named(there, message, mlp, saved, serve, mon
         serve(saved(mlp()), input_shape=WINDOW, device=Device.CUDA(2))
 
 
+def test_an_amd_gpu_is_cuda_and_what_is_missing_is_named_by_its_own_tool(mlp, saved, serve, monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(torch.version, "hip", "7.1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match=r"cuda:0 needs a GPU, torch .* sees none.*rocminfo"):
+        serve(saved(mlp()), input_shape=WINDOW, device=Device.CUDA(0))
+
+
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has Metal")
 def test_metal_that_is_not_there_is_named(mlp, saved, serve):
     with pytest.raises(DeviceError, match="mps:0 needs"):
-        serve(saved(mlp()), input_shape=WINDOW, device=Device("mps"))
+        serve(saved(mlp()), input_shape=WINDOW, device=Device.MPS)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -370,6 +378,7 @@ try:
     serve(1, "second")
 except ModelLoadError as error:
     print(error.message)
+engine.itself = engine  # freed by the garbage collector only
 del engine
 print(serve(1, "second").model.plan["threads"])
 """

@@ -1,16 +1,42 @@
-"""The code of the deployment guide runs as written, given only the objects it names."""
+"""The code of the deployment guide runs as written, given only the objects it names.
+
+The blocks stand here, because the guide is not part of the repository; where it is at hand, they are compared with it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import re
 import textwrap
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
+import pytest
 
-from axon_quant import Instrument, Order, OrderType, PaperAdapter, Quote, RiskEngine, RiskLimits, Side
+from axon_quant import (
+    CandleBackend,
+    Device,
+    InferenceBackend,
+    Instrument,
+    OnnxBackend,
+    Order,
+    OrderType,
+    PaperAdapter,
+    Quote,
+    RiskEngine,
+    RiskLimits,
+    SafetensorsBackend,
+    Side,
+)
 from axon_quant.clock import SimClock
+from axon_quant.errors import DeviceError, ModelLoadError
+from axon_quant.inference.accelerators import nvidia_gpus
 from axon_quant.risk import FixedAccount, LastPrices
+
+no_gpu = pytest.mark.skipif(nvidia_gpus() > 0, reason="this machine has a GPU")
 
 CONFIGURATION = """
 from axon_quant import InferenceBackend, Device, ModelConfig
@@ -37,6 +63,48 @@ candle_config = ModelConfig(
     num_threads=4,
 )
 """
+
+HOT_UPDATE = '''
+import asyncio
+from axon_quant import ModelHotReloader, OnnxBackend, ModelConfig
+
+async def setup_hot_reload():
+    """
+    Configure model hot update system.
+
+    When the model file changes, automatically:
+    1. Verify SHA256 checksum
+    2. Acquire write lock
+    3. Load new model
+    4. Broadcast version change
+    """
+    config = ModelConfig(
+        path="models/production.onnx",
+        backend=InferenceBackend.ONNX,
+        device=Device.CUDA(0),
+    )
+
+    engine = OnnxBackend(config)
+    engine.load(Path(config.path))
+
+    reloader = ModelHotReloader(engine, config)
+
+    # Start file watcher
+    reloader.spawn_watcher()
+
+    # Subscribe to version changes
+    version_rx = reloader.subscribe()
+
+    async def watch_versions():
+        while True:
+            await version_rx.changed()
+            version = version_rx.borrow()
+            print(f"Model updated to version {version}")
+
+    asyncio.create_task(watch_versions())
+
+    return reloader
+'''
 
 ENSEMBLE = """
 from axon_quant.ensemble import DynamicWeightedEnsemble
@@ -89,11 +157,114 @@ def run(code: str, **given: object) -> dict[str, object]:
     return names
 
 
-def test_a_model_is_configured_as_in_section_1_3():
+@pytest.fixture(scope="session")
+def guide(root) -> str:
+    """The guide, which is not part of the repository: beside the recorded sessions."""
+    data = Path(os.environ.get("AXON_SHARED_DATA", root.parent / "shared" / "data"))
+    file = data.parent / "spec" / "scenario-3.md"
+    if not file.exists():
+        pytest.skip(f"no deployment guide at {file}; AXON_SHARED_DATA names the folder beside its own")
+    return file.read_text()
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch) -> Path:
+    """The folder `models` of a working directory of its own, empty."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder
+
+
+def put(model: Path, path: Path) -> None:
+    """Replace a file at once, as a deployment should."""
+    path.with_suffix(".new").write_bytes(model.read_bytes())
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.parametrize("copy", [CONFIGURATION, HOT_UPDATE, ENSEMBLE, ORDER_FLOW], ids=["1.3", "2.2", "4", "5.2"])
+def test_the_blocks_here_are_those_of_the_guide(guide, copy):
+    def lines(text: str) -> str:
+        return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+    blocks = [lines(block) for block in re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)]
+    assert any(
+        lines(copy) == "\n\n".join(blocks[first:last])
+        for first in range(len(blocks))
+        for last in range(first + 1, len(blocks) + 1)
+    )
+
+
+def test_a_model_is_configured_as_in_section_1_3_without_touching_the_disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = run(CONFIGURATION)
     assert str(names["onnx_config"].device) == "cuda:0"
     assert names["onnx_config"].input_shape == (1, 64, 128)
+    assert (names["onnx_config"].fp16, names["onnx_config"].num_threads) == (True, 4)
     assert names["candle_config"].backend == "safetensors"
+    for backend, config in ((OnnxBackend, names["onnx_config"]), (CandleBackend, names["candle_config"])):
+        with pytest.raises(ModelLoadError, match="No such file") as caught:
+            backend(config).load()
+        assert caught.value.file == str(config.path)
+
+
+@no_gpu
+def test_the_onnx_configuration_of_section_1_3_is_an_error_without_its_gpu(models):
+    put(OnnxBackend.builtin("demo-64x128"), models / "production.onnx")
+    with pytest.raises(DeviceError) as caught:
+        OnnxBackend(run(CONFIGURATION)["onnx_config"]).load()
+    assert caught.value.file == "models/production.onnx"
+    assert caught.value.hint
+
+
+def test_the_candle_configuration_of_section_1_3_serves(models):
+    put(SafetensorsBackend.builtin("demo-4x1"), models / "production.safetensors")
+    engine = CandleBackend(run(CONFIGURATION)["candle_config"])
+    model = engine.load()
+    assert (model.input_shape, model.output_dim, model.actions) == ((1, 4, 1), 3, ("buy", "sell", "hold"))
+    assert engine.infer(np.zeros((1, 4, 1), np.float32)).shape == (1, 3)
+    assert engine.predict(np.zeros((4, 1), np.float32)).name == "hold"
+
+
+GIVEN = {"InferenceBackend": InferenceBackend, "Device": Device, "Path": Path}
+"""What the block of section 2.2 names and does not import."""
+
+
+@no_gpu
+def test_a_gpu_that_is_not_there_is_told_where_section_2_2_asks_for_it(models):
+    put(OnnxBackend.builtin("demo-64x128"), models / "production.onnx")
+    with pytest.raises(DeviceError) as caught:
+        asyncio.run(run(HOT_UPDATE, **GIVEN)["setup_hot_reload"]())
+    error = caught.value
+    assert error.file == "models/production.onnx"
+    assert "cuda" in error.message.lower()  # expected
+    assert "cpu" in error.message.lower()  # found
+    assert error.hint
+
+
+def test_a_model_is_replaced_as_in_section_2_2(models, capsys):
+    """As written but for the device; the loop is live, and the file is really replaced."""
+    put(OnnxBackend.builtin("demo-64x128"), models / "production.onnx")
+    assert HOT_UPDATE.count("Device.CUDA(0)") == 1
+    setup = run(HOT_UPDATE.replace("Device.CUDA(0)", "Device.CPU"), **GIVEN)["setup_hot_reload"]
+
+    async def deploy() -> str:
+        reloader = await setup()
+        gc.collect()  # nobody but the channel holds the task that waits
+        assert reloader.version == 1
+        try:
+            put(OnnxBackend.builtin("demo-64x128-reversion"), models / "production.onnx")
+            printed = ""
+            async with asyncio.timeout(20):
+                while "\n" not in printed:
+                    await asyncio.sleep(0.02)
+                    printed += capsys.readouterr().out
+            assert reloader.version == 2
+        finally:
+            reloader.stop()
+        return printed
+
+    assert asyncio.run(deploy()) == "Model updated to version 2\n"
 
 
 def test_an_ensemble_is_built_and_watched_as_in_section_4(capsys):

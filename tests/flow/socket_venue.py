@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +26,47 @@ from axon_quant.market.generated import GeneratedMarket
 from axon_quant.orders import Fill, Liquidity, Order, OrderState, OrderStatus, OrderUpdate
 from axon_quant.runtime.live import Live
 from axon_quant.runtime.wiring import build_instruments
+
+
+class Venue:
+    """The outside process's memory: what arrived, and what was acknowledged, in order. Fills every third order."""
+
+    def __init__(self) -> None:
+        self.received: list[str] = []
+        self.acknowledged: list[str] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb") as stream:
+                try:
+                    self._talk(stream)
+                except (ConnectionError, BrokenPipeError):
+                    continue
+
+    def _talk(self, stream) -> None:
+        for line in stream:
+            request = json.loads(line)
+            identifier = request.get("place")
+            if identifier is not None:
+                self.received.append(identifier)
+            stream.write(json.dumps({"to": line.decode().strip()}).encode() + b"\n")
+            stream.flush()
+            if identifier is not None:
+                self.acknowledged.append(identifier)
+                if len(self.received) % 3 == 0:
+                    stream.write(json.dumps({"fill": identifier}).encode() + b"\n")
+                    stream.flush()
+
+    def close(self) -> None:
+        self._server.close()
 
 
 class SocketAdapter(ExchangeAdapter):

@@ -9,10 +9,8 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -27,50 +25,9 @@ from axon_quant.runtime.live import Live
 from axon_quant.runtime.wiring import build_instruments
 
 sys.path.insert(0, str(Path(__file__).parent))
-from socket_venue import SocketAdapter, configured, hurried
+from socket_venue import SocketAdapter, Venue, configured, hurried
 
 TRADER = Path(__file__).with_name("socket_venue.py")
-
-
-class Venue:
-    """The outside process's memory: what arrived, and what was acknowledged, in order. Fills every third order."""
-
-    def __init__(self) -> None:
-        self.received: list[str] = []
-        self.acknowledged: list[str] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rwb") as stream:
-                try:
-                    self._talk(stream)
-                except (ConnectionError, BrokenPipeError):
-                    continue
-
-    def _talk(self, stream) -> None:
-        for line in stream:
-            request = json.loads(line)
-            identifier = request.get("place")
-            if identifier is not None:
-                self.received.append(identifier)
-            stream.write(json.dumps({"to": line.decode().strip()}).encode() + b"\n")
-            stream.flush()
-            if identifier is not None:
-                self.acknowledged.append(identifier)
-                if len(self.received) % 3 == 0:
-                    stream.write(json.dumps({"fill": identifier}).encode() + b"\n")
-                    stream.flush()
-
-    def close(self) -> None:
-        self._server.close()
 
 
 @pytest.fixture

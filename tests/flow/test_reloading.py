@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import attrs
 import pytest
 
+from axon_quant.config.schema import ModelStoreConfig
 from axon_quant.demo.market import PausingMarket
 from axon_quant.errors import ConfigError, EnsembleError, ModelError
 from axon_quant.events import Decision, ModelLoaded, ModelRefused, RunEnded
+from axon_quant.inference import ModelStore
 from axon_quant.inference.action import TRADING_ACTIONS
 from axon_quant.journal import read
 from axon_quant.market.generated import GeneratedMarket
@@ -136,3 +138,34 @@ def test_a_rule_cannot_take_the_name_of_a_model(btcusdt):
     market = GeneratedMarket(build_instruments(btcusdt)[0], seconds=1.0)
     with pytest.raises((EnsembleError, ConfigError), match="flow"):
         Replay(btcusdt, market=market, members={"flow": Buyer()}).run()
+
+
+class KeptDeployment(Deployment):
+    """The same by the configuration alone: `reload = true`, and a [model_store]."""
+
+    def __init__(self, config, folder, content):
+        super().__init__(config, folder, content)
+        served, *others = self.config.models
+        self.config = attrs.evolve(
+            self.config,
+            models=(attrs.evolve(served, reload=True), *others),
+            model_store=ModelStoreConfig(path=folder / "store"),
+        )
+
+    @contextmanager
+    def around(self, built):
+        self.reload = built.reload
+        yield
+
+
+def test_every_version_that_served_is_in_the_model_store(btcusdt, tmp_path):
+    deployment = KeptDeployment(btcusdt, tmp_path, builtin("demo-64x128-reversion"))
+    summary = deployment.run()
+    served = {identity.sha256 for event in deployment.events(Decision) for identity in event.models}
+    store = ModelStore(tmp_path / "store")
+    assert served == {*store.versions("flow"), *store.versions("reversion")}
+    assert [model.number for model in summary.models if model.name == "flow"] == [2]
+    for sha256 in served:
+        stored = store.get(sha256)
+        assert stored.golden is not None
+        store.verify(sha256)

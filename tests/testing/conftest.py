@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 
+HALVES = (0, 1)
 RECORDER = """
-import json, pathlib
+import json, os, pathlib
 rows = []
 
 def pytest_runtest_logreport(report):
@@ -24,7 +28,7 @@ def pytest_runtest_logreport(report):
         rows.append((owner, properties.get("axon-id", "?"), report.outcome, report.longreprtext))
 
 def pytest_sessionfinish():
-    pathlib.Path("outcomes.json").write_text(json.dumps(rows))
+    pathlib.Path(os.environ["OUTCOMES"]).write_text(json.dumps(rows))
 """
 
 
@@ -60,10 +64,18 @@ def run_pytest(folder: Path, *arguments: str, path: tuple[Path, ...] = (), **env
         env={**clean, **environment, "PYTHONPATH": search, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     return Finished(done.returncode, done.stdout + done.stderr)
+
+
+def run_part(half: int, folder: Path, classes: list[str]) -> list[list[str]]:
+    written = folder / f"outcomes-{half}.json"
+    base = f"--basetemp={folder / f'models-{half}'}"
+    finished = run_pytest(folder, *classes[half :: len(HALVES)], "--tb=short", base, OUTCOMES=written.name)
+    assert written.exists(), finished.text
+    return json.loads(written.read_text())
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +89,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcom
             source = Path(__file__).with_name(f"{module}.py").read_text()
             (folder / f"test_{module}.py").write_text(source)
             (folder / "conftest.py").write_text(RECORDER)
-            finished = run_pytest(folder, f"test_{module}.py", "--tb=short")
-            assert (folder / "outcomes.json").exists(), finished.text
             result = Outcomes(defaultdict(lambda: defaultdict(list)), defaultdict(dict))
-            for owner, id_, outcome, text in json.loads((folder / "outcomes.json").read_text()):
+            classes = [f"test_{module}.py::{name}" for name in re.findall(r"^class (Test\w+)", source, re.M)]
+            with ThreadPoolExecutor() as pool:  # they sleep as much as they compute
+                rows = [row for part in pool.map(run_part, HALVES, repeat(folder), repeat(classes)) for row in part]
+            for owner, id_, outcome, text in rows:
                 result.ids[owner][id_].append(outcome)
                 if outcome == "failed":
                     result.texts[owner][id_] = text

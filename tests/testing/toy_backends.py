@@ -1,6 +1,7 @@
 """Backends of a few lines, one good, one modest, and one for each defect the suite must find. Run by test_suites.py."""
 
 import io
+import threading
 import time
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import attrs
 import numpy as np
 import pytest
 
-from axon_quant.errors import DeviceError, UnsupportedError
+from axon_quant.errors import DeviceError, ModelLoadError, UnsupportedError
 from axon_quant.inference import Action, Backend, Device
+from axon_quant.inference.batch import BatchResult
+from axon_quant.inference.files import ModelFiles
 from axon_quant.plugins import BackendDescriptor, Capability
 from axon_quant.testing import BackendConformance, Mlp, ReferenceModel
 
@@ -19,10 +22,17 @@ ALL = frozenset({Capability.Batch, Capability.HalfPrecision, Capability.MultiThr
 def make_npz(folder, request):
     mlp = Mlp.of(request)
     file = io.BytesIO()
-    np.savez(file, hidden=mlp.hidden, output=mlp.output, shape=request.window, actions=request.actions or ())
+    more = {"surprise": mlp.output} if request.extra_output else {}
+    hidden = () if request.side_files else mlp.hidden
+    np.savez(file, hidden=hidden, output=mlp.output, shape=request.window, actions=request.actions or (), **more)
     path = folder / "model.npz"
     path.write_bytes(file.getvalue())
-    return ReferenceModel(path, mlp.reference, raw=mlp.reference)
+    if not request.side_files:
+        return ReferenceModel(path, mlp.reference, raw=mlp.reference)
+    side = folder / "weights" / "hidden.f32"
+    side.parent.mkdir()
+    side.write_bytes(mlp.hidden.tobytes())
+    return ReferenceModel(path, mlp.reference, sides=(side,))
 
 
 @attrs.define
@@ -55,22 +65,37 @@ class NpzBackend(Backend):
     kind = "npz"
     session_class = NpzSession
 
+    known: frozenset[str] | None = frozenset({"hidden", "output", "shape", "actions"})
+
     def build_session(self, path: Path):
         self.check_device()
         with np.load(io.BytesIO(path.read_bytes())) as data:
+            if self.known is not None and set(data) != self.known:
+                raise ModelLoadError(f"expected {sorted(self.known)}, found {sorted(data)}")
             actions = tuple(map(str, data["actions"])) or None
             window = tuple(map(int, data["shape"]))
-            return self.session_class(data["hidden"], data["output"], window, actions, self.config.device)
+            hidden = data["hidden"]
+            for side in self.side_files(path):
+                hidden = np.frombuffer(side.read_bytes(), np.float32).reshape(-1, len(data["output"]))
+            return self.session_class(hidden, data["output"], window, actions, self.config.device)
+
+    def side_files(self, path: Path):
+        side = path.parent / "weights" / "hidden.f32"
+        return (side,) if side.exists() else ()
+
+    def bare(self, path: Path):
+        return self.build_session(path).run
 
     def check_device(self):
         if self.config.device != Device.CPU:
-            raise DeviceError("numpy runs on the cpu")
+            raise DeviceError(f"numpy runs on the cpu, not on {self.config.device}")
 
 
 class Toy(BackendConformance):
     engine: type[Backend] = NpzBackend
     capabilities = ALL
     devices: tuple[str, ...] = ("cpu",)
+    suffixes: tuple[str, ...] = (".npz",)
     summary = "A toy."
 
     @pytest.fixture
@@ -79,7 +104,7 @@ class Toy(BackendConformance):
             name="npz",
             target="nowhere:NpzBackend",
             summary=self.summary,
-            suffixes=(".npz",),
+            suffixes=self.suffixes,
             devices=self.devices,
             capabilities=self.capabilities,
         )
@@ -114,9 +139,9 @@ class TestModest(Toy):
 
 
 class Unpinned(NpzBackend):
-    def load(self, path=None):
+    def load(self, path=None, *, plan=None):
         self.config = attrs.evolve(self.config, sha256=None)
-        return super().load(path)
+        return super().load(path, plan=plan)
 
 
 class TestIgnoresThePinnedHash(Toy):
@@ -210,7 +235,7 @@ class InPlace(NpzBackend):
 
     def build_session(self, path):
         new = super().build_session(path)
-        old = None if self._serving is None else self._serving.session
+        old = None if self._serving is None else self.session
         if old is None or (old.window, old.output_dim) != (new.window, new.output_dim):
             return new
         old.hidden = new.hidden
@@ -242,9 +267,9 @@ class TestServesCorruptFiles(Toy):
 class Dropping(NpzBackend):
     """Lets go of the old model before the new one is there."""
 
-    def load(self, path=None):
+    def load(self, path=None, *, plan=None):
         self._serving = None
-        return super().load(path)
+        return super().load(path, plan=plan)
 
 
 class TestDropsTheOldModel(Toy):
@@ -381,6 +406,251 @@ class Doubling(NpzBackend):
 class TestAnswersDifferentlyOnAnAccelerator(Toy):
     engine = Doubling
     devices = ("cpu", "cuda")
+
+
+class TestDeclaresAnotherSuffix(Toy):
+    suffixes = (".npy",)
+
+
+class TestForgetsItsSideFiles(Toy):
+    engine = type("Forgetful", (NpzBackend,), {"files": lambda self, path: ModelFiles.at(path)})
+
+
+class SameKind(NpzBackend):
+    def infer(self, x):
+        scores = super().infer(x)
+        return scores.view(type(x))
+
+
+class TestReturnsTheKindOfArrayItGot(Toy):
+    engine = SameKind
+
+
+class FirstOnly(NpzBackend):
+    def predict(self, observation):
+        first = isinstance(observation, np.ndarray) and observation.ndim == 3
+        return super().predict(observation[:1] if first else observation)
+
+
+class TestDecidesOnTheFirstOfABatch(Toy):
+    engine = FirstOnly
+
+
+class TestIgnoresASecondOutput(Toy):
+    engine = type("Ignorant", (NpzBackend,), {"known": None})
+
+
+class Cutting(NpzSession):
+    def run(self, x):
+        output = self.output[: self.hidden.shape[1]]
+        return NpzSession(self.hidden, output, self.window, self.actions, batches=self.batches).run(x)
+
+
+class TestCutsWeightsToFit(Toy):
+    engine = type("CutsToFit", (NpzBackend,), {"session_class": Cutting})
+
+
+class Raw(NpzBackend):
+    def load(self, path=None, *, plan=None):
+        try:
+            return super().load(path, plan=plan)
+        except ModelLoadError as error:
+            if "CRC" in str(error):
+                raise RuntimeError("bad checksum") from error
+            raise
+
+
+class TestRaisesWhatItsRuntimeRaises(Toy):
+    engine = Raw
+
+
+class Locking(NpzBackend):
+    """Builds under the lock that its readers take. Slow only where there are some."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self._gate = threading.Lock()
+
+    def load(self, path=None, *, plan=None):
+        with self._gate:
+            if self._serving is not None and threading.active_count() > 2:
+                time.sleep(0.3)
+            return super().load(path, plan=plan)
+
+    def predict(self, observation):
+        with self._gate:
+            return super().predict(observation)
+
+
+class TestLocksItsReadersOut(Toy):
+    engine = Locking
+
+
+class Uncounted(NpzBackend):
+    def serve(self, prepared):
+        number = self.version + 1
+        time.sleep(0.002)
+        model = super().serve(prepared)
+        return model if model.number == number else attrs.evolve(model, number=number)
+
+
+class TestCountsVersionsWithoutALock(Toy):
+    engine = Uncounted
+
+
+class Hoarding(NpzBackend):
+    def build_session(self, path):
+        session = super().build_session(path)
+        vars(self).setdefault("hoard", []).append(session)
+        return session
+
+
+class TestHoardsItsSessions(Toy):
+    engine = Hoarding
+
+
+class Touching(NpzSession):
+    def run(self, x):
+        return super().run(x) * np.float32(1.0 if len(x) == 1 else 1.00001)
+
+
+class TestLetsTheRowsOfABatchTouch(Toy):
+    engine = type("Touches", (NpzBackend,), {"session_class": Touching})
+
+
+class Backwards(NpzBackend):
+    def infer_batch(self, windows, **options):
+        result = super().infer_batch(windows, **options)
+        return BatchResult(result.model, result.answers[::-1], result.batched)
+
+
+class TestAnswersABatchBackwards(Toy):
+    engine = Backwards
+
+
+class AllOrNothing(NpzBackend):
+    def infer_batch(self, windows, **options):
+        result = super().infer_batch(windows, **options)
+        for error in result.errors.values():
+            raise error
+        return result
+
+
+class TestFailsABatchForOneWindow(Toy):
+    engine = AllOrNothing
+
+
+class Losing(NpzBackend):
+    def infer_batch(self, windows, **options):
+        result = super().infer_batch(windows, **options)
+        lost = len(result) == 16
+        return BatchResult(result.model, result.answers[lost:], result.batched)
+
+
+class TestLosesAnAnswerOfAFullBatch(Toy):
+    engine = Losing
+
+
+class Hasty(NpzBackend):
+    def prepare(self, path=None, *, plan=None):
+        prepared = super().prepare(path, plan=plan)
+        super().serve(prepared)
+        return prepared
+
+    def load(self, path=None, *, plan=None):
+        return self.serve(super().prepare(path, plan=plan))
+
+
+class TestServesWhatWasOnlyPrepared(Toy):
+    engine = Hasty
+
+
+class Measuring(NpzBackend):
+    """Its plan is another one each time, also when it is given one."""
+
+    built = 0
+
+    def build_session(self, path):
+        session = super().build_session(path)
+        Measuring.built += 1
+        session.plan = {**session.plan, "kernel": str(Measuring.built)}
+        return session
+
+
+class TestCannotKeepAPlan(Toy):
+    engine = Measuring
+
+
+class Planless(NpzBackend):
+    def load(self, path=None, *, plan=None):
+        return super().load(path)
+
+
+class TestIgnoresThePlan(Toy):
+    engine = Planless
+
+
+@attrs.define
+class Reading(NpzSession):
+    path: Path | None = None
+
+    def run(self, x):
+        self.path.stat()
+        return super().run(x)
+
+
+class Lazy(NpzBackend):
+    session_class = Reading
+
+    def build_session(self, path):
+        session = super().build_session(path)
+        session.path = path
+        return session
+
+
+class TestNeedsItsFileWhileItServes(Toy):
+    engine = Lazy
+
+
+class Remembering(NpzBackend):
+    def files(self, path):
+        known = vars(self).setdefault("known_files", {})
+        if path not in known:
+            known[path] = super().files(path)
+        return known[path]
+
+
+class TestRemembersTheHashOfAPath(Toy):
+    engine = Remembering
+
+
+class Slow(NpzSession):
+    def run(self, x):
+        time.sleep(0.0015)
+        return super().run(x)
+
+
+class TestIsSlow(Toy):
+    engine = type("SlowBackend", (NpzBackend,), {"session_class": Slow})
+
+
+class Elsewhere(NpzBackend):
+    def bare(self, path):
+        return lambda x: np.zeros((1, 3), np.float32)
+
+
+class TestNamesAnotherRuntimeAsItsOwn(Toy):
+    engine = Elsewhere
+
+
+class Tight(NpzBackend):
+    def check_device(self):
+        if self.config.device != Device.CPU:
+            raise DeviceError("numpy cannot do that")
+
+
+class TestDoesNotNameTheDevice(Toy):
+    engine = Tight
 
 
 class TestForgetsItsFixtures(BackendConformance):

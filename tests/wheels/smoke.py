@@ -47,8 +47,10 @@ def main() -> None:
     assert (onnx["status"], onnx["version"]) == ("ok", axon_quant.__version__), onnx
     assert all(row["status"] == "ok" for row in plugins.values()), plugins
     assert f"{config} is valid" in axon("validate-config", "-c", str(config))
+    measured = {(row["backend"], row["model"]) for row in json.loads(axon("bench", "--json", "--rounds", "1"))}
+    assert measured >= {(name, "demo-64x128") for name in ("onnx", "safetensors")}, measured
     replay(config)
-    print(version.strip(), "installs, lists its plugins and trades")
+    print(version.strip(), "installs, lists its plugins, measures and trades")
 
 
 main()

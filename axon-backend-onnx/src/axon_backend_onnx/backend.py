@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 
-from axon_backend_onnx import protobuf
 from axon_backend_onnx.demo import builtin_model
+from axon_backend_onnx.weights import check_precision, private_copy, read_weights
 from axon_quant.clock import Clock
-from axon_quant.errors import DeviceError, ModelLoadError, PluginMissingError
+from axon_quant.errors import DeviceError, PluginError, PluginMissingError
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.choosing import fastest_equal
-from axon_quant.inference.config import Device, ModelConfig
+from axon_quant.inference.config import ModelConfig
+from axon_quant.inference.files import ModelFiles
+from axon_quant.inference.session import FloatArray
 
 try:
     import onnxruntime as ort
@@ -24,10 +27,24 @@ except ImportError as error:
         hint="or [gpu] on a machine with an NVIDIA GPU, never both",
     ) from error
 
+if len(owners := [name for name in ("onnxruntime", "onnxruntime-gpu") if any(distributions(name=name))]) > 1:
+    raise PluginError(
+        f"{' and '.join(owners)} are both installed, and own the same folder: nobody can say which one runs",
+        plugin="onnx",
+        hint=f"pip uninstall {' '.join(owners)}, then install one of the extras again",
+    )
+
 LEVELS = ("basic", "extended", "all")
 """onnxruntime's graph optimisation levels, from the one that keeps the graph's own arithmetic upwards."""
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+_NO_GPU = "the CUDA and cuDNN libraries, the driver or the GPU itself are missing: see nvidia-smi"
+_DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
+"""Kind of device → the providers that can run a model there."""
 
 
 class OnnxBackend(Backend):
@@ -36,14 +53,27 @@ class OnnxBackend(Backend):
     The optimisation level is `basic`, unless a higher one is at least 5 % faster here *and* gives the same bits on
     seeded noise: timing differs from run to run, and a replay must not. `optimisation` fixes the level instead. The
     model's plan says which one runs.
+
+    On a GPU the `provider` is `cuda`, or `tensorrt` where it is asked for. A model whose weights stand in other files
+    is loaded from a private copy of all of them.
     """
 
     kind = "onnx"
 
-    def __init__(self, config: ModelConfig, *, optimisation: str | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        optimisation: str | None = None,
+        provider: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         if optimisation is not None and optimisation not in LEVELS:
             raise ValueError(f"optimisation must be one of {', '.join(LEVELS)}, got {optimisation!r}")
+        if provider is not None and provider not in _PROVIDERS:
+            raise ValueError(f"provider must be one of {', '.join(_PROVIDERS)}, got {provider!r}")
         super().__init__(config, clock=clock)
+        self._provider = provider
         self._levels = LEVELS if optimisation is None else (optimisation,)
 
     @classmethod
@@ -51,32 +81,61 @@ class OnnxBackend(Backend):
         """The file of `demo-{T}x{F}` or `demo-{T}x{F}-reversion`. Raises ConfigError for another name."""
         return builtin_model(name, feature_names)
 
+    def side_files(self, path: Path) -> Sequence[Path]:
+        """The files that the model keeps its weights in, as it names them."""
+        return read_weights(path).sides
+
     def build_session(self, path: Path) -> OnnxSession:
         """Load the file at each level and keep the best one.
 
-        Raises ModelLoadError for a file that is not ONNX or keeps its weights elsewhere, DeviceError for a provider or
-        a precision that is not there.
+        Raises ModelLoadError for a file that is not ONNX, or whose weights are not beside it; DeviceError for a
+        provider or a precision that is not there.
         """
-        _check_weights(path, self.config)
-        first, *others = [self._session_at(path, level) for level in self._levels]
+        return self._build_at(path, self._levels)
+
+    def rebuild_session(self, path: Path, plan: Mapping[str, str]) -> OnnxSession:
+        """Load the file at the plan's level. Raises as `build_session` does."""
+        level = plan.get("optimisation")
+        return self._build_at(path, self._levels if level not in LEVELS else (level,))
+
+    def bare(self, path: Path) -> Callable[[FloatArray], object]:
+        """`InferenceSession.run` with a feed, on the CPU with one thread: the way its documentation shows."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        return lambda x: session.run(None, {name: x})[0]
+
+    def _build_at(self, path: Path, levels: Sequence[str]) -> OnnxSession:
+        weights = read_weights(path)
+        check_precision(weights, fp16=self.config.fp16)
+        if not weights.sides:
+            first, *others = [self._session_at(path, level) for level in levels]
+        else:
+            with private_copy(ModelFiles.at(path, weights.sides), self.expected) as copy:
+                first, *others = [self._session_at(copy, level) for level in levels]
         return _fastest_equal(first, others) if others else first
 
     def _session_at(self, path: Path, level: str) -> OnnxSession:
         config = self.config
-        provider = _provider(config.device, path)
+        providers = self._providers(path)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised; its own messages would go to stderr
         options.intra_op_num_threads = config.num_threads
         options.inter_op_num_threads = 1
         options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_ENABLE_{level.upper()}")
-        settings = {"device_id": config.device.index} if config.device.kind == "cuda" else {}
-        session = ort.InferenceSession(path, options, providers=[(provider, settings)])
+        settings: dict[str, int] = {}
+        if config.device.kind == "cuda":
+            settings["device_id"] = config.device.index
+            # Part of a model on the CPU is not the device that was asked for.
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        session = self._open(path, options, [(name, settings) for name in providers])
         used = session.get_providers()[0]
-        if used != provider:  # onnxruntime falls back to the CPU without an exception
+        if used != providers[0]:  # onnxruntime falls back to the CPU without an exception
             raise DeviceError(
-                f"device: expected {provider}, found {used}",
+                f"device: expected {providers[0]}, found {used}",
                 file=path,
-                hint="the CUDA and cuDNN libraries, the driver or the GPU itself are missing: see nvidia-smi",
+                hint=_NO_GPU,
             )
         plan = {
             "runtime": f"onnxruntime {ort.__version__}",
@@ -87,40 +146,46 @@ class OnnxBackend(Backend):
         }
         return OnnxSession(session, config.device, plan)
 
+    def _open(
+        self, path: Path, options: ort.SessionOptions, providers: list[tuple[str, dict[str, int]]]
+    ) -> ort.InferenceSession:
+        try:
+            return ort.InferenceSession(path, options, providers=providers)
+        except Exception as error:
+            if self.config.device.kind == "cpu":
+                raise
+            # Without the CPU to fall back on, onnxruntime may say so with an exception of its own.
+            raise DeviceError(
+                f"device: {providers[0][0]} on {self.config.device} cannot run the model: {error}",
+                file=path,
+                hint=_NO_GPU,
+            ) from error
 
-def _provider(device: Device, path: Path) -> str:
-    provider = _PROVIDERS.get(device.kind)
+    def _providers(self, path: Path) -> list[str]:
+        """onnxruntime's names of what runs the model, first the one that was asked for."""
+        kind = self.config.device.kind
+        if kind not in _DEVICES:
+            raise DeviceError(f"device: expected {' or '.join(_DEVICES)}, found {self.config.device}", file=path)
+        wanted = self._provider or kind
+        if wanted not in _DEVICES[kind]:
+            raise DeviceError(
+                f"provider: expected {' or '.join(_DEVICES[kind])} on {self.config.device}, found {wanted}", file=path
+            )
+        # What TensorRT has no kernel for runs on the same GPU with CUDA.
+        return [_available(name, self.config, path) for name in dict.fromkeys([wanted, kind])]
+
+
+def _available(provider: str, config: ModelConfig, path: Path) -> str:
+    """onnxruntime's name of a provider. Raises DeviceError where it does not fit the device, or is not there."""
+    name = _PROVIDERS[provider]
     available = ort.get_available_providers()
-    if provider is None:
-        raise DeviceError(f"device: expected {' or '.join(_PROVIDERS)}, found {device}", file=path)
-    if provider not in available:
+    if name not in available:
         raise DeviceError(
-            f"device: {device} needs {provider}, this onnxruntime has {', '.join(available)}",
+            f"device: {config.device} needs {name}, this onnxruntime has {', '.join(available)}",
             file=path,
             hint='pip uninstall onnxruntime, then pip install "axon-backend-onnx[gpu]"',
         )
-    return provider
-
-
-def _check_weights(path: Path, config: ModelConfig) -> None:
-    """Refuse weights in other files, which the SHA-256 would not cover, and another precision than was asked for."""
-    weights = set(protobuf.initializers(path.read_bytes()))
-    if any(external for _, external in weights):
-        raise ModelLoadError(
-            "the model keeps its weights in another file, which its SHA-256 does not cover",
-            file=path,
-            hint="save it as one file: onnx.save(onnx.load(path), path)",
-        )
-    elements = {element for element, _ in weights}
-    half = protobuf.ElementType.FLOAT16 in elements
-    if config.fp16 and not half:
-        raise DeviceError(
-            "precision: expected float16 (fp16=True), found a model in float32",
-            file=path,
-            hint="convert the model to float16, or leave fp16 out",
-        )
-    if half and not config.fp16:
-        raise DeviceError("precision: expected float32, found a model in float16", file=path, hint="set fp16=True")
+    return name
 
 
 def _fastest_equal(first: OnnxSession, others: Sequence[OnnxSession]) -> OnnxSession:

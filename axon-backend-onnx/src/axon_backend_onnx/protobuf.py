@@ -6,9 +6,12 @@ change them. Field numbers are those of `onnx.proto3`.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
+from itertools import islice
+from typing import NamedTuple
 
 from axon_quant.errors import ModelLoadError
 
@@ -90,45 +93,95 @@ def tensor(name: str, shape: Sequence[int], values: Iterable[float], element: El
     )
 
 
+def external_tensor(
+    name: str, shape: Sequence[int], location: str, *, offset: int = 0, element: ElementType = ElementType.FLOAT
+) -> bytes:
+    """A TensorProto whose values stand in another file, row-major and little-endian, from `offset` on."""
+    size = math.prod(shape) * struct.calcsize(_FORMATS[element])
+    entries = {"location": location, "offset": str(offset), "length": str(size)}
+    return b"".join(
+        [
+            *(_integer(1, extent) for extent in shape),
+            _integer(2, element),
+            _text(8, name),
+            *(_bytes(13, _text(1, key) + _text(2, text)) for key, text in entries.items()),
+            _integer(14, 1),
+        ]
+    )
+
+
 def value(name: str, shape: Sequence[int | str], element: ElementType = ElementType.FLOAT) -> bytes:
     """A ValueInfoProto; a dimension that is a string is open."""
     dimensions = b"".join(_bytes(1, _integer(1, size) if isinstance(size, int) else _text(2, size)) for size in shape)
     return _text(1, name) + _bytes(2, _bytes(1, _integer(1, element) + _bytes(2, dimensions)))
 
 
-def initializers(data: bytes) -> Iterator[tuple[int, bool]]:
-    """(element type, whether its values stand in another file) of each weight in a ModelProto, branches included.
+class Weight(NamedTuple):
+    """A tensor that a model holds: `location` is the file that its values stand in, None for the model's own."""
 
-    Raises ModelLoadError if the bytes are no protobuf.
+    element: int
+    numbers: int
+    location: str | None
+
+
+def weights(data: bytes) -> Iterator[Weight]:
+    """Every tensor in a ModelProto, those of branches, functions and sparse ones included.
+
+    Raises ModelLoadError if the bytes are no protobuf, or nest deeper than any model does.
     """
-    for number, content in _fields(memoryview(data)):
-        if number == 7 and isinstance(content, memoryview):
-            yield from _weights(content)
+    yield from _of_message(memoryview(data), "model", 0)
 
 
-def _weights(graph: memoryview) -> Iterator[tuple[int, bool]]:
-    for number, content in _fields(graph):
-        if not isinstance(content, memoryview):
-            continue
-        if number == 5:
-            yield _weight(content)
-        elif number == 1:
-            for attribute in (body for key, body in _fields(content) if key == 5 and isinstance(body, memoryview)):
-                for key, body in _fields(attribute):
-                    if key == 5 and isinstance(body, memoryview):  # a constant
-                        yield _weight(body)
-                    elif key == 6 and isinstance(body, memoryview):  # a branch of If, Loop or Scan
-                        yield from _weights(body)
+_TENSORS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+"""Message → its fields that can hold tensors, and what message they are."""
+_DEEPEST = 200
 
 
-def _weight(tensor: memoryview) -> tuple[int, bool]:
-    element, external = 0, False
+def _of_message(message: memoryview, kind: str, depth: int) -> Iterator[Weight]:
+    if depth > _DEEPEST:
+        raise ModelLoadError(f"the model nests more than {_DEEPEST} levels deep")
+    if kind == "tensor":
+        yield _weight(message)
+        return
+    inner = _TENSORS[kind]
+    for number, content in _fields(message):
+        if number in inner and isinstance(content, memoryview):
+            yield from _of_message(content, inner[number], depth + 1)
+
+
+def _weight(tensor: memoryview) -> Weight:
+    element, external, location = 0, False, None
+    shape: list[int] = []
     for number, content in _fields(tensor):
-        if number == 2 and isinstance(content, int):
+        if number == 1:
+            shape += (content,) if isinstance(content, int) else islice(_varints(content), _DEEPEST)
+            if len(shape) >= _DEEPEST:
+                raise ModelLoadError(f"a weight has {_DEEPEST} dimensions or more")
+        elif number == 2 and isinstance(content, int):
             element = content
-        elif number == 13 or (number == 14 and content == 1):
-            external = True
-    return element, external
+        elif number == 14:
+            external = content == 1
+        elif number == 13 and isinstance(content, memoryview):
+            entry = {key: bytes(text) for key, text in _fields(content) if isinstance(text, memoryview)}
+            if entry.get(1) == b"location":
+                location = entry.get(2, b"").decode("utf-8", "surrogateescape")
+    if external and location is None:
+        raise ModelLoadError("a weight stands in another file, and the model does not say in which")
+    return Weight(element, math.prod(shape), location if external else None)
+
+
+def _varints(data: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        number, at = _read_varint(data, at)
+        yield number
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:

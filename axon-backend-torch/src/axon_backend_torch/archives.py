@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -14,40 +13,61 @@ from torch.export.graph_signature import InputKind, OutputKind
 from axon_backend_torch.formats import Format
 from axon_backend_torch.metadata import Metadata
 from axon_backend_torch.network import Network, check_precision
+from axon_backend_torch.package import load_package
 from axon_backend_torch.script import no_deprecations
-from axon_quant.errors import DeviceError, ModelLoadError
-
-_CHECK_INPUTS = "AOTI_RUNTIME_CHECK_INPUTS"
+from axon_quant.errors import ModelLoadError
 
 
 def load_archive(path: Path, kind: Format, device: torch.device, dtype: torch.dtype) -> Network:
     """The network in a trusted file. Raises ModelLoadError or DeviceError."""
     if kind is Format.Aoti:
-        return _aoti(path, device)
+        return load_package(path, device)
     return _torchscript(path, device, dtype) if kind is Format.TorchScript else _export(path, device, dtype)
+
+
+def load_plain(
+    path: Path, kind: Format, device: torch.device, dtype: torch.dtype
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What a trusted file gives torch's own user to call. Raises as `load_archive` does."""
+    if kind is Format.Aoti:
+        return load_package(path, device).call
+    if kind is Format.Export:
+        return _read_export(path, device, dtype).module()
+    return _read_torchscript(path, device, dtype).eval()
+
+
+def _read_torchscript(path: Path, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+    with no_deprecations():
+        module: torch.nn.Module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
+    if dtype is torch.float16:
+        module = module.half()
+    check_precision([*module.parameters(), *module.buffers()], dtype, convertible=False)
+    return module
 
 
 def _torchscript(path: Path, device: torch.device, dtype: torch.dtype) -> Network:
     """In evaluation mode and frozen: the weights become constants, which torch folds and fuses."""
-    with no_deprecations():
-        module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
-        if dtype is torch.float16:
-            module = module.half()
-        check_precision([*module.parameters(), *module.buffers()], dtype, convertible=False)
-        # What was saved frozen has no `training` any more, and cannot be frozen again.
-        if hasattr(module, "training"):
+    module = _read_torchscript(path, device, dtype)
+    # What was saved frozen has no `training` any more, and cannot be frozen again.
+    if hasattr(module, "training"):
+        with no_deprecations():
             module = torch.jit.freeze(module.eval())
     return Network(module.forward, Metadata.in_archive(path), {"format": Format.TorchScript, "execution": "frozen"})
 
 
-def _export(path: Path, device: torch.device, dtype: torch.dtype) -> Network:
-    """The program's own graph, called with its weights: `ExportedProgram.module()` costs several times as much."""
+def _read_export(path: Path, device: torch.device, dtype: torch.dtype) -> torch.export.ExportedProgram:
     program = torch.export.load(path)
     if device.type != "cpu":
         from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
     check_precision(program.state_dict.values(), dtype, convertible=False)
+    return program
+
+
+def _export(path: Path, device: torch.device, dtype: torch.dtype) -> Network:
+    """The program's own graph, called with its weights: `ExportedProgram.module()` costs several times as much."""
+    program = _read_export(path, device, dtype)
     given = [spec.arg.name for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
     if len(given) != 1:
         raise ModelLoadError(f"inputs: expected one, found {given}")
@@ -99,27 +119,3 @@ def _flat_call(program: torch.export.ExportedProgram) -> Callable[[torch.Tensor]
         return scores
 
     return call
-
-
-def _aoti(path: Path, device: torch.device) -> Network:
-    """Native code, for the device and the number of threads that it was compiled for.
-
-    Such code trusts its caller with shapes and dtypes, and reads past the end of a wrong input: torch's own check is
-    turned on for the process unless the user has decided otherwise.
-    """
-    os.environ.setdefault(_CHECK_INPUTS, "1")
-    with no_deprecations():
-        index = device.index if device.type == "cuda" else -1
-        package = torch._inductor.aoti_load_package(str(path), device_index=index)  # noqa: SLF001 (documented so)
-    compiled_for = package.loader.get_metadata().get("AOTI_DEVICE_KEY", device.type)
-    if compiled_for != device.type:
-        raise DeviceError(f"device: expected {device}, found a package compiled for {compiled_for}")
-    run = package.loader.run
-
-    def call(x: torch.Tensor) -> torch.Tensor:
-        scores: list[torch.Tensor] = run([x])
-        if len(scores) != 1:
-            raise ModelLoadError(f"outputs: expected one tensor, found {len(scores)}")
-        return scores[0]
-
-    return Network(call, Metadata.in_archive(path), {"format": Format.Aoti, "execution": "compiled"})

@@ -23,6 +23,14 @@ def torch_device(device: Device) -> torch.device:
     return torch.device(device.kind, device.index)
 
 
+def hardware(device: torch.device) -> dict[str, str]:
+    """For a plan, what of the machine decides on a result's bits: the device, and which kernels torch has for it."""
+    found = {"device": str(device), "matmul": torch.get_float32_matmul_precision()}
+    if device.type == "cuda":
+        return {**found, "gpu": torch.cuda.get_device_name(device)}
+    return {**found, "cpu": torch.backends.cpu.get_cpu_capability()} if device.type == "cpu" else found
+
+
 def _require_cuda(device: Device) -> None:
     if torch.version.cuda is None and torch.version.hip is None:
         raise DeviceError(f"device: {device} needs CUDA or ROCm, torch {torch.__version__} has neither", hint=_BUILDS)

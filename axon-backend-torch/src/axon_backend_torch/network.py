@@ -44,6 +44,12 @@ def check_precision(tensors: Iterable[torch.Tensor], wanted: torch.dtype, *, con
     raise DeviceError(f"precision: expected {precision(wanted)}, found a model in {names}", hint=hint)
 
 
+def wrong_precision(wanted: torch.dtype) -> DeviceError:
+    """The error for a model whose own input has another precision."""
+    hint = "export the model in half precision, or leave fp16 out" if wanted is torch.float16 else "set fp16=True"
+    return DeviceError(f"precision: expected {precision(wanted)}, found a model that takes another", hint=hint)
+
+
 def check_scores(scores: object, batch: int, wanted: torch.dtype) -> int:
     """The number of scores per row of a first answer. Raises ModelLoadError, or DeviceError for another precision."""
     if not isinstance(scores, torch.Tensor):

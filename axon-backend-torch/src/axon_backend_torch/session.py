@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch._C import _InferenceMode  # what torch.inference_mode enters, without its 2 µs of Python around it
 
+from axon_backend_torch.devices import hardware
 from axon_backend_torch.network import Network, check_scores, precision
 from axon_backend_torch.threads import ThreadClaim
 from axon_quant.errors import ModelCheckError, ModelInputError, ModelLoadError
@@ -61,7 +62,7 @@ class TorchSession:
         self.output_dim = self._first_calls(network.metadata.output_dim)
         self.plan: Mapping[str, str] = {
             "runtime": f"torch {torch.__version__}",
-            "device": str(device),
+            **hardware(device),
             "precision": precision(dtype),
             "threads": str(claim.count),
             **network.plan,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 
@@ -31,7 +32,9 @@ class ThreadClaim:
 def claim_threads(count: int, name: str) -> ThreadClaim:
     """Claim the setting for a model. Raises ModelLoadError while another model runs with another count."""
     with _lock:
-        other = next((claim for claim in _claims if claim.count != count), None)
+        if _other(count) is not None:
+            gc.collect()  # an engine that nobody holds any more may be part of a cycle
+        other = _other(count)
         if other is not None:
             raise ModelLoadError(
                 f"num_threads: {name} asks for {count}, but {other.name} runs with {other.count} in this process",
@@ -41,3 +44,7 @@ def claim_threads(count: int, name: str) -> ThreadClaim:
         _claims.add(claim)
     claim.settle_here()
     return claim
+
+
+def _other(count: int) -> ThreadClaim | None:
+    return next((claim for claim in _claims if claim.count != count), None)

@@ -10,8 +10,9 @@ from pathlib import Path
 import attrs
 import torch
 
+from axon_backend_torch.factories import NamedFactory
 from axon_backend_torch.formats import Format
-from axon_backend_torch.metadata import Metadata
+from axon_backend_torch.metadata import CheckpointMetadata, Metadata
 from axon_quant.errors import ModelLoadError, PluginMissingError
 
 _NESTED = ("state_dict", "model_state_dict")
@@ -19,10 +20,11 @@ _NESTED = ("state_dict", "model_state_dict")
 
 @attrs.frozen(eq=False)
 class Weights:
-    """Tensors by name, on the CPU, and what the file says about itself."""
+    """Tensors by name, on the CPU, and what the file says about itself and about the module they belong to."""
 
     tensors: Mapping[str, torch.Tensor]
     metadata: Metadata
+    factory: NamedFactory | None = None
 
 
 def read_weights(path: Path, kind: Format) -> Weights:
@@ -34,7 +36,8 @@ def read_weights(path: Path, kind: Format) -> Weights:
     if kind is Format.Safetensors:
         return _read_safetensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        # Not mapped: the model would change with its file.
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except pickle.UnpicklingError as error:
         raise _more_than_tensors(error) from None  # torch's own text says how to run the file all the same
     except (RuntimeError, EOFError, KeyError, ValueError, IndexError, AttributeError) as error:
@@ -64,8 +67,8 @@ def _unpack(found: object) -> Weights:
             return Weights(found, Metadata())
         for key in _NESTED:
             if isinstance(found.get(key), Mapping):
-                metadata = Metadata.parse(found["axon"]) if "axon" in found else Metadata()
-                return Weights(_unpack(found[key]).tensors, metadata)
+                metadata = CheckpointMetadata.parse(found.get("axon", {}))
+                return Weights(_unpack(found[key]).tensors, metadata, metadata.named)
     raise ModelLoadError(
         f"expected a state dict, found {_describe(found)}",
         hint=f"save module.state_dict(), alone or in a dict under {' or '.join(map(repr, _NESTED))}",

@@ -28,18 +28,22 @@ _MODULES = {
         "Action",
         "Backend",
         "Device",
+        "GoldenVectors",
         "InferenceBackend",
         "ModelConfig",
         "ModelHotReloader",
+        "ModelStore",
         "ModelVersion",
+        "Recommendation",
         "Session",
         "as_scorer",
+        "recommend_backend",
     ),
     "axon_quant.journal": ("Journal",),
     "axon_quant.market": ("Bar", "BookUpdate", "Instrument", "OrderBook", "Quote", "Trade"),
     "axon_quant.metrics": ("MetricsCollector",),
     "axon_quant.orders": ("Cancel", "Fill", "Order", "OrderStatus", "OrderType", "OrderUpdate", "Side", "TimeInForce"),
-    "axon_quant.plugins": ("load_backend", "load_ensemble", "load_exchange", "load_explainer"),
+    "axon_quant.plugins": ("backend_for", "load_backend", "load_ensemble", "load_exchange", "load_explainer"),
     "axon_quant.portfolio": ("Portfolio",),
     "axon_quant.risk": ("RiskDecision", "RiskEngine", "RiskLimits"),
     "axon_quant.strategy": ("Strategy", "TargetPosition"),
@@ -60,18 +64,22 @@ if TYPE_CHECKING:
         Action,
         Backend,
         Device,
+        GoldenVectors,
         InferenceBackend,
         ModelConfig,
         ModelHotReloader,
+        ModelStore,
         ModelVersion,
+        Recommendation,
         Session,
         as_scorer,
+        recommend_backend,
     )
     from axon_quant.journal import Journal
     from axon_quant.market import Bar, BookUpdate, Instrument, OrderBook, Quote, Trade
     from axon_quant.metrics import MetricsCollector
     from axon_quant.orders import Cancel, Fill, Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
-    from axon_quant.plugins import load_backend, load_ensemble, load_exchange, load_explainer
+    from axon_quant.plugins import backend_for, load_backend, load_ensemble, load_exchange, load_explainer
     from axon_quant.portfolio import Portfolio
     from axon_quant.risk import RiskDecision, RiskEngine, RiskLimits
     from axon_quant.strategy import Strategy, TargetPosition
@@ -106,12 +114,14 @@ __all__ = [
     "ExchangeAdapter",
     "ExchangeConfig",
     "Fill",
+    "GoldenVectors",
     "InferenceBackend",
     "Instrument",
     "Journal",
     "MetricsCollector",
     "ModelConfig",
     "ModelHotReloader",
+    "ModelStore",
     "ModelVersion",
     "Order",
     "OrderBook",
@@ -122,6 +132,7 @@ __all__ = [
     "Portfolio",
     "Quote",
     "RateLimitConfig",
+    "Recommendation",
     "ReconnectConfig",
     "RiskDecision",
     "RiskEngine",
@@ -133,9 +144,11 @@ __all__ = [
     "TimeInForce",
     "Trade",
     "as_scorer",
+    "backend_for",
     "load_backend",
     "load_config",
     "load_ensemble",
     "load_exchange",
     "load_explainer",
+    "recommend_backend",
 ]

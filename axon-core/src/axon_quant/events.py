@@ -181,3 +181,46 @@ class RiskStateChanged(Event, frozen=True):
 
     state: str
     reason: str
+
+
+class RolloutChanged(Event, frozen=True):
+    """A rollout of a model moved: it began, went a step on, paused, was promoted or rolled back.
+
+    `state` is `running`, `paused`, `probation`, `promoted` or `rolled-back`; `share` is that of its step and `symbols`
+    are those the candidate decides for now, beside the stable model.
+    """
+
+    model: str
+    candidate: ModelIdentity
+    state: str
+    step: int
+    share: float
+    symbols: tuple[str, ...]
+    reason: str
+
+
+class RolloutJudged(Event, frozen=True):
+    """One window of a rollout was judged: `pass`, `fail` or `inconclusive`; `checks` failed, or lacked samples.
+
+    Of `offered` observations the candidate answered `answered`, failed on `errors` and never saw `dropped`; `compared`
+    have both models' answers. `distance` is the mean total variation between their shares, `confidence_gap` the mean
+    difference of their confidences; returns and drawdowns are those of the paper accounts within the window, as
+    fractions.
+    """
+
+    model: str
+    window: int
+    verdict: str
+    checks: tuple[str, ...]
+    offered: int
+    answered: int
+    errors: int
+    dropped: int
+    compared: int
+    disagreed: int
+    distance: float
+    confidence_gap: float
+    stable_return: float
+    candidate_return: float
+    stable_drawdown: float
+    candidate_drawdown: float

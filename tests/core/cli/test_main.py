@@ -81,7 +81,7 @@ def test_the_help_lists_commands_without_importing_them(cli: LazyGroup) -> None:
 
 def test_every_command_is_listed_with_a_line() -> None:
     text = CliRunner().invoke(main, ["--help"]).stdout
-    for name in ("run", "validate-config", "plugins", "journal"):
+    for name in ("run", "validate-config", "plugins", "journal", "bench", "predict"):
         assert name in main.commands
         assert f"  {name} " in text
 

@@ -33,6 +33,18 @@ def test_a_valid_configuration_is_summed_up_on_one_screen() -> None:
     assert result.stdout.count("\n") < 24
 
 
+def test_a_rollout_is_summed_up_where_there_is_one(tmp_path: Path) -> None:
+    shadow = '[rollout]\nmodel = "flow"\nbuiltin = "demo-64x128-reversion"\n'
+    canary = shadow + 'mode = "canary"\nsteps = [0, 0.05, 1]\nmax_notional = "1000"\n'
+    for text, line in (
+        (shadow, "demo-64x128-reversion in the shadow of flow"),
+        (canary, "demo-64x128-reversion as a canary of flow by symbol: 0% → 5% → 100%, ≤ 1000"),
+    ):
+        (tmp_path / "c.toml").write_text(EXAMPLE.read_text() + text)
+        assert line in validate("-c", tmp_path / "c.toml").stdout
+    assert "  rollout " not in validate("-c", EXAMPLE).stdout
+
+
 def test_a_valid_configuration_as_json_has_no_problems() -> None:
     result = validate("-c", EXAMPLE, "--json")
     assert result.exit_code == 0

@@ -179,7 +179,7 @@ lot_size = 1
             SAME_SYMBOL,
             "c.toml:12: market.instruments[1].symbol: 'BTCUSDT' has two instruments",
         ),
-        ('builtin = "demo-64x128"', "", "c.toml:11: models[0]: needs a path or a builtin"),
+        ('builtin = "demo-64x128"', "", "c.toml:11: models[0]: needs a path, a builtin or a stored version"),
         ('name = "flow"\n', "", "c.toml:11: models[0].name: required, but missing"),
         ("[[models]]", "[[models]]\ntrusted = true", "c.toml:12: models[0].trusted: a trusted model may run code"),
         (

@@ -251,6 +251,10 @@ def test_the_order_of_the_members_does_not_matter(strategy, permutation, rounds,
     assert combined_again == pytest.approx(combined, abs=1e-9)
 
 
+def test_a_weight_too_small_for_full_precision_still_fills_what_the_cap_cuts():
+    assert sum(bounded([230089.0, 2.2250738585e-313], 0.0, 0.5)) == pytest.approx(1.0, abs=1e-12)
+
+
 @settings(max_examples=100)
 @given(
     weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=12).filter(lambda values: sum(values) > 0),

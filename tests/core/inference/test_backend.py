@@ -259,3 +259,23 @@ def test_a_model_is_loaded_again_by_its_plan_and_refused_where_it_would_compute_
     with pytest.raises(ModelCheckError, match="plan: provider: expected fpga, found numpy"):
         engine.load(plan={"provider": "fpga"})
     assert engine.version == 2
+
+
+@pytest.mark.parametrize("error", [OSError("no"), KeyError("weights"), RecursionError("deep")])
+def test_what_a_plugin_raises_about_its_side_files_is_a_refusal_of_the_model(linear_backend, model_file, error):
+    class Fragile(linear_backend):
+        def side_files(self, path):
+            raise error
+
+    with pytest.raises(ModelLoadError, match="the model cannot be read") as caught:
+        Fragile(ModelConfig(model_file, "linear")).load()
+    assert caught.value.file == str(model_file)
+
+
+def test_an_error_about_side_files_keeps_its_words_and_names_the_model(linear_backend, model_file):
+    class Picky(linear_backend):
+        def side_files(self, path):
+            raise ModelCheckError("no settings")
+
+    with pytest.raises(ModelCheckError, match=r"linear\.txt: no settings"):
+        Picky(ModelConfig(model_file, "linear")).load()

@@ -51,9 +51,9 @@ def test_backends_are_an_open_set_of_names_with_aliases():
 
 
 def test_devices_are_parsed_from_their_text():
-    for device in (Device.CPU, Device.CUDA(0), Device.CUDA(3)):
+    for device in (Device.CPU, Device.CUDA(0), Device.CUDA(3), Device.MPS):
         assert Device.parse(str(device)) == device
-    assert Device.parse("CUDA") == Device.CUDA(0)
+    assert (Device.parse("CUDA"), Device.parse("mps")) == (Device.CUDA(0), Device.MPS)
     assert ModelConfig("m.onnx", "onnx", device="cuda:1").device == Device.CUDA(1)
     for text in ("gpu", "cuda:", "cuda:-1", "cpu:0", ""):
         with pytest.raises(ValueError, match="cuda:N"):

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import queue
 import threading
 import time
 
@@ -139,6 +140,112 @@ def test_a_rollback_serves_the_version_before_under_a_new_number(engine, reloade
         assert engine.predict(window).name == "buy"
 
 
+def test_a_rollback_does_not_wait_for_a_load_and_the_load_is_given_up(linear_backend, model_file, events):
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(linear_backend):
+        def build_session(self, path):
+            session = super().build_session(path)
+            if session.weights == (2.0, 3.0, 1.0):
+                entered.set()
+                leave.wait(PATIENCE)
+            return session
+
+    engine = Slow(ModelConfig(model_file, "linear"))
+    engine.load()
+    with ModelHotReloader(engine, engine.config, debounce=0.02, quiet=False, emit=events.append) as reloader:
+        replace(model_file, "3 2 1")
+        eventually(lambda: engine.version == 2)
+        replace(model_file, "2 3 1")
+        assert entered.wait(PATIENCE)
+        started = time.monotonic()
+        assert str(reloader.rollback()) == "3"
+        assert time.monotonic() - started < 1.0
+        leave.set()
+        eventually(lambda: isinstance(events[-1], ModelRefused))
+        assert "rollback" in events[-1].reason
+        assert (engine.version, engine.session.weights) == (3, (1.0, 2.0, 3.0))
+
+
+def test_the_last_version_that_is_published_is_the_one_that_serves_whoever_swaps(engine, reloader, model_file):
+    model_file.write_text("3 2 1")
+    reloader.reload()
+
+    def swap():
+        for _ in range(50):
+            reloader.rollback()
+
+    threads = [threading.Thread(target=swap) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    reloader.reload()
+    for thread in threads:
+        thread.join()
+    assert reloader.subscribe().borrow() is engine.model
+    assert engine.version in (152, 153)  # the load may have been given up
+
+
+def test_old_sessions_are_taken_down_by_the_janitor_and_the_one_before_stays(linear_backend, model_file):
+    ended = []
+
+    class Witness:
+        def __init__(self, weights):
+            self.weights = weights
+
+        def __del__(self):
+            ended.append((self.weights[0], threading.current_thread().name))
+
+    class Watching(linear_backend):
+        def build_session(self, path):
+            session = super().build_session(path)
+            session.plan = {"provider": "numpy"}
+            session.actions = None
+            return _Carrying(session, Witness(session.weights))
+
+    engine = Watching(ModelConfig(model_file, "linear"))
+    engine.load()
+    with ModelHotReloader(engine, engine.config, quiet=False) as reloader:
+        for number in range(2, 6):
+            model_file.write_text(f"{number} 1 0")
+            reloader.reload()
+        eventually(lambda: len(ended) == 3)
+        assert ended == [(1.0, "axon-janitor"), (2.0, "axon-janitor"), (3.0, "axon-janitor")]
+        model_file.unlink()
+        assert reloader.rollback().number == 6
+        assert engine.session.session.weights == (4.0, 1.0, 0.0)
+
+
+class _Carrying:
+    def __init__(self, session, witness):
+        self.session = session
+        self.witness = witness
+
+    def __getattr__(self, name):
+        return getattr(self.session, name)
+
+
+def test_the_swap_can_be_handed_to_another_thread(engine, model_file, window):
+    inbox = queue.SimpleQueue()
+    emitted = []
+
+    def emit(event):
+        emitted.append((type(event), threading.current_thread()))
+
+    with ModelHotReloader(engine, engine.config, debounce=0.02, swap_in=inbox.put, emit=emit) as reloader:
+        replace(model_file, "3 2 1")
+        swap = inbox.get(timeout=PATIENCE)
+        assert (engine.version, emitted) == (1, [])
+        swap()
+        assert engine.predict(window).version == 2
+        assert emitted == [(ModelLoaded, threading.current_thread())]
+        assert reloader.last_error is None
+        replace(model_file, "2 3 1")
+        late = inbox.get(timeout=PATIENCE)
+    late()
+    assert engine.version == 2
+    assert "too late" in str(reloader.last_error)
+
+
 def test_an_emit_that_raises_does_not_end_the_watching(engine, model_file):
     def emit(event):
         if event.model.number == 2:
@@ -221,3 +328,23 @@ def test_a_folder_that_is_gone_cannot_be_watched(linear_backend, tmp_path):
     folder.rmdir()
     with pytest.raises(ModelLoadError, match="cannot be watched"):
         ModelHotReloader(engine, engine.config).spawn_watcher()
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [("1 2", r"outputs: the version that serves has 3, found 2"), ("1 2 3 4", r"outputs: .* has 3, found 4")],
+)
+def test_a_version_with_other_outputs_than_the_serving_one_is_refused(engine, reloader, model_file, weights, message):
+    """The configuration leaves them open: the callers of the engine do not."""
+    replace(model_file, weights)
+    with pytest.raises(ModelCheckError, match=message):
+        reloader.reload()
+    assert engine.version == 1
+
+
+def test_a_version_with_another_window_than_the_serving_one_is_refused(engine, reloader, monkeypatch):
+    build = engine.build_session
+    monkeypatch.setattr(engine, "build_session", lambda path: attrs.evolve(build(path), input_shape=(None, 5, 2)))
+    with pytest.raises(ModelCheckError, match=r"window: the version that serves has \[4, 2\], found \[5, 2\]"):
+        reloader.reload()
+    assert engine.version == 1

@@ -35,12 +35,12 @@ with Journal(sys.argv[1], linger=0.001) as journal:
 """
 
 HOLDS = """
-import sys
+import signal, sys
 from axon_quant.journal import Journal
 
 with Journal(sys.argv[1]):
     print("held", flush=True)
-    sys.stdin.read()
+    signal.pause()  # until it is killed
 """
 
 FILLS = """

@@ -84,3 +84,26 @@ def test_a_member_that_left_the_ensemble_has_no_weight(collector: MetricsCollect
     collector.on_event(events.WeightsChanged(2, ("ppo",), (1.0,)))
     assert value(collector, "trading_ensemble_weight", member="ppo") == 1.0
     assert value(collector, "trading_ensemble_weight", member="sac") is None
+
+
+def test_a_rollout_is_in_exactly_one_state_and_its_windows_are_counted(
+    collector: MetricsCollector, value: Value
+) -> None:
+    candidate = ModelIdentity("ppo:candidate", 1, "bb")
+    collector.on_event(events.RolloutChanged(1, "ppo", candidate, "running", 1, 0.25, ("BTCUSDT",), "started"))
+    collector.on_event(events.RolloutChanged(1, "sac", candidate, "running", 1, 0.0, (), "started"))
+    figures = (0.1, 0.1, 0.0, 0.0, 0.0, 0.0)
+    collector.on_event(events.RolloutJudged(2, "ppo", 1, "pass", (), 10, 8, 0, 2, 8, 2, *figures))
+    collector.on_event(events.RolloutJudged(3, "ppo", 2, "fail", ("errors",), 10, 0, 10, 0, 0, 0, *figures))
+    collector.on_event(events.RolloutChanged(4, "ppo", candidate, "rolled-back", 1, 0.0, (), "errors"))
+    states = {
+        state: value(collector, "trading_rollout_state", model="ppo", state=state)
+        for state in ("running", "paused", "probation", "promoted", "rolled-back")
+    }
+    assert states == {"running": 0, "paused": 0, "probation": 0, "promoted": 0, "rolled-back": 1}
+    assert value(collector, "trading_rollout_state", model="sac", state="running") == 1
+    assert value(collector, "trading_rollout_share_ratio", model="ppo") == 0.0
+    assert value(collector, "trading_rollout_windows_total", model="ppo", verdict="fail") == 1
+    assert value(collector, "trading_rollout_errors_total", model="ppo") == 10
+    assert value(collector, "trading_rollout_dropped_total", model="ppo") == 2
+    assert value(collector, "trading_rollout_disagreement_ratio", model="ppo") == 0.25

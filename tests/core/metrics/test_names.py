@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from axon_quant import events
 from axon_quant.events import ModelIdentity, Reject
-from axon_quant.metrics import METRICS, Kind, MetricsCollector
+from axon_quant.metrics import METRICS, Kind, MetricsCollector, names
 from axon_quant.orders import Fill, Liquidity, Order, OrderStatus, OrderUpdate, Side
 
 MODEL = ModelIdentity("ppo", 1, "ab" * 32)
@@ -34,6 +34,8 @@ EVENTS: tuple[events.Event, ...] = (
     events.OrderUpdated(9, OrderUpdate("ax2", OrderStatus.Rejected, 9, "BTCUSDT")),
     events.CancelRequested(10, "BTCUSDT", "ax1"),
     events.RiskStateChanged(11, "HALTED", "drawdown"),
+    events.RolloutChanged(11, "ppo", MODEL, "running", 1, 0.25, ("BTCUSDT",), "started"),
+    events.RolloutJudged(11, "ppo", 1, "fail", ("errors",), 9, 7, 1, 1, 7, 2, 0.1, 0.1, 0.0, 0.0, 0.0, 0.0),
     events.RunEnded(12, "completed"),
 )
 
@@ -51,6 +53,7 @@ def busy(collector: MetricsCollector) -> MetricsCollector:
     collector.set_position("BTCUSDT", Decimal("0.1"), Decimal(5000))
     collector.set_cash(95_000)
     collector.set_journal(0.004, 3)
+    collector.set_gauge(names.ROLLOUT_QUEUE, 4, "ppo")
     collector.watch(next(m for m in METRICS if m.name == "trading_book_whole"), lambda: 1 / 0)
     collector.render()  # the failure of this scrape is counted in the next
     collector.watch(next(m for m in METRICS if m.name == "trading_book_whole"), lambda: {"BTCUSDT": 1.0})

@@ -1,4 +1,4 @@
-"""What a run shows in a terminal: progress while it goes, a table when it is done."""
+"""What commands show in a terminal: progress while they go, the table of a run when it is done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
@@ -61,6 +61,43 @@ class Progress:
         self._progress.__exit__(kind, error, traceback)
 
 
+class StepProgress:
+    """How many of so many steps are done, on a TTY; silent elsewhere.
+
+    It is drawn between steps only: a thread that refreshes it would disturb what a step measures.
+    """
+
+    def __init__(self, title: str, steps: int, *, shown: bool) -> None:
+        self._progress = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            auto_refresh=False,
+            disable=not shown,
+            transient=True,
+        )
+        self._task = self._progress.add_task(title, total=steps)
+
+    def describe(self, text: str) -> None:
+        """Say what the next steps are about."""
+        self._progress.update(self._task, description=text, refresh=True)
+
+    def advance(self) -> None:
+        """One step is done."""
+        self._progress.update(self._task, advance=1, refresh=True)
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.__exit__(kind, error, traceback)
+
+
 def print_summary(summary: RunSummary, console: Console | None = None) -> None:
     """The summary of a run as a table on the terminal."""
     console = console or Console()
@@ -88,6 +125,7 @@ def _facts(summary: RunSummary) -> Table:
         ("equity", f"{summary.equity}, cash {summary.cash}, positions {positions}"),
         ("models", models),
         ("weights", weights),
+        *(() if summary.rollout is None else (("rollout", str(summary.rollout)),)),
         ("risk", summary.risk_state),
         ("journal", f"{summary.journal} ({summary.journal_records:,} records)"),
         ("head", summary.journal_head),

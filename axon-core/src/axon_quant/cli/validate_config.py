@@ -51,6 +51,8 @@ def _summary(config: Config) -> Iterator[str]:
         "market": ", ".join(config.market.symbols),
         "observation": f"{observation.features}, {observation.window} rows of {observation.interval_ms} ms",
         "models": ", ".join(f"{model.name} ({model.backend} on {model.device})" for model in config.models),
+        **({} if config.model_store is None else {"model store": str(config.model_store.path)}),
+        **_rollout(config),
         "ensemble": f"{ensemble.strategy} over {ensemble.performance_window} returns",
         "strategy": config.strategy.name,
         "risk": f"of equity: order ≤ {risk.max_notional}, position ≤ {risk.max_position}, "
@@ -63,6 +65,17 @@ def _summary(config: Config) -> Iterator[str]:
     }
     for name, text in rows.items():
         yield f"  {name:<12} {text}"
+
+
+def _rollout(config: Config) -> dict[str, str]:
+    rollout = config.rollout
+    if rollout is None:
+        return {}
+    candidate = rollout.stored or rollout.builtin if rollout.path is None else rollout.path.name
+    if rollout.mode == "shadow":
+        return {"rollout": f"{candidate} in the shadow of {rollout.model}"}
+    where = ", ".join(rollout.keys) if rollout.keys else " → ".join(f"{share:.0%}" for share in rollout.shares)
+    return {"rollout": f"{candidate} as a canary of {rollout.model} by {rollout.by}: {where}, ≤ {rollout.max_notional}"}
 
 
 def _exchange(config: Config) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from axon_quant.config import rollout as of_rollout
 from axon_quant.config.reader import Check, Mistake, suggestion
+from axon_quant.config.rollout import GateEntry, RolloutEntry
 from axon_quant.config.schema import Config, ExchangeEntry, InstrumentEntry, MarketConfig, ModelEntry, ObservationConfig
 
 
@@ -38,10 +40,11 @@ def _silence_is_longer_than_a_row(observation: ObservationConfig) -> Iterator[Mi
 
 
 def _one_source(model: ModelEntry) -> Iterator[Mistake]:
-    if model.path is None and model.builtin is None:
-        yield (), "needs a path or a builtin"
-    if model.path is not None and model.builtin is not None:
-        yield ("builtin",), "path and builtin exclude each other; keep one"
+    given = [name for name in ("path", "builtin", "stored") if getattr(model, name) is not None]
+    if not given:
+        yield (), "needs a path, a builtin or a stored version"
+    if len(given) > 1:
+        yield (given[-1],), f"{' and '.join(given)} exclude each other; keep one"
 
 
 def _file_is_there(model: ModelEntry) -> Iterator[Mistake]:
@@ -59,6 +62,16 @@ def _one_action_per_output(model: ModelEntry) -> Iterator[Mistake]:
 def _trust_needs_a_pin(model: ModelEntry) -> Iterator[Mistake]:
     if model.trusted and model.sha256 is None:
         yield ("trusted",), "a trusted model may run code, so it needs its sha256 as well"
+
+
+def _reload_has_something_to_watch(model: ModelEntry) -> Iterator[Mistake]:
+    if model.reload and model.builtin is not None:
+        yield ("reload",), "a builtin has no file that could be replaced; give a path instead"
+    if model.reload and model.sha256 is not None:
+        yield (
+            ("reload",),
+            "sha256 lets no other version serve; leave it out, and pin new versions in a .sha256 file beside the model",
+        )
 
 
 def _paper_needs_money(exchange: ExchangeEntry) -> Iterator[Mistake]:
@@ -107,11 +120,62 @@ def _journal_is_no_folder(config: Config) -> Iterator[Mistake]:
         yield ("journal", "path"), f"{config.journal.path} is a folder; name a file in it"
 
 
+def _model_store_is_no_file(config: Config) -> Iterator[Mistake]:
+    if config.model_store is not None and config.model_store.path.is_file():
+        yield ("model_store", "path"), f"{config.model_store.path} is a file; name a folder"
+
+
+def _stored_models_have_a_store(config: Config) -> Iterator[Mistake]:
+    if config.model_store is not None:
+        return
+    missing = "needs a [model_store] with the path of its folder"
+    for index, model in enumerate(config.models):
+        if model.stored is not None:
+            yield ("models", index, "stored"), missing
+    if config.rollout is not None and config.rollout.stored is not None:
+        yield ("rollout", "stored"), missing
+
+
+def _rollout_fits_the_run(config: Config) -> Iterator[Mistake]:
+    rollout = config.rollout
+    if rollout is None:
+        return
+    names = [model.name for model in config.models]
+    if rollout.model not in names:
+        yield ("rollout", "model"), f"{rollout.model!r} is none of the models{suggestion(rollout.model, names)}"
+    known = config.market.symbols if rollout.by == "symbol" else (config.strategy.name,)
+    for index, key in enumerate(rollout.keys or ()):
+        if key not in known:
+            what = "of the symbols that are traded" if rollout.by == "symbol" else f"the strategy, {known[0]!r}"
+            yield ("rollout", "keys", index), f"{key!r} is not {'one ' if rollout.by == 'symbol' else ''}{what}"
+
+
 CHECKS: Mapping[type, tuple[Check, ...]] = {
     InstrumentEntry: (_base_and_quote_differ,),
     MarketConfig: (_every_symbol_has_an_instrument, _no_instrument_twice),
     ObservationConfig: (_silence_is_longer_than_a_row,),
-    ModelEntry: (_one_source, _file_is_there, _one_action_per_output, _trust_needs_a_pin),
+    ModelEntry: (
+        _one_source,
+        _file_is_there,
+        _one_action_per_output,
+        _trust_needs_a_pin,
+        _reload_has_something_to_watch,
+    ),
     ExchangeEntry: (_paper_needs_money, _keys_come_in_pairs),
-    Config: (_model_names_differ, _weights_for_all_or_none, _strategy_file_is_there, _journal_is_no_folder),
+    GateEntry: (of_rollout.gate_can_be_passed,),
+    RolloutEntry: (
+        of_rollout.one_candidate,
+        of_rollout.trust_needs_a_pin,
+        of_rollout.canary_says_where,
+        of_rollout.steps_rise,
+    ),
+    Config: (
+        _model_names_differ,
+        _weights_for_all_or_none,
+        _strategy_file_is_there,
+        _journal_is_no_folder,
+        _model_store_is_no_file,
+        _stored_models_have_a_store,
+        _rollout_fits_the_run,
+    ),
 }

@@ -1,7 +1,8 @@
 """The identity of a configuration: a SHA-256 over what affects trading, so that every node can show what it runs.
 
-Left out: the journal, the metrics, secrets, and where files lie. A model counts by its name, a strategy's file by its
-file name; what is *in* those files has an identity of its own. A default counts like the same value written out.
+Left out: the journal, the metrics, secrets, where files and stored versions lie, and a rollout where there is none. A
+model counts by its name, a strategy's file by its file name; what is *in* those files has an identity of its own. A
+default counts like the same value written out.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from axon_quant.secrets import Secret
 if TYPE_CHECKING:
     from axon_quant.config.schema import Config
 
-_LEFT_OUT = {"folder", "journal", "metrics"}
+_LEFT_OUT = {"folder", "journal", "metrics", "model_store"}
 
 
 def sha256_of(config: Config) -> str:
     """The hexadecimal SHA-256 of the canonical JSON of `config`."""
-    tree = {name: plain(value) for name, value in _fields(config).items() if name not in _LEFT_OUT}
+    tree: dict[str, Any] = {name: plain(value) for name, value in _fields(config).items() if name not in _LEFT_OUT}
+    if config.rollout is None:
+        del tree["rollout"]  # a configuration without one keeps the identity it had before there were rollouts
+    for model, entry in zip(config.models, tree["models"], strict=True):
+        if not model.reload:
+            del entry["reload"]  # likewise
     tree["strategy"] = {
         "name": config.strategy.name.replace("\\", "/").rpartition("/")[2],
         "options": plain(config.strategy.options),
@@ -54,4 +60,5 @@ def plain(value: object) -> object:
 
 
 def _fields(instance: Any) -> dict[str, object]:
-    return {name: getattr(instance, name) for name in attrs.fields_dict(type(instance))}
+    fields = attrs.fields(type(instance))
+    return {field.name: getattr(instance, field.name) for field in fields if field.metadata.get("in_identity", True)}

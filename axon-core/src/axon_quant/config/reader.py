@@ -31,6 +31,7 @@ Check: TypeAlias = Callable[[Any], Iterator[Mistake]]
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", re.ASCII)
 _LARGEST_INTEGER = 2**63 - 1
 _LARGEST_EXPONENT = 30
+_CLOSE = 0.6  # as difflib has it
 _MOST_DIGITS = 28  # what decimal arithmetic keeps
 _ARTICLES = {str: "a string", bool: "true or false", int: "an integer", float: "a number", dict: "a table"}
 _ARTICLES |= {list: "an array", date: "a date", time: "a time"}
@@ -93,7 +94,7 @@ class Reader:
             return self.report(path, f"must be a table, found {_kind(table)}")
         fields = {field.name: field for field in attrs.fields(cls) if field.metadata.get("in_file", True)}
         for key in table.keys() - fields.keys():
-            hint = suggestion(key, fields.keys() - table.keys()) or suggestion(key, fields)
+            hint = suggestion(key, sorted(fields, key=table.__contains__))  # those that are not there yet first
             self.report((*path, key), f"unknown key{hint}")
         types = get_type_hints(cls)
         values = dict(extra)
@@ -200,9 +201,10 @@ class Reader:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean '…'?` when one of `known` is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """`; did you mean '…'?` when one of `known` is close to `word`, else nothing. Of equally close ones the first."""
+    close = {other: difflib.SequenceMatcher(None, other, word).ratio() for other in known}
+    best = max(close, key=close.__getitem__, default="")
+    return f"; did you mean {best!r}?" if best and close[best] >= _CLOSE else ""
 
 
 def dotted(path: KeyPath) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import attrs
 
 from axon_quant.config.identity import sha256_of
-from axon_quant.config.validators import NAME, above, between, distinct, each, matches, not_empty
+from axon_quant.config.rollout import RolloutEntry
+from axon_quant.config.validators import NAME, STORED, above, between, distinct, each, matches, not_empty
 from axon_quant.market.instrument import Instrument
 from axon_quant.risk.limits import RiskLimits
 from axon_quant.secrets import Secret
@@ -60,14 +61,17 @@ class ObservationConfig:
 
 @attrs.frozen(kw_only=True)
 class ModelEntry:
-    """[[models]]: a model file or a builtin, and how to run it. None: read from the model.
+    """[[models]]: a model file, a builtin or a stored version, and how to run it. None: read from the model.
 
-    `path` is absolute. `weight` is the initial weight in the ensemble; either every model has one or none has.
+    `path` is absolute. `stored` names a version in the model store, which also knows its backend. `weight` is the
+    initial weight in the ensemble; either every model has one or none has. With `reload` the file is watched, and a new
+    version serves as soon as it has passed its checks.
     """
 
     name: str = attrs.field(validator=NAME)
     path: Path | None = None
     builtin: str | None = attrs.field(default=None, validator=_optional(NAME))
+    stored: str | None = attrs.field(default=None, validator=_optional(STORED), metadata={"in_identity": False})
     backend: str = attrs.field(default="onnx", validator=NAME)
     device: str = attrs.field(default="cpu", validator=matches(r"cpu|cuda(:\d{1,3})?", "'cpu', 'cuda' or 'cuda:N'"))
     input_shape: tuple[int, ...] | None = attrs.field(
@@ -82,6 +86,14 @@ class ModelEntry:
     )
     trusted: bool = False
     weight: float | None = attrs.field(default=None, validator=_optional(between(0, 10**6)))
+    reload: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ModelStoreConfig:
+    """[model_store]: the folder that keeps every version of every model."""
+
+    path: Path
 
 
 @attrs.frozen(kw_only=True)
@@ -163,6 +175,8 @@ class Config:
     risk: RiskLimits = attrs.field(factory=RiskLimits)
     exchange: ExchangeEntry = attrs.field(factory=ExchangeEntry)
     metrics: MetricsConfig = attrs.field(factory=MetricsConfig)
+    rollout: RolloutEntry | None = None
+    model_store: ModelStoreConfig | None = None
     folder: Path = attrs.field(factory=Path, eq=False, metadata={"in_file": False})
 
     @property

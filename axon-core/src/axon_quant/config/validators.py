@@ -71,3 +71,7 @@ def each(validator: Validator) -> Validator:
 
 
 NAME = matches(r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?", "a name without spaces around it")
+STORED = matches(
+    r"[^\x00-\x1f]+@(production|previous|latest|[1-9][0-9]{0,8})|[0-9a-f]{8,64}",
+    "'NAME@production', '@previous', '@latest' or '@NUMBER', or the SHA-256 of a version",
+)

@@ -42,7 +42,7 @@ def bounded(weights: Sequence[float], floor: float, cap: float) -> list[float]:
         mass = 1.0 - fsum(result[i] for i in range(count) if i not in free)
         total = fsum(result[i] for i in free)
         for i in free:
-            result[i] = result[i] * mass / total if total > 0.0 else mass / len(free)
+            result[i] = result[i] / total * mass if total > 0.0 else mass / len(free)
         high = [i for i in free if result[i] > cap]
         low = [i for i in free if result[i] < floor]
         if not high and not low:

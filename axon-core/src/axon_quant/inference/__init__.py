@@ -7,9 +7,14 @@ from axon_quant.inference.config import Device, InferenceBackend, ModelConfig
 if TYPE_CHECKING:
     from axon_quant.inference.action import TRADING_ACTIONS, Action
     from axon_quant.inference.backend import Backend, ModelVersion
+    from axon_quant.inference.batch import BatchCheck, BatchResult
+    from axon_quant.inference.batching import MicroBatcher
+    from axon_quant.inference.golden import GoldenVectors
+    from axon_quant.inference.recommendation import Recommendation, recommend_backend
     from axon_quant.inference.reloader import ModelHotReloader
     from axon_quant.inference.scorer import Scorer, as_scorer
     from axon_quant.inference.session import Session
+    from axon_quant.inference.store import ModelStore
     from axon_quant.inference.watch import Receiver
 else:
     # A configuration is often built where no model runs: numpy and watchdog come with the first name that needs them.
@@ -17,12 +22,19 @@ else:
         "TRADING_ACTIONS": "action",
         "Action": "action",
         "Backend": "backend",
+        "BatchCheck": "batch",
+        "BatchResult": "batch",
+        "GoldenVectors": "golden",
+        "MicroBatcher": "batching",
         "ModelHotReloader": "reloader",
+        "ModelStore": "store",
         "ModelVersion": "backend",
         "Receiver": "watch",
+        "Recommendation": "recommendation",
         "Scorer": "scorer",
         "Session": "session",
         "as_scorer": "scorer",
+        "recommend_backend": "recommendation",
     }
 
     def __getattr__(name):
@@ -39,13 +51,20 @@ __all__ = [
     "TRADING_ACTIONS",
     "Action",
     "Backend",
+    "BatchCheck",
+    "BatchResult",
     "Device",
+    "GoldenVectors",
     "InferenceBackend",
+    "MicroBatcher",
     "ModelConfig",
     "ModelHotReloader",
+    "ModelStore",
     "ModelVersion",
     "Receiver",
+    "Recommendation",
     "Scorer",
     "Session",
     "as_scorer",
+    "recommend_backend",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import exp, isfinite
 from pathlib import Path
 from typing import ClassVar
@@ -16,12 +16,15 @@ from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ModelError, ModelInputError, ModelLoadError, UnsupportedError
 from axon_quant.events import ModelIdentity
 from axon_quant.inference.action import Action
-from axon_quant.inference.checks import ModelSpec, check_pin, check_plan, check_session, describe, warm
+from axon_quant.inference.batch import LARGEST, BatchCheck, BatchResult, answer, check_batches, check_largest, report
+from axon_quant.inference.checks import ModelSpec, check_pin, check_plan, check_session, warm
 from axon_quant.inference.config import Device, ModelConfig
 from axon_quant.inference.files import ModelFiles
+from axon_quant.inference.guards import FLOAT32, admit, admit_one, failed, not_finite, refuse_unless_finite
 from axon_quant.inference.session import FloatArray, Session
 
-_FLOAT32 = np.dtype(np.float32)
+LISTED = 64
+"""Numbers up to which summing up a list is the quicker way to see whether all are finite."""
 
 
 @attrs.frozen
@@ -74,7 +77,7 @@ class PreparedModel:
 class _Serving:
     """Everything one call needs, in one object: a reader loads it once, so it can never see two versions mixed."""
 
-    __slots__ = ("actions", "batch_shape", "hold", "identities", "model", "prepared", "run", "window")
+    __slots__ = ("batch_checks", "batch_shape", "model", "prepared", "run", "window")
 
     def __init__(self, prepared: PreparedModel, model: ModelVersion) -> None:
         self.prepared = prepared
@@ -82,9 +85,25 @@ class _Serving:
         self.model = model
         self.window = model.input_shape[1:]
         self.batch_shape = (1, *self.window)
-        self.actions = model.actions
-        self.hold = model.actions.index("hold") if "hold" in model.actions else None
-        self.identities = (model.identity,)
+        self.batch_checks: dict[int, BatchCheck | None] = {}
+        """By their largest batch; None while it is being made."""
+
+    def check_batches(self, largest: int) -> BatchCheck:
+        """The check of this version, made on first demand."""
+        check = self.batch_checks.get(largest)
+        if check is None:
+            check = self.batch_checks[largest] = check_batches(self.prepared.session, self.window, largest)
+            report(check, self.model.name, self.model.number)
+        return check
+
+    def check_batches_aside(self, largest: int) -> BatchCheck | None:
+        """The same, but made in a thread of its own: None until it is there."""
+        if largest not in self.batch_checks:
+            self.batch_checks[largest] = None
+            threading.Thread(
+                target=self.check_batches, args=(largest,), name=f"check-batches-{self.model.name}", daemon=True
+            ).start()
+        return self.batch_checks[largest]
 
 
 class Backend(ABC):
@@ -104,6 +123,8 @@ class Backend(ABC):
         self._building = threading.Lock()
         self._swapping = threading.Lock()
         self._serving: _Serving | None = None
+        self.expected: ModelFiles | None = None
+        """While `prepare` builds a session: the bytes it must be built from. For those that read a copy of them."""
 
     @abstractmethod
     def build_session(self, path: Path) -> Session:
@@ -172,7 +193,11 @@ class Backend(ABC):
         with self._building:
             files = self.files(path)
             check_pin(self.config, path, files.sha256)  # before the build, because some formats hold code
-            session = self._build(path, plan)
+            self.expected = files
+            try:
+                session = self._build(path, plan)
+            finally:
+                self.expected = None
             if self.files(path) != files:
                 raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
             return PreparedModel(session, files, self._check(session, path))
@@ -210,7 +235,14 @@ class Backend(ABC):
 
     def files(self, path: Path) -> ModelFiles:
         """Which bytes the model in `path` is made of, now. Raises ModelLoadError if they cannot be read."""
-        return ModelFiles.at(path, self.side_files(path))
+        try:
+            sides = self.side_files(path)
+        except AxonError as error:
+            error.file = error.file or str(path)
+            raise
+        except Exception as error:  # as in _build
+            raise ModelLoadError(f"the model cannot be read: {error}", plugin=self.kind, file=path) from error
+        return ModelFiles.at(path, sides)
 
     def infer(self, x: FloatArray) -> FloatArray:
         """Raw scores: `[batch, …window]` float32 → `[batch, output_dim]` float32, owned by the caller.
@@ -219,18 +251,19 @@ class Backend(ABC):
         for whatever the runtime raises.
         """
         serving = self._serving
-        if serving is None or type(x) is not np.ndarray or x.shape != serving.batch_shape or x.dtype is not _FLOAT32:
+        if serving is None or type(x) is not np.ndarray or x.shape != serving.batch_shape or x.dtype is not FLOAT32:
             serving, x = self._admit(x)
-        if not isfinite(np.vdot(x, x)):  # half the cost of np.isfinite, and no warning where a square overflows
-            _refuse_unless_finite(x)
+        # Half the cost of np.isfinite and less; vdot, unlike dot, does not warn where a square overflows.
+        if not isfinite(sum(x.ravel().tolist()) if x.size <= LISTED else np.vdot(x, x)):
+            refuse_unless_finite(x)
         try:
             y = serving.run(x)
         except AxonError:
             raise
         except Exception as error:
-            raise _failed(serving, error) from error
+            raise failed(serving.model.path, error) from error
         if not isfinite(sum(y.ravel().tolist())):
-            raise _not_finite(serving, y)
+            raise not_finite(serving.model.path, y)
         return y
 
     def score(self, observation: FloatArray) -> tuple[ModelVersion, list[float]]:
@@ -243,42 +276,57 @@ class Backend(ABC):
             serving is None
             or type(observation) is not np.ndarray
             or observation.shape != serving.batch_shape
-            or observation.dtype is not _FLOAT32
+            or observation.dtype is not FLOAT32
         ):
             serving, observation = self._admit_one(observation)
-        if not isfinite(np.vdot(observation, observation)):
-            _refuse_unless_finite(observation)
+        x = observation
+        if not isfinite(sum(x.ravel().tolist()) if x.size <= LISTED else np.vdot(x, x)):
+            refuse_unless_finite(x)
         try:
-            y = serving.run(observation)
+            y = serving.run(x)
         except AxonError:
             raise
         except Exception as error:
-            raise _failed(serving, error) from error
+            raise failed(serving.model.path, error) from error
         scores: list[float] = y.tolist()[0]
         if not isfinite(sum(scores)):
-            raise _not_finite(serving, y)
+            raise not_finite(serving.model.path, y)
         return serving.model, scores
 
     def predict(self, observation: FloatArray) -> Action:
-        """The action for one window, `[…window]` or `[1, …window]` float32.
+        """The action for one window, `[…window]` or `[1, …window]` float32; see `decide`.
 
-        The action is the one with the highest score, of equals `hold` if it is among them, else the first; its
-        confidence is its share in the softmax of the scores. Raises as `infer` does, and ModelError for a model whose
-        outputs have no names.
+        Raises as `infer` does, and ModelError for a model whose outputs have no names.
         """
-        model, scores = self.score(observation)
-        best = max(scores)
-        total = 0.0
-        for score in scores:
-            total += exp(score - best)
-        actions = model.actions
-        if not actions:
-            raise ModelError(
-                f"the {len(scores)} outputs have no names", file=model.path, hint="set actions, or call infer"
-            )
-        hold = model.hold
-        index = hold if hold is not None and scores[hold] == best else scores.index(best)
-        return Action(actions[index], index, 1.0 / total, tuple(scores), model.number, (), (model.identity,))
+        return decide(*self.score(observation))
+
+    def infer_batch(self, windows: Iterable[FloatArray], *, largest: int = LARGEST, wait: bool = True) -> BatchResult:
+        """Scores of many windows, each `[…window]` or `[1, …window]` float32, or all as one array `[n, …window]`.
+
+        There is one answer for each, all by one model version. A window that `infer` would refuse, or whose scores it
+        would, has that error for its answer, and the others have their scores. They go through the model in batches of
+        up to `largest`, if `check_batches` finds that this version may be batched, else one by one. With `wait=False`
+        the windows do not wait for that check: it is made in a thread, and until then they go one by one.
+
+        Raises ModelError before the first load, ModelInputError for `windows` that are no sequence of them, ValueError
+        unless `largest` is at least 1.
+        """
+        serving = self._ready()
+        check_largest(largest)
+        if not isinstance(windows, Iterable) or (isinstance(windows, np.ndarray) and windows.ndim == 0):
+            raise ModelInputError(f"windows: expected a sequence of arrays, found {type(windows).__name__}")
+        check = serving.check_batches(largest) if wait else serving.check_batches_aside(largest)
+        batched = check is not None and check.passed
+        answers = answer(serving.run, serving.window, serving.model.path, windows, largest if batched else 1)
+        return BatchResult(serving.model, answers, batched)
+
+    def check_batches(self, largest: int = LARGEST) -> BatchCheck:
+        """Whether batches of up to `largest` windows give each what it gets alone; made once for each version.
+
+        Raises ModelError before the first load, ValueError unless `largest` is at least 1.
+        """
+        check_largest(largest)
+        return self._ready().check_batches(largest)
 
     def _ready(self) -> _Serving:
         serving = self._serving
@@ -289,22 +337,12 @@ class Backend(ABC):
     def _admit(self, x: object) -> tuple[_Serving, FloatArray]:
         """The slow way in: another batch size passes, everything else is refused by name."""
         serving = self._ready()
-        expected = f"float32 {describe((None, *serving.window))}"
-        if not isinstance(x, np.ndarray):
-            raise ModelInputError(f"input: expected {expected}, found {type(x).__name__}")
-        if x.dtype != _FLOAT32 or x.ndim == 0 or x.shape[0] == 0 or x.shape[1:] != serving.window:
-            raise ModelInputError(f"input: expected {expected}, found {x.dtype} {describe(x.shape)}")
-        return serving, x
+        return serving, admit(x, serving.window)
 
     def _admit_one(self, observation: FloatArray) -> tuple[_Serving, FloatArray]:
         """One window without its batch dimension passes; everything else as in `_admit`."""
         serving = self._ready()
-        if type(observation) is np.ndarray and observation.shape == serving.window:
-            observation = observation[None]
-        serving, observation = self._admit(observation)
-        if len(observation) != 1:
-            raise ModelInputError(f"predict decides on one window, found a batch of {len(observation)}")
-        return serving, observation
+        return serving, admit_one(observation, serving.window)
 
     def _build(self, path: Path, plan: Mapping[str, str] | None) -> Session:
         try:
@@ -331,18 +369,18 @@ class Backend(ABC):
         return spec
 
 
-def _refuse_unless_finite(x: FloatArray) -> None:
-    """The dot product that found something may only have overflowed: look again, exactly."""
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        where = tuple(int(i) for i in bad[0])
-        raise ModelInputError(f"input: expected finite numbers, found {x[where]} at {list(where)} ({len(bad)} in all)")
+def decide(model: ModelVersion, scores: Sequence[float]) -> Action:
+    """The action with the highest score, of equals `hold` if it is among them, else the first.
 
-
-def _failed(serving: _Serving, error: Exception) -> ModelError:
-    return ModelError(f"the model failed: {error}", file=serving.model.path)
-
-
-def _not_finite(serving: _Serving, y: FloatArray) -> ModelError:
-    found = y.ravel()[:8].tolist()
-    return ModelError(f"scores: expected finite numbers, found {found}", file=serving.model.path)
+    Its confidence is its share in the softmax of the scores. Raises ModelError for a model whose outputs have no names.
+    """
+    best = max(scores)
+    total = 0.0
+    for score in scores:
+        total += exp(score - best)
+    actions = model.actions
+    if not actions:
+        raise ModelError(f"the {len(scores)} outputs have no names", file=model.path, hint="set actions, or call infer")
+    hold = model.hold
+    index = hold if hold is not None and scores[hold] == best else scores.index(best)
+    return Action(actions[index], index, 1.0 / total, tuple(scores), model.number, (), (model.identity,))

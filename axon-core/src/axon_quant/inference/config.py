@@ -45,31 +45,38 @@ InferenceBackend.SAFETENSORS = InferenceBackend.CANDLE = InferenceBackend("safet
 
 @attrs.frozen
 class Device:
-    """Where a model runs: `Device.CPU`, `Device.CUDA(0)`; `str()` and `Device.parse` speak `cpu` and `cuda:0`."""
+    """Where a model runs: `Device.CPU`, `Device.CUDA(0)`, `Device.MPS`; as text `cpu`, `cuda:0`, `mps:0`.
+
+    `cuda` is an AMD GPU where the backend's runtime is built for ROCm, as torch itself has it.
+    """
 
     kind: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9]*"))
     index: int = attrs.field(default=0, validator=[attrs.validators.instance_of(int), attrs.validators.ge(0)])
 
     CPU: ClassVar[Device]
+    MPS: ClassVar[Device]
+    """The GPU of an Apple machine, through Metal."""
 
     @classmethod
     def CUDA(cls, index: int = 0) -> Device:  # noqa: N802 (the name in the public interface)
-        """The NVIDIA GPU number `index`."""
+        """The NVIDIA (or, under ROCm, AMD) GPU number `index`."""
         return cls("cuda", index)
 
     @classmethod
     def parse(cls, text: str) -> Device:
-        """`cpu`, `cuda` or `cuda:1`. Raises ValueError for anything else."""
-        match = re.fullmatch(r"(cpu)|(cuda)(?::(\d+))?", text.strip().lower())
+        """`cpu`, `cuda`, `cuda:1` or `mps`. Raises ValueError for anything else."""
+        match = re.fullmatch(r"(cpu)|(mps)(?::0)?|cuda(?::(\d+))?", text.strip().lower())
         if match is None:
-            raise ValueError(f"a device is cpu, cuda or cuda:N, got {text!r}")
-        return cls.CPU if match[1] else cls.CUDA(int(match[3] or 0))
+            hint = ", and an AMD GPU under ROCm is cuda, too" if re.match("rocm|hip", text.strip().lower()) else ""
+            raise ValueError(f"a device is cpu, cuda, cuda:N or mps{hint}, got {text!r}")
+        return cls.CPU if match[1] else cls.MPS if match[2] else cls.CUDA(int(match[3] or 0))
 
     def __str__(self) -> str:
         return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
 
 
 Device.CPU = Device("cpu")
+Device.MPS = Device("mps")
 
 
 def _backend(value: str) -> InferenceBackend:

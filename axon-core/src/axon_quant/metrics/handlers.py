@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from axon_quant import events
 from axon_quant.metrics import names
-from axon_quant.metrics.cells import add
+from axon_quant.metrics.cells import Series, add
 from axon_quant.orders.types import OrderStatus
 
 if TYPE_CHECKING:
     from axon_quant.metrics.collector import MetricsCollector
+
+
+ROLLOUT_STATES: Final = ("running", "paused", "probation", "promoted", "rolled-back")
 
 
 def _run_started(collector: MetricsCollector, event: events.RunStarted) -> None:
@@ -92,6 +95,24 @@ def _risk_state_changed(collector: MetricsCollector, event: events.RiskStateChan
     collector.set_risk_state(event.state)
 
 
+def _rollout_changed(collector: MetricsCollector, event: events.RolloutChanged) -> None:
+    series, model = collector.series, event.model
+    others = {key: value for key, value in series[names.ROLLOUT_STATE.name].items() if key[0] != model}
+    states: Series = {(model, state): int(state == event.state) for state in ROLLOUT_STATES}
+    # a new dict, so that a scrape sees the old state or the new one and never both
+    series[names.ROLLOUT_STATE.name] = {**others, **states}
+    series[names.ROLLOUT_SHARE.name][model] = event.share
+
+
+def _rollout_judged(collector: MetricsCollector, event: events.RolloutJudged) -> None:
+    series, model = collector.series, event.model
+    add(series[names.ROLLOUT_WINDOWS.name], (model, event.verdict))
+    add(series[names.ROLLOUT_ERRORS.name], model, event.errors)
+    add(series[names.ROLLOUT_DROPPED.name], model, event.dropped)
+    if event.compared:
+        series[names.ROLLOUT_DISAGREEMENT.name][model] = event.disagreed / event.compared
+
+
 HANDLERS: Final[Mapping[type[events.Event], Callable[[MetricsCollector, Any], None]]] = MappingProxyType(
     {
         events.RunStarted: _run_started,
@@ -109,6 +130,8 @@ HANDLERS: Final[Mapping[type[events.Event], Callable[[MetricsCollector, Any], No
         events.CancelRequested: _cancel_requested,
         events.OrderUpdated: _order_updated,
         events.RiskStateChanged: _risk_state_changed,
+        events.RolloutChanged: _rollout_changed,
+        events.RolloutJudged: _rollout_judged,
     }
 )
 """What to do with each event type; a type that is missing has no metric."""

@@ -57,6 +57,32 @@ MEMBER_FAILURES: Final = _counter(
     "trading_member_failures_total", ("member",), "Times an ensemble member was left out of a decision."
 )
 
+ROLLOUT_STATE: Final = _gauge(
+    "trading_rollout_state", ("model", "state"), "1 for the state the rollout of a model is in, 0 for the others."
+)
+ROLLOUT_SHARE: Final = _gauge(
+    "trading_rollout_share_ratio", ("model",), "Share of the keys that the candidate of a model decides for."
+)
+ROLLOUT_WINDOWS: Final = _counter(
+    "trading_rollout_windows_total", ("model", "verdict"), "Windows of a rollout that were judged."
+)
+ROLLOUT_ERRORS: Final = _counter(
+    "trading_rollout_errors_total", ("model",), "Answers that a candidate failed to give, in the windows judged."
+)
+ROLLOUT_DROPPED: Final = _counter(
+    "trading_rollout_dropped_total",
+    ("model",),
+    "Observations that found the shadow's queue full, in the windows judged.",
+)
+ROLLOUT_DISAGREEMENT: Final = _gauge(
+    "trading_rollout_disagreement_ratio",
+    ("model",),
+    "Share of comparisons in which candidate and stable model chose different actions, in the last window.",
+)
+ROLLOUT_QUEUE: Final = _gauge(
+    "trading_rollout_queue_observations", ("model",), "Observations that wait to be compared in the shadow."
+)
+
 ORDERS: Final = _counter("trading_orders_total", ("side", "symbol"), "Orders sent.")
 ORDER_QUANTITY: Final = _counter("trading_order_quantity_total", ("side", "symbol"), "Quantity of the orders sent.")
 CANCELS: Final = _counter("trading_cancels_total", ("symbol",), "Cancels sent.")

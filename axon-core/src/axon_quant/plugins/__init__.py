@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         load_exchange,
         load_explainer,
     )
+    from axon_quant.plugins.suffixes import backend_for
 
 __all__ = [
     "BackendDescriptor",
@@ -35,6 +36,7 @@ __all__ = [
     "ExplainerDescriptor",
     "PluginRow",
     "Registry",
+    "backend_for",
     "hookimpl",
     "installed",
     "load_backend",
@@ -45,7 +47,12 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _HOMES = {"Capability": "capabilities", "hookimpl": "hookspecs", "resolve": "first_party"}
+    _HOMES = {
+        "Capability": "capabilities",
+        "hookimpl": "hookspecs",
+        "resolve": "first_party",
+        "backend_for": "suffixes",
+    }
     _HOMES |= dict.fromkeys(("PluginRow", "Registry", "installed"), "registry")
     _HOMES |= dict.fromkeys(("load_backend", "load_ensemble", "load_exchange", "load_explainer"), "registry")
 

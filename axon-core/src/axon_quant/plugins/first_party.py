@@ -8,25 +8,40 @@ from axon_quant.errors import PluginMissingError
 
 
 class FirstParty(NamedTuple):
-    """A public name, the plugin behind it and the requirement that installs it."""
+    """A public name, the plugin behind it and the requirement that installs it.
+
+    `suffixes` are those of a backend's descriptor: somebody who has not installed it may have such a file.
+    """
 
     attribute: str
     kind: str
     plugin: str
     distribution: str
     requirement: str
+    suffixes: tuple[str, ...] = ()
 
+
+_TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".torchscript", ".pt2")
 
 FIRST_PARTY = {
     entry.attribute: entry
     for entry in (
-        FirstParty("OnnxBackend", "backend", "onnx", "axon-backend-onnx", "axon-backend-onnx[cpu]"),
+        FirstParty("OnnxBackend", "backend", "onnx", "axon-backend-onnx", "axon-backend-onnx[cpu]", (".onnx",)),
         *(
-            FirstParty(name, "backend", "safetensors", "axon-backend-safetensors", "axon-backend-safetensors")
+            FirstParty(
+                name,
+                "backend",
+                "safetensors",
+                "axon-backend-safetensors",
+                "axon-backend-safetensors",
+                (".safetensors",),
+            )
             for name in ("SafetensorsBackend", "CandleBackend")
         ),
-        FirstParty("TorchBackend", "backend", "torch", "axon-backend-torch", "axon-backend-torch"),
-        FirstParty("TchBackend", "backend", "torch", "axon-backend-torch", "axon-backend-torch"),
+        *(
+            FirstParty(name, "backend", "torch", "axon-backend-torch", "axon-backend-torch", _TORCH_SUFFIXES)
+            for name in ("TorchBackend", "TchBackend")
+        ),
     )
 }
 """Public name → where it comes from. One line per class that a first-party distribution provides."""

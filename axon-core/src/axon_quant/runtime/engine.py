@@ -72,6 +72,10 @@ class Engine:
 
     `due` is when it wants to be advanced next, `started` when the first message was received (UTC ns). Counters
     (`decisions`, `orders`, …) are plain integers that anyone may read.
+
+    A rollout has two ways in, both None without one: `after_decision` is told the lane, the time and the mid once a
+    decision and its orders are out, while the lane's window still shows what was decided on; `admit` gets the symbol of
+    the decision and an order it led to, and returns what may be placed of it, or None.
     """
 
     def __init__(
@@ -106,6 +110,10 @@ class Engine:
         self._record = record
         self._on_equity = on_equity
         self._stopping = False
+        self.after_decision: Callable[[Lane, int, float], None] | None = None
+        self.admit: Callable[[str, Order], Order | None] | None = None
+        for lane in lanes.values():
+            lane.predict = model.predict
         self._contexts = {symbol: EngineContext(self, lane) for symbol, lane in lanes.items()}
         self._routes = {symbol: (lane, self._handlers(lane, router)) for symbol, lane in lanes.items()}
         router.bind(self)
@@ -198,7 +206,7 @@ class Engine:
         stages, window = self.stages, lane.observation.window
         last_row = window.next_row - 1
         start = perf_counter_ns()
-        action = self.model.predict(window.view)
+        action = lane.predict(window.view)
         decided = perf_counter_ns()
         stages.inference.record(decided - start)
         self.decisions += 1
@@ -224,16 +232,24 @@ class Engine:
         ended = perf_counter_ns()
         stages.strategy.record(ended - start)
         if requests:
-            self._carry_out(requests, self.decisions, began, decided)
+            self._carry_out(lane.symbol, requests, self.decisions, began, decided)
         stages.decision.record(perf_counter_ns() - began)
+        if self.after_decision is not None:
+            self.after_decision(lane, at, price)
 
-    def _carry_out(self, requests: Iterable[Order | Cancel], decision: int, began: int, decided: int) -> None:
+    def _carry_out(
+        self, symbol: str, requests: Iterable[Order | Cancel], decision: int, began: int, decided: int
+    ) -> None:
         self.risk.begin_decision()
         for request in requests:
             if isinstance(request, Cancel):
                 self.cancel(request.client_order_id)
+                continue
+            order = request if self.admit is None else self.admit(symbol, request)
+            if order is None:
+                self.rejects += 1  # who did not admit it has emitted why
             else:
-                self.place(request, decision, began, decided)
+                self.place(order, decision, began, decided)
 
     # Orders go out.
 
@@ -302,7 +318,7 @@ class Engine:
         follow_ups = self.strategy.on_fill(context, fill)
         if follow_ups and not self._stopping:
             now = perf_counter_ns()
-            self._carry_out(follow_ups, 0, now, now)
+            self._carry_out(fill.symbol, follow_ups, 0, now, now)
 
     # A run begins and ends.
 

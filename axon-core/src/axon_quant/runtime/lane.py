@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from axon_quant.events import BookGap, BookWhole, Emit
+from axon_quant.inference.action import Action
 from axon_quant.market import Bar, BookSnapshot, BookStatus, BookUpdate, Instrument, OrderBook, Quote, Trade
 from axon_quant.observation import Observation
 
@@ -14,10 +15,23 @@ class Lane:
     """The market of one symbol as the engine sees it.
 
     `quote` is the last best quote or None, `received` when anything was last received (UTC ns), `asleep` whether
-    nothing is, `handlers` who is told of which event.
+    nothing is, `handlers` who is told of which event. `predict` is who decides for it: the engine's model, unless a
+    rollout lets a candidate.
     """
 
-    __slots__ = ("_emit", "asleep", "book", "features", "handlers", "instrument", "observation", "received", "symbol")
+    __slots__ = (
+        "_emit",
+        "asleep",
+        "book",
+        "features",
+        "handlers",
+        "instrument",
+        "observation",
+        "predict",
+        "received",
+        "symbol",
+    )
+    predict: Callable[[object], Action]
 
     def __init__(self, instrument: Instrument, book: OrderBook, observation: Observation, emit: Emit) -> None:
         self.symbol = instrument.symbol

@@ -29,7 +29,9 @@ from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
+from axon_quant.runtime.collector import quiet_collector
 from axon_quant.runtime.engine import Engine, Handlers
+from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
@@ -133,7 +135,8 @@ class Live:
     """A run against a venue outside the process: construct, `await run()`, read the summary.
 
     The market comes from the adapter, or from `feed` (see `paced`). `max_events` ends the run; `stop()` ends it after
-    the event at hand. At the end open orders are cancelled and everything is durable.
+    the event at hand. At the end open orders are cancelled and everything is durable. `labels` is told when a rollout
+    has promoted its candidate.
     """
 
     def __init__(
@@ -145,9 +148,11 @@ class Live:
         recording: Path | None = None,
         max_events: int | None = None,
         on_progress: Callable[[Pipeline], None] | None = None,
+        labels: LabelStore | None = None,
     ) -> None:
         self._config = config
         self._adapter = adapter
+        self._labels = labels
         self._feed = feed
         self._recording = recording
         self._max_events = max_events
@@ -176,11 +181,19 @@ class Live:
         def make_router(surroundings: Surroundings) -> AdapterRouter:
             return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
 
-        with pipeline(self._config, make_router, mode="live", recording=self._recording, balances=balances) as built:
+        with pipeline(
+            self._config,
+            make_router,
+            mode="live",
+            recording=self._recording,
+            balances=balances,
+            labels=self._labels,
+        ) as built:
             started = perf_counter()
             notices = killed_before(built.info)
             with built.ending():
-                await self._trade(built)
+                with quiet_collector(), built.reload:
+                    await self._trade(built)
                 outcome = "interrupted" if self._stop.is_set() else "completed"
                 built.end(outcome)
             return summarise(built, self, outcome, perf_counter() - started, notices)
@@ -194,7 +207,7 @@ class Live:
             await self._subscribe()
         updates = asyncio.create_task(self._take_stream(stream, built))
         work = asyncio.create_task(
-            self._tick(engine) if self._feed is None else self._take_feed(self._feed, built, router)
+            self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router)
         )
         stopped = asyncio.create_task(self._stop.wait())
         try:
@@ -215,11 +228,12 @@ class Live:
                 if channel.capability in self._adapter.capabilities:
                     await self._adapter.subscribe(channel, symbol)
 
-    async def _tick(self, engine: Engine) -> None:
+    async def _tick(self, built: Pipeline) -> None:
         """Rows and decisions fall due while the market is quiet, too."""
         while True:
             await asyncio.sleep(_TICK)
-            engine.advance(self._adapter.clock.now())
+            built.reload.drain()
+            built.engine.advance(self._adapter.clock.now())
 
     async def _take_stream(self, stream: EventStream, built: Pipeline) -> None:
         """Order updates, and the market unless a feed brings it."""
@@ -238,6 +252,7 @@ class Live:
                 await asyncio.sleep(0)
 
     def _take(self, event: MarketEvent, built: Pipeline) -> bool:
+        built.reload.drain()
         built.engine.on_event(event)
         self.messages += 1
         if self.messages % 512 == 0 and self._on_progress is not None:

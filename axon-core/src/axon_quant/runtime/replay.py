@@ -7,11 +7,10 @@ the order. `strict = true` under [journal] waits all the same, as a live venue d
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import Protocol
@@ -24,6 +23,7 @@ from axon_quant.journal import Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.market.recordings import Malformed, open_recording
 from axon_quant.orders import Order, OrderUpdate
+from axon_quant.runtime.collector import quiet_collector
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
@@ -150,7 +150,7 @@ class Replay:
             self.notices += killed_before(built.info)
             started = perf_counter()
             with built.ending():
-                with self._around(built):
+                with self._around(built), built.reload:
                     self._play(market, built)
                 built.engine.stop()
                 outcome = "interrupted" if self._stopped else "completed"
@@ -161,8 +161,8 @@ class Replay:
         engine, on_progress = built.engine, self._on_progress
         limit = self._max_events if self._max_events is not None else sys.maxsize
         engine.start()
-        with _quiet_collector():
-            on_event = engine.on_event
+        with quiet_collector():
+            on_event = built.reload.before(engine.on_event)
             for number, event in enumerate(market, 1):
                 on_event(event)
                 if number % _REPORT_EVERY == 0 and on_progress is not None:
@@ -175,16 +175,3 @@ class Replay:
         self._note("malformed", {"file": malformed.file, "line": malformed.line, "reason": malformed.reason})
         if len(self.notices) < _KEPT_NOTICES:
             self.notices.append(f"left out {malformed}")
-
-
-@contextmanager
-def _quiet_collector() -> Iterator[None]:
-    """What was loaded stays loaded: the garbage collector does not walk through it, and looks in less often."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()

@@ -11,6 +11,7 @@ from msgspec import Struct
 from axon_quant.clock import NANOSECONDS
 from axon_quant.events import ModelIdentity
 from axon_quant.journal.storage import RunInfo
+from axon_quant.runtime.rollout import RolloutStatus
 
 if TYPE_CHECKING:
     from axon_quant.runtime.wiring import Pipeline
@@ -36,7 +37,10 @@ class BookSummary(Struct, frozen=True):
 
 
 class RunSummary(Struct, frozen=True):
-    """The outcome of a run. Money is in the quote asset; latencies are wall time in microseconds."""
+    """The outcome of a run. Money is in the quote asset; latencies are wall time in microseconds.
+
+    `rollout` is None where the configuration has none.
+    """
 
     outcome: str
     mode: str
@@ -71,6 +75,7 @@ class RunSummary(Struct, frozen=True):
     journal_records: int
     journal_head: str
     notices: tuple[str, ...]
+    rollout: RolloutStatus | None = None
 
 
 def money(value: Decimal) -> str:
@@ -136,4 +141,5 @@ def summarise(built: Pipeline, market: Counted, outcome: str, seconds: float, no
         journal_records=built.journal.durable_sequence,
         journal_head=built.journal.head,
         notices=tuple(more),
+        rollout=None if built.rollout is None else built.rollout.status,
     )

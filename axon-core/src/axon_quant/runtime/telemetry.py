@@ -29,6 +29,10 @@ def watch(built: Pipeline) -> None:
     metrics.watch(names.CASH, lambda: float(portfolio.cash(portfolio.quote_asset)))
     metrics.watch(names.ENSEMBLE_WEIGHT, lambda: dict(zip(built.ensemble.names, built.ensemble.weights, strict=True)))
     metrics.watch(names.JOURNAL_QUEUE, lambda: float(built.journal.lag))
+    rollout = built.rollout
+    if rollout is not None:
+        model = rollout.status.model
+        metrics.watch(names.ROLLOUT_QUEUE, lambda: {model: float(rollout.shadow.waiting)})
 
 
 def readiness(built: Pipeline) -> Mapping[str, str | None]:

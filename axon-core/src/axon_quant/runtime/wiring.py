@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -11,26 +11,27 @@ import attrs
 
 from axon_quant.clock import SimClock
 from axon_quant.config import Config
-from axon_quant.config.schema import ModelEntry
 from axon_quant.ensemble import DynamicWeightedEnsemble
-from axon_quant.errors import ConfigError
 from axon_quant.events import RunEnded, RunStarted
-from axon_quant.inference import Backend, Device, InferenceBackend, ModelConfig
+from axon_quant.inference import Backend
 from axon_quant.journal import Journal
 from axon_quant.journal.storage import RunInfo
 from axon_quant.market import Instrument, OrderBook
 from axon_quant.metrics import MetricsCollector
-from axon_quant.observation import FeatureSchema, Observation
+from axon_quant.observation import Observation
 from axon_quant.orders import ClientOrderIds, OrderTracker
 from axon_quant.orders.ids import base36, client_order_ids
-from axon_quant.plugins import load_backend, load_ensemble
+from axon_quant.plugins import load_ensemble
 from axon_quant.portfolio import Portfolio
 from axon_quant.risk import RiskEngine
 from axon_quant.runtime import telemetry
 from axon_quant.runtime.bus import EventBus
 from axon_quant.runtime.engine import Engine, Router
 from axon_quant.runtime.lane import Lane
+from axon_quant.runtime.models import build_model, keeper, open_store
+from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.returns import MemberReturns
+from axon_quant.runtime.rollout import LabelStore, Rollout, plan_rollout
 from axon_quant.runtime.stages import Stages
 from axon_quant.strategy import load_strategy
 
@@ -52,6 +53,8 @@ class Pipeline:
     metrics: MetricsCollector
     stages: Stages
     info: RunInfo
+    reload: HotReload
+    rollout: Rollout | None = None
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -93,17 +96,21 @@ def pipeline(
     recording: Path | None = None,
     balances: Mapping[str, Decimal] | None = None,
     members: Mapping[str, object] | None = None,
+    labels: LabelStore | None = None,
 ) -> Iterator[Pipeline]:
     """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
 
     `balances` are the account's (default: the configuration's). `members` join the ensemble after the configured
-    models, by name: whatever `as_scorer` understands, such as a rule written as a function. Models, weighting and
-    strategy are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the parts raise:
+    models, by name: whatever `as_scorer` understands, such as a rule written as a function. `labels` (default: the
+    configuration's model store) is told when a live rollout has promoted its candidate. Models, weighting and strategy
+    are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the parts raise:
     ConfigError, ModelError, PluginError, JournalError, MetricsError.
     """
     instruments = build_instruments(config)
     schema = Observation.schema(config.observation.window, config.observation.interval_ms)
-    backends = tuple(build_model(entry, schema) for entry in config.models)
+    store = open_store(config)
+    backends = tuple(build_model(entry, schema, store) for entry in config.models)
+    plan = plan_rollout(config, backends, lambda entry: build_model(entry, schema, store))
     load_ensemble(config.ensemble.strategy)
     strategy = load_strategy(config.strategy.name, config.strategy.options, config.folder)
 
@@ -136,7 +143,8 @@ def pipeline(
         }
 
         # → model(s) → ensemble
-        ensemble = build_ensemble(config, backends, members or {}, bus, clock)
+        models = backends if plan is None else plan.members(backends)
+        ensemble = build_ensemble(config, models, members or {}, bus, clock)
 
         # → strategy → order → risk → exchange → fills → portfolio
         portfolio = Portfolio(config.exchange.balances if balances is None else balances, instruments)
@@ -168,8 +176,39 @@ def pipeline(
         # every step: events → journal, metrics
         identities = tuple(backend.model.identity for backend in backends)
         bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities))
+        rollout = None
+        if plan is not None:
+            rollout = plan.start(
+                config,
+                live=mode == "live",
+                emit=bus.record,
+                note=journal.note,
+                reactivate=ensemble.reactivate,
+                labels=labels or store,
+            )
+            stack.enter_context(rollout).attach(engine)
         built = Pipeline(
-            config, mode, clock, engine, portfolio, risk, ensemble, backends, bus, journal, metrics, stages, info
+            config,
+            mode,
+            clock,
+            engine,
+            portfolio,
+            risk,
+            ensemble,
+            backends,
+            bus,
+            journal,
+            metrics,
+            stages,
+            info,
+            HotReload(
+                [backend for entry, backend in zip(config.models, backends, strict=True) if entry.reload],
+                bus.record,
+                clock,
+                schema=schema,
+                keep=None if store is None else lambda config: keeper(store, config, schema),
+            ),
+            rollout,
         )
         telemetry.watch(built)
         if config.metrics.port is not None:
@@ -186,34 +225,8 @@ def build_instruments(config: Config) -> tuple[Instrument, ...]:
     )
 
 
-def build_model(entry: ModelEntry, schema: FeatureSchema) -> Backend:
-    """Load one model and check that it takes the observation. Raises ModelError, PluginError, SchemaMismatchError."""
-    backend_class = load_backend(entry.backend)
-    path = entry.path if entry.builtin is None else backend_class.builtin(entry.builtin, schema.features)
-    if path is None:
-        raise ConfigError(f"model {entry.name} has neither a path nor a builtin")
-    backend = backend_class(
-        ModelConfig(
-            path,
-            InferenceBackend(entry.backend),
-            Device.parse(entry.device),
-            entry.input_shape,
-            entry.output_dim,
-            entry.fp16,
-            entry.num_threads,
-            entry.actions,
-            entry.sha256,
-            entry.trusted,
-            name=entry.name,
-        )
-    )
-    model = backend.load()
-    schema.require(model.input_shape, model=entry.name, sha256=model.schema_sha256)
-    return backend
-
-
 def build_ensemble(
-    config: Config, backends: tuple[Backend, ...], members: Mapping[str, object], bus: EventBus, clock: SimClock
+    config: Config, models: Sequence[object], members: Mapping[str, object], bus: EventBus, clock: SimClock
 ) -> DynamicWeightedEnsemble:
     """The ensemble over all models and further members; one model alone is an ensemble of one.
 
@@ -223,7 +236,7 @@ def build_ensemble(
     if weights is not None:
         weights += (sum(weights) / len(weights),) * len(members)
     return DynamicWeightedEnsemble(
-        [*backends, *members.values()],
+        [*models, *members.values()],
         weights,
         config.ensemble.performance_window,
         strategy=config.ensemble.strategy,

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from axon_quant.testing.models import Mlp, ModelMaker, ModelRequest, ReferenceModel
 else:
     _MODELS = ("Mlp", "ModelMaker", "ModelRequest", "ReferenceModel")
-    _WITH_ASSERTS = [f"{__name__}.{name}" for name in ("answers", "backend", "committee", "ensemble", "workbench")]
+    _ASSERTING = "answers backend batches committee ensemble lifecycle refusals swaps workbench"
+    _WITH_ASSERTS = [f"{__name__}.{name}" for name in _ASSERTING.split()]
     _HOMES = {"BackendConformance": "backend", "EnsembleConformance": "ensemble", **dict.fromkeys(_MODELS, "models")}
 
     def __getattr__(name: str) -> object:

@@ -122,6 +122,21 @@ class Answers:
         x = noise(*WINDOW)
         assert engine.predict(x) == engine.predict(x[None])
 
+    @case("B-019")
+    def test_b019_a_memory_map_is_read_as_the_array_it_is(self, bench: Workbench) -> None:
+        """A memory map gives the answers of its copy, and the scores are a plain array; masked numbers are refused."""
+        engine = bench.serve(bench.model())
+        x = noise(1, *WINDOW)
+        mapped = np.memmap(bench.folder() / "window", np.float32, "w+", shape=x.shape)
+        mapped[...] = x
+        scores = engine.infer(mapped)
+        assert type(scores) is np.ndarray, f"the scores of a {type(mapped).__name__} are a {type(scores).__name__}"
+        assert scores.tobytes() == engine.infer(x).tobytes()
+        assert engine.predict(mapped[0]) == engine.predict(x[0])
+        masked = np.ma.array(x, mask=np.zeros_like(x, bool))
+        masked[0, 0] = np.ma.masked
+        _assert_input_refused(engine, masked)
+
     # What it refuses to compute
 
     @case("B-020")
@@ -129,15 +144,41 @@ class Answers:
         """`infer` and `predict` raise ModelInputError for another window, rank or an empty batch."""
         engine = bench.serve(bench.model())
         rows, columns = WINDOW
-        for shape in [(1, rows, columns + 1), (1, rows + 1, columns), (1, rows * columns), (0, rows, columns), ()]:
+        wrong: list[tuple[int, ...]] = [
+            (1, rows, columns + 1),
+            (1, rows + 1, columns),
+            (1, columns, rows),
+            (1, rows * columns),
+            (1, 1, rows, columns),
+            (1, rows, columns, 1),
+            (1, rows, 0),
+            (0, rows, columns),
+            (0,),
+            (),
+        ]
+        for shape in wrong:
             _assert_input_refused(engine, np.ones(shape, np.float32))
 
     @case("B-021")
     def test_b021_inputs_of_another_type_are_refused(self, bench: Workbench) -> None:
-        """`infer` and `predict` raise ModelInputError for float64, integers and lists: no silent conversion."""
+        """`infer` and `predict` raise ModelInputError for another dtype or byte order, and for lists: no conversion."""
         engine = bench.serve(bench.model())
-        shape = (1, *WINDOW)
-        for x in (np.ones(shape), np.ones(shape, np.int64), np.ones(shape, np.float16), np.ones(shape).tolist()):
+        ones = np.ones((1, *WINDOW), np.float32)
+        foreign = np.dtype(np.float32).newbyteorder()
+        for dtype in (
+            np.float64,
+            np.float16,
+            foreign,
+            np.int32,
+            np.int64,
+            np.uint8,
+            np.bool_,
+            np.complex64,
+            object,
+            "U3",
+        ):
+            _assert_input_refused(engine, ones.astype(dtype))
+        for x in (ones.tolist(), None, 1.0, "a window"):
             _assert_input_refused(engine, x)
 
     @case("B-022")
@@ -161,6 +202,13 @@ class Answers:
             except ModelError:
                 continue
             assert np.isfinite(scores).all()
+
+    @case("B-024")
+    def test_b024_a_decision_is_about_one_window(self, bench: Workbench) -> None:
+        """`predict` raises ModelInputError for a batch of two: there is no telling which of them is meant."""
+        engine = bench.serve(bench.model())
+        with pytest.raises(ModelInputError):
+            engine.predict(noise(2, *WINDOW))
 
 
 def _assert_action(action: Action, expected: FloatArray, names: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.session import FloatArray
 
 
@@ -20,7 +21,12 @@ class ModelRequest:
 
     A model of `[batch, *window]` float32 → `[batch, outputs]` float32 for the backend of this name; another `seed` is
     another model. `actions` are to be stored in the file where the format can. `half` asks for one that runs under
-    `fp16=True`. With `finite=False` a weight that every answer depends on is NaN.
+    `fp16=True`. With `finite=False` a weight that every answer depends on is NaN. With `fits=False` the file is sound,
+    but the widths of its weights do not fit together. `extra_output` asks for a file with more than the scores in it: a
+    second output or, where the file holds bare weights, a tensor that no layer uses. `side_files` asks for a model that
+    keeps a part of itself in other files beside its own, as `ReferenceModel.sides` then says.
+
+    A maker that knows nothing of the last three writes the plain model, and the tests that ask for them are skipped.
     """
 
     backend: str
@@ -30,6 +36,9 @@ class ModelRequest:
     actions: tuple[str, ...] | None = None
     half: bool = False
     finite: bool = True
+    fits: bool = True
+    extra_output: bool = False
+    side_files: bool = False
 
 
 @attrs.frozen(eq=False)
@@ -37,7 +46,8 @@ class ReferenceModel:
     """A model file and what it must answer.
 
     `reference` maps `[batch, *window]` to `[batch, outputs]` with NumPy alone; `raw` runs the bare runtime on one
-    window, for the latency report. A score passes if it is within `atol + rtol · |reference|`.
+    window, for the latency report (default: the backend's `bare`). `sides` are the other files that belong to the
+    model. A score passes if it is within `atol + rtol · |reference|`.
     """
 
     path: Path
@@ -45,6 +55,12 @@ class ReferenceModel:
     raw: Callable[[FloatArray], object] | None = None
     rtol: float = 1e-4
     atol: float = 1e-5
+    sides: tuple[Path, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Of all its files."""
+        return ModelFiles.at(self.path, self.sides).sha256
 
 
 ModelMaker: TypeAlias = Callable[[Path, ModelRequest], ReferenceModel]
@@ -66,7 +82,7 @@ class Mlp:
         """Seeded weights of the request's sizes."""
         rng = np.random.default_rng(request.seed)
         hidden = rng.standard_normal((math.prod(request.window), width), np.float32)
-        output = rng.standard_normal((width, request.outputs), np.float32)
+        output = rng.standard_normal((width if request.fits else width + 1, request.outputs), np.float32)
         if not request.finite:
             output[0, 0] = np.nan
         return cls(hidden, output)

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns, sleep
 
+import attrs
 import numpy as np
 import pytest
 
 from axon_quant.errors import AxonError, UnsupportedError
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.config import Device, InferenceBackend, ModelConfig
+from axon_quant.inference.files import write_whole
 from axon_quant.inference.session import FloatArray
 from axon_quant.plugins import BackendDescriptor
 from axon_quant.testing.models import ModelMaker, ModelRequest, ReferenceModel
@@ -57,25 +59,57 @@ class Workbench:
         actions: tuple[str, ...] | None = None,
         half: bool = False,
         finite: bool = True,
+        fits: bool = True,
+        extra_output: bool = False,
+        side_files: bool = False,
     ) -> ReferenceModel:
         """A model from the author's maker.
 
         The test is skipped where the format cannot hold it, but it has to hold the plainest one, and to keep what the
         descriptor promises: otherwise there would be nothing to test, and nothing would fail.
         """
-        request = ModelRequest(self._descriptor.name, window, outputs, seed, actions, half, finite)
+        request = ModelRequest(
+            self._descriptor.name, window, outputs, seed, actions, half, finite, fits, extra_output, side_files
+        )
         try:
-            return self._make(self.folder(), request)
+            made = self._make(self.folder(), request)
         except UnsupportedError as error:
             if half or request == ModelRequest(self._descriptor.name, seed=seed):
                 pytest.fail(f"make_model refuses a model that it must make: {error}", pytrace=False)
             pytest.skip(str(error))
+        except Exception as error:  # of a maker that knows nothing of such weights; for others it is a mistake
+            if fits:
+                raise
+            pytest.skip(f"make_model fails for {fits=}: {error!r}")
+        if side_files and not made.sides:
+            pytest.skip("make_model wrote no side files")
+        if extra_output or not fits:
+            plain = self._make(self.folder(), attrs.evolve(request, extra_output=False, fits=True))
+            if made.sha256 == plain.sha256:
+                pytest.skip(f"make_model wrote the plain model for {extra_output=}, {fits=}")
+        return made
 
     def file(self, like: ReferenceModel, data: bytes) -> Path:
-        """A file of the model's name that holds other bytes."""
-        path = self.folder() / like.path.name
+        """A file of the model's name that holds other bytes, beside the model's side files."""
+        path = self.copy(like)
         path.write_bytes(data)
         return path
+
+    def copy(self, model: ReferenceModel) -> Path:
+        """The model's files in a new folder, and where the model itself is there."""
+        folder = self.folder()
+        for source in (model.path, *model.sides):
+            target = folder / source.relative_to(model.path.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+        return folder / model.path.name
+
+    def put(self, model: ReferenceModel, path: Path) -> None:
+        """Replace the model at `path` by this one: the side files, then the file itself, each of them at once."""
+        for source in (*model.sides, model.path):
+            target = path.parent / source.relative_to(model.path.parent) if source != model.path else path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, source.read_bytes())
 
     def engine(
         self,
@@ -123,24 +157,30 @@ def assert_scores(model: ReferenceModel, x: FloatArray, scores: object, *, loose
     np.testing.assert_allclose(found, expected, rtol=looser * model.rtol, atol=looser * model.atol)
 
 
-def assert_refused(engine: Backend, path: Path, errors: type[AxonError], model: ReferenceModel) -> None:
-    """Fail unless loading `path` raises one of `errors` with the file, and `model` goes on serving as it did."""
+def assert_refused(
+    engine: Backend, path: Path, errors: type[AxonError], model: ReferenceModel, *, about: Sequence[Path] = ()
+) -> None:
+    """Fail unless loading `path` raises one of `errors` with the file, and `model` goes on serving as it did.
+
+    `about` are the files that the error may name (default: `path`).
+    """
     x = noise(1, *WINDOW, seed=99)
     version, before = engine.version, engine.infer(x)
     with pytest.raises(errors) as caught:
         engine.load(path)
-    assert caught.value.file == str(path), f"the error does not name the file: {caught.value}"
+    files = [str(file) for file in about or (path,)]
+    assert caught.value.file in files, f"the error does not name the file: {caught.value}"
     assert engine.version == version, "the version changed, although the model was refused"
     assert engine.infer(x).tobytes() == before.tobytes(), "the model before it does not serve any more"
     assert_scores(model, x, before)
 
 
-def together(*work: Callable[[], None]) -> None:
+def together(*work: Callable[[], object]) -> None:
     """Run every function in a thread of its own, all at once, switching often; raises the first of their errors."""
     barrier = threading.Barrier(len(work))
     errors: list[BaseException] = []
 
-    def run(function: Callable[[], None]) -> None:
+    def run(function: Callable[[], object]) -> None:
         try:
             barrier.wait(60)
             function()
@@ -178,3 +218,41 @@ def latencies(calls: dict[str, Callable[[], object]], *, rounds: int = 20, block
                 call()
                 taken[name].append(perf_counter_ns() - started)
     return {name: (np.percentile(times, [50, 99]) / 1e3).tolist() for name, times in taken.items()}
+
+
+def slowest_call(call: Callable[[], object], work: Callable[[], object], callers: int = 2) -> float:
+    """Seconds of the longest of the calls that `callers` threads make about every millisecond while `work` runs."""
+    done = threading.Event()
+    longest = [0] * callers
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            while not done.is_set():
+                started = perf_counter_ns()
+                call()
+                longest[number] = max(longest[number], perf_counter_ns() - started)
+                sleep(0.001)
+        except BaseException as error:  # noqa: BLE001 - raised below, in the thread of the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(callers)]
+    for thread in threads:
+        thread.start()
+    try:
+        work()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+    if errors:
+        raise errors[0]
+    return max(longest) / 1e9
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+    """Return once the condition holds; fail with `what` if it does not in time."""
+    until = monotonic() + seconds
+    while not condition():
+        assert monotonic() < until, f"after {seconds:g} s still not: {what}"
+        sleep(0.005)

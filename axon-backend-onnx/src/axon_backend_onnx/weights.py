@@ -1,0 +1,92 @@
+"""What a model's weights say before it is loaded: their precision, and the other files they stand in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import attrs
+
+from axon_backend_onnx import protobuf
+from axon_backend_onnx.protobuf import ElementType
+from axon_quant.errors import DeviceError, ModelLoadError
+from axon_quant.inference.files import ModelFiles
+
+
+@attrs.frozen
+class Weights:
+    """`half` is whether most numbers are float16; `sides` are the other files, in the model's folder or below it."""
+
+    half: bool
+    sides: tuple[Path, ...]
+
+
+def read_weights(path: Path) -> Weights:
+    """Raises ModelLoadError for a file that is not ONNX, or for weights outside the model's folder or not there."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
+    numbers = dict.fromkeys(ElementType, 0)
+    locations: set[str] = set()
+    for weight in protobuf.weights(data):
+        if weight.element in (ElementType.FLOAT, ElementType.FLOAT16):
+            numbers[ElementType(weight.element)] += weight.numbers
+        if weight.location is not None:
+            locations.add(weight.location)
+    half = numbers[ElementType.FLOAT16] > numbers[ElementType.FLOAT]
+    return Weights(half, tuple(_side(path, location) for location in sorted(locations)))
+
+
+def check_precision(weights: Weights, *, fp16: bool) -> None:
+    """Refuse a model in another precision than was asked for: nothing is converted behind the user's back."""
+    if fp16 and not weights.half:
+        raise DeviceError(
+            "precision: expected float16 (fp16=True), found a model in float32",
+            hint="convert the model to float16, or leave fp16 out",
+        )
+    if weights.half and not fp16:
+        raise DeviceError("precision: expected float32, found a model in float16", hint="set fp16=True")
+
+
+@contextmanager
+def private_copy(files: ModelFiles, expected: ModelFiles | None) -> Iterator[Path]:
+    """A copy of the model and its side files, in a folder of ours, for onnxruntime to map into memory.
+
+    It maps side files: were the originals overwritten in place, the model that serves would change or the process end.
+    Where an open file can be removed the copy is gone when the block ends; a mapping outlives its file. Raises
+    ModelLoadError if the copy is not what `expected` says.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="axon-onnx-"))
+    try:
+        for source in (files.path, *files.sides):
+            target = folder / source.relative_to(files.path.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        copy = folder / files.path.name
+        found = ModelFiles.at(copy, [folder / side.relative_to(files.path.parent) for side in files.sides])
+        if expected is not None and found != expected:
+            raise ModelLoadError("the file changed while it was loaded", hint="replace it atomically")
+        yield copy
+    finally:
+        # On Windows a mapped file cannot be removed: what is left there goes with the user's temporary files.
+        shutil.rmtree(folder, ignore_errors=os.name == "nt")
+
+
+def _side(path: Path, location: str) -> Path:
+    """The file that a model names, which is hostile input: it may not lead out of the model's folder."""
+    name = PurePosixPath(location.replace("\\", "/"))
+    if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\0" in location:
+        raise ModelLoadError(f"the model keeps weights in {location!r}, which is not in its folder", file=path)
+    side = path.parent.joinpath(*name.parts)
+    if not side.resolve().is_relative_to(path.parent.resolve()):
+        raise ModelLoadError(f"the model keeps weights in {location!r}, a link that leads out of its folder", file=path)
+    if not side.is_file():
+        raise ModelLoadError(
+            f"the model keeps weights in {location!r}, which is not there", file=path, hint="copy it beside the model"
+        )
+    return side

@@ -1,0 +1,84 @@
+"""The models of a run: loaded from a file, built by code or taken from the model store, and kept there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from axon_quant.errors import ConfigError
+from axon_quant.inference import Backend, Device, InferenceBackend, ModelConfig
+from axon_quant.plugins import load_backend
+
+if TYPE_CHECKING:
+    from axon_quant.config import Config
+    from axon_quant.config.schema import ModelEntry
+    from axon_quant.inference.backend import PreparedModel
+    from axon_quant.inference.store import ModelStore, StoredModel
+    from axon_quant.observation import FeatureSchema
+
+
+def open_store(config: Config) -> ModelStore | None:
+    """The model store of a configuration that has one."""
+    if config.model_store is None:
+        return None
+    from axon_quant.inference.store import ModelStore
+
+    return ModelStore(config.model_store.path)
+
+
+def build_model(entry: ModelEntry, schema: FeatureSchema, store: ModelStore | None = None) -> Backend:
+    """Load one model and check that it takes the observation.
+
+    With a store its version is loaded as it was before, must answer its golden vectors, and is kept. Raises
+    ConfigError, ModelError, PluginError, SchemaMismatchError.
+    """
+    stored = None if entry.stored is None else _stored(entry, store)
+    backend = _backend(entry, schema, stored)
+    if store is None:
+        model = backend.load()
+        schema.require(model.input_shape, model=entry.name, sha256=model.schema_sha256)
+        return backend
+    prepared = store.prepare(backend)
+    keeper(store, backend.config, schema, stored)(prepared)
+    backend.serve(prepared)
+    return backend
+
+
+def keeper(
+    store: ModelStore, config: ModelConfig, schema: FeatureSchema, stored: StoredModel | None = None
+) -> Callable[[PreparedModel], object]:
+    """Keeps what it is called with, before it serves: `ModelHotReloader(checks=[keeper(…)])`, so that no decision comes
+    from a model that is gone. What was taken from the store keeps its name there.
+    """
+    name = stored.names[0] if stored is not None and stored.names else config.name
+    return lambda prepared: store.put(prepared, config, name=name, schema=schema)
+
+
+def _stored(entry: ModelEntry, store: ModelStore | None) -> StoredModel:
+    if store is None or entry.stored is None:
+        raise ConfigError(f"model {entry.name} is {entry.stored}, and there is no [model_store]")
+    return store.resolve(entry.stored)
+
+
+def _backend(entry: ModelEntry, schema: FeatureSchema, stored: StoredModel | None) -> Backend:
+    backend_class = load_backend(entry.backend if stored is None else stored.backend)
+    path = entry.path if stored is None else stored.path
+    if entry.builtin is not None:
+        path = backend_class.builtin(entry.builtin, schema.features)
+    if path is None:
+        raise ConfigError(f"model {entry.name} has neither a path nor a builtin")
+    return backend_class(
+        ModelConfig(
+            path,
+            InferenceBackend(entry.backend if stored is None else stored.backend),
+            Device.parse(entry.device),
+            entry.input_shape,
+            entry.output_dim,
+            entry.fp16,
+            entry.num_threads,
+            entry.actions,
+            entry.sha256 or (None if stored is None else stored.sha256),
+            entry.trusted,
+            name=entry.name,
+        )
+    )

@@ -1,0 +1,103 @@
+"""Threads that give way, as the kernel sees them."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from axon_quant.inference import quiet
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux schedules threads, others processes")
+
+
+def niceness(tid=None):
+    return os.getpriority(os.PRIO_PROCESS, tid or threading.get_native_id())
+
+
+def test_work_is_done_in_a_thread_of_its_own_and_its_result_returned():
+    builder = quiet.QuietBuilder()
+    name = builder.run(lambda: threading.current_thread().name, "axon-load-x")
+    assert name.startswith("axon-load-x")
+    assert threading.current_thread().name != name
+    with pytest.raises(ZeroDivisionError):
+        builder.run(lambda: 1 / 0, "axon-load-x")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("axon-load-x")]
+
+
+@linux
+def test_the_thread_is_nice_while_there_is_a_core_to_spare_and_nobody_else_is(monkeypatch):
+    monkeypatch.setattr(quiet, "spare_cores", lambda _: 1.0)
+    own = niceness()
+    assert quiet.QuietBuilder().run(niceness, "x") == min(own + quiet.NICE, 19)
+    assert niceness() == own
+
+
+@linux
+def test_the_thread_is_like_any_other_while_the_machine_is_busy(monkeypatch):
+    monkeypatch.setattr(quiet, "spare_cores", lambda _: 0.1)
+    assert quiet.QuietBuilder().run(niceness, "x") == niceness()
+
+
+@linux
+def test_a_machine_without_sched_setattr_is_nice_all_the_same(monkeypatch):
+    monkeypatch.setattr(quiet, "spare_cores", lambda _: 1.0)
+    monkeypatch.setattr(quiet, "_SYSCALLS", {})
+    assert quiet.QuietBuilder().run(niceness, "x") == min(niceness() + quiet.NICE, 19)
+
+
+@linux
+def test_elsewhere_the_work_is_done_all_the_same(monkeypatch):
+    monkeypatch.setattr(quiet, "_LINUX", False)
+    assert quiet.QuietBuilder().run(niceness, "x") == niceness()
+
+
+LEFT_BEHIND = """
+import os, sys, threading
+from axon_quant.inference import quiet
+
+quiet.spare_cores = lambda _: 1.0
+if len(sys.argv) > 1 and os.geteuid() == 0:
+    os.setuid(65534)
+stop = threading.Event()
+builds = []
+
+def build():
+    worker = threading.Thread(target=stop.wait)  # as the native runtime starts its own
+    worker.start()
+    builds.append(worker)
+    return worker
+
+builder = quiet.QuietBuilder()
+workers = [builder.run(build, "x"), builder.run(build, "x")]
+niceness = [os.getpriority(os.PRIO_PROCESS, worker.native_id) for worker in workers]
+stop.set()
+print(*niceness, len(builds))
+"""
+
+
+@linux
+@pytest.mark.parametrize("user", ["as it is", "without privileges"])
+def test_threads_that_a_build_leaves_behind_serve_with_the_priority_of_the_others(user):
+    arguments = [sys.executable, "-c", LEFT_BEHIND, *(["nobody"] if user == "without privileges" else [])]
+    own = niceness()
+    printed = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    assert [int(word) for word in printed[:2]] == [own, own]
+    # Who may not undo it builds once more without it, and remembers that.
+    assert int(printed[2]) == (3 if user == "without privileges" or os.geteuid() else 2)
+
+
+@linux
+def test_busy_cores_are_not_spare():
+    idle = quiet.spare_cores(0.05)
+    assert 0 <= idle <= len(os.sched_getaffinity(0)) + 0.5
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
+    try:
+        time.sleep(0.5)
+        assert quiet.spare_cores(0.2) < 0.5
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
