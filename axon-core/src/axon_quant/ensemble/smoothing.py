@@ -14,8 +14,8 @@ class SmoothedWeights(Pooling):
     """What strategies share that head for a target: a cold start, a floor and a cap, and smoothing.
 
     Nothing moves until every active member has `minimum_count` returns (default: a fifth of the window). A target's
-    weights are kept within `floor` and `cap`; each step goes the part `smoothing` of the way, so no weight moves by more
-    than that. Raises EnsembleError for options out of range.
+    weights are kept within `floor` and `cap`; each step goes the part `smoothing` of the way, so no weight moves by
+    more than that. Raises EnsembleError for options out of range.
     """
 
     def __init__(self, window: int, *, smoothing: float, minimum_count: int | None, floor: float, cap: float) -> None:

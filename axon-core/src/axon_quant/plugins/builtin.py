@@ -8,7 +8,6 @@ from axon_quant.plugins.capabilities import EXCHANGE, Capability
 from axon_quant.plugins.descriptors import EnsembleDescriptor, ExchangeDescriptor
 from axon_quant.plugins.hookspecs import hookimpl
 
-
 _LEARNS = (Capability.OnlineWeights, Capability.Gains)
 _ENSEMBLES: tuple[tuple[str, str, str, tuple[Capability, ...]], ...] = (
     (
@@ -28,7 +27,7 @@ _ENSEMBLES: tuple[tuple[str, str, str, tuple[Capability, ...]], ...] = (
         (Capability.SteadyWeights,),
     ),
     ("soft-voting", "voting:SoftVoting", "The weighted mean of probabilities; weights stay as given.", ()),
-    ("hard-voting", "voting:HardVoting", "One member, one vote.", ()),
+    ("hard-voting", "voting:HardVoting", "One member, one vote.", (Capability.EqualVotes,)),
     ("weighted-voting", "voting:WeightedVoting", "Each member casts one vote that counts with its weight.", ()),
 )
 """Name, target, summary and capabilities of each strategy."""

@@ -31,7 +31,7 @@ from axon_quant.testing.committee import (
     votes_of,
 )
 
-CAPABILITIES = frozenset({Capability.OnlineWeights, Capability.Gains, Capability.SteadyWeights})
+CAPABILITIES = frozenset({Capability.OnlineWeights, Capability.Gains, Capability.SteadyWeights, Capability.EqualVotes})
 """Of ensembles."""
 SLOWEST_US = 10_000.0
 """For combining three votes; only an accident takes longer."""
@@ -289,9 +289,13 @@ class EnsembleConformance(Conformance, supplied=("descriptor", "rule", "options"
         rule.step(random_standing(rng, 3), weights)
         assert repr((weights, votes, performances)) == given
 
-    @case("E-025")
-    def test_e025_more_weight_is_more_say(self, committee: Committee) -> None:
-        """The member with nearly all the weight decides."""
+    @case("E-025", capability=Capability.EqualVotes)
+    def test_e025_more_weight_is_more_say(self, committee: Committee, descriptor: EnsembleDescriptor) -> None:
+        """The member with nearly all the weight decides; declared, two members with any weights are a tie."""
+        if Capability.EqualVotes in descriptor.capabilities:
+            combined = committee.rule(2).combine((0.99, 0.01), [CERTAIN["buy"], CERTAIN["sell"]])
+            assert list(combined) == pytest.approx([0.5, 0.5, 0.0])
+            return
         for leader, action in enumerate(("buy", "sell")):
             initial = [0.99 if index == leader else 0.01 for index in range(2)]
             combined = committee.rule(2).combine(initial, [CERTAIN["buy"], CERTAIN["sell"]])
