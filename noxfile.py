@@ -30,10 +30,13 @@ PLUGINS = {
     "axon-core": [],
     "onnx": [ONNX],
     "onnx-gpu": ["./axon-backend-onnx[gpu]"],  # onnxruntime-gpu runs on machines without a GPU, too
+    "safetensors": [SAFETENSORS],
+    "safetensors-numba": [SAFETENSORS + "[numba]"],
     "torch": [TORCH],
 }
-"""First-party plugins, as the registry calls them (up to `-gpu`), and what installs each beside the core."""
-LARGE = {"onnx-gpu", "torch"}
+"""First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""
+EXTRAS = ("-gpu", "-numba")
+LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
@@ -92,7 +95,9 @@ def types(session: nox.Session) -> None:
 def conformance(session: nox.Session, plugin: str) -> None:
     """The conformance suite for one of our plugins, in an environment of the core and that plugin only."""
     install(session, CORE + "[testing]", *PLUGINS[plugin], tools=[])
-    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin.removesuffix("-gpu")]
+    for extra in EXTRAS:
+        plugin = plugin.removesuffix(extra)
+    suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", plugin]
     session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite, *session.posargs)
 
 
@@ -121,11 +126,19 @@ def torch(session: nox.Session) -> None:
 
 
 @nox.session
+def numba(session: nox.Session) -> None:
+    """The safetensors backend with its compiled kernels: its tests, and the conformance suite."""
+    install(session, CORE + "[testing]", ONNX, SAFETENSORS + "[numba]", tools=[*TEST_TOOLS, "safetensors>=0.5"])
+    session.run("pytest", "tests/backend_safetensors", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
     install(session, CORE, ONNX, SAFETENSORS, tools=[])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
-    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in where_torch_is]
+    left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
+    every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]
     wanted = session.posargs or every
     for name in wanted:
         session.run("python", os.fspath(ROOT / "benchmarks" / f"{name}.py"), env={"OPENBLAS_NUM_THREADS": "1"})

@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from networks import MODELS, mlp
+from rates import per_second
 
 from axon_backend_onnx.backend import OnnxBackend
 from axon_quant.inference import InferenceBackend, ModelConfig
@@ -52,26 +51,6 @@ def measure(name: str, path: Path, calls: int) -> dict[str, object]:
         row[f"{kind}_p50_us"], row[f"{kind}_p99_us"] = round(found.p50, 2), round(found.p99, 2)
     row["ratio_p50"] = round(median_ratio(rounds, "infer", "raw"), 3)
     return row
-
-
-def per_second(call: Callable[[], object], threads: int, seconds: float) -> float:
-    """Calls per second of so many threads together."""
-    counts = [0] * threads
-    until = perf_counter() + seconds
-
-    def work(index: int) -> None:
-        count = 0
-        while perf_counter() < until:
-            call()
-            count += 1
-        counts[index] = count
-
-    workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return sum(counts) / seconds
 
 
 def scaling(path: Path, seconds: float) -> dict[str, float]:

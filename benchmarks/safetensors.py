@@ -1,11 +1,13 @@
-"""What safetensors on numpy costs beside raw numpy, beside onnxruntime where it is installed, and how it starts.
+"""What safetensors costs beside plain numpy, beside onnxruntime where it is installed, and how it starts.
 
-python benchmarks/safetensors.py [--calls N] [--starts N] prints a JSON object. `models`: a list of
-{model, backend, infer_p50_us, infer_p99_us, run_p50_us, run_p99_us, numpy_p50_us, numpy_p99_us, raw_p50_us, raw_p99_us,
-ratio_p50}, where `numpy` is the same network as one writes it in numpy, `raw` is onnxruntime's `run(None, {…})` on the
-same weights, and `ratio_p50` is infer over raw; kinds of calls take turns in blocks, and each figure is the median
-of five rounds. `cold_start`: milliseconds of whole processes that import numpy, and that import the backend, load the
-SMALL model and infer once, in turns; and their ratio.
+python benchmarks/safetensors.py [--calls N] [--starts N] [--seconds S] prints a JSON object. `models`: a list of
+{model, backend, numpy_p50_us, numpy_p99_us, plain_…, numba_…, raw_…, numpy_ratio_p50, numba_ratio_p50}: `numpy` and
+`numba` are `infer` with these engines, `plain` is the network as one writes it in numpy, `raw` is onnxruntime's
+`run(None, {…})` on the same weights, and a ratio is infer over raw, within rounds; kinds of calls take turns in blocks,
+and each figure is the median of five rounds. `scaling`: by engine, calls per second of two threads ÷ those of one, on
+W-MLP, the same for `raw`, and the quotient of the two. `cold_start`: milliseconds of whole processes that import numpy,
+and that import the backend, load the SMALL model and infer once, in turns; and their ratio. numba's columns are there
+where it is installed, and raw's where onnxruntime is.
 """
 
 from __future__ import annotations
@@ -17,27 +19,30 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter, perf_counter_ns
+from time import perf_counter
 
 import numpy as np
+from rates import per_second
 
 from axon_backend_safetensors.backend import SafetensorsBackend
 from axon_backend_safetensors.reader import ARCHITECTURE
 from axon_backend_safetensors.writer import pack
 from axon_quant.inference import InferenceBackend, ModelConfig
 from axon_quant.inference.session import FloatArray
+from axon_quant.inference.timing import ROUNDS, median_ratio, median_round, one_round, warm_up
 
-ROUNDS = 5
-BLOCK = 50
+ENGINES = ("numpy", "numba") if find_spec("numba") else ("numpy",)
 HIDDEN = 64
 
 START = """
 from axon_backend_safetensors import SafetensorsBackend
 from axon_quant.inference import ModelConfig
 import numpy
-engine = SafetensorsBackend(ModelConfig({path!r}, "safetensors"))
+engine = SafetensorsBackend(ModelConfig({path!r}, "safetensors"), engine="numpy")
 engine.load()
 engine.infer(numpy.ones((1, 4, 1), numpy.float32))
 """
@@ -154,50 +159,50 @@ def raw_onnx(weights: Weights, window: tuple[int, ...]) -> Callable[[FloatArray]
     return lambda x: session.run(None, {"x": x})
 
 
-def measure(
-    name: str,
-    window: tuple[int, ...],
-    model: tuple[Weights, list[dict[str, object]]],
-    plain: Callable[[Weights], Callable[[FloatArray], FloatArray]],
-    folder: Path,
-    calls: int,
-) -> dict[str, object]:
-    """One model, with every kind of call."""
-    weights, layers = model
-    path = folder / f"{name}.safetensors"
-    path.write_bytes(pack(weights, {ARCHITECTURE: json.dumps({"input_shape": [1, *window], "layers": layers})}))
-    engine = SafetensorsBackend(ModelConfig(path, InferenceBackend.SAFETENSORS))
-    engine.load()
+def calls_of(
+    path: Path, weights: Weights, window: tuple[int, ...], plain: Callable[[FloatArray], FloatArray]
+) -> dict[str, Callable[[], object]]:
+    """Each kind of call on one model, all of which give the same scores."""
     x = np.random.default_rng(1).standard_normal((1, *window), np.float32)
-    in_numpy, raw = plain(weights), raw_onnx(weights, window)
-    kinds: dict[str, Callable[[], object]] = {
-        "infer": lambda: engine.infer(x),
-        "run": lambda: engine.session.run(x),
-        "numpy": lambda: in_numpy(x),
-    }
-    expected = in_numpy(x)
+    expected = plain(x)
+    kinds: dict[str, Callable[[], object]] = {"plain": lambda: plain(x)}
+    for name in ENGINES:
+        engine = SafetensorsBackend(ModelConfig(path, InferenceBackend.SAFETENSORS), engine=name)
+        engine.load()
+        np.testing.assert_allclose(engine.infer(x), expected, rtol=1e-4, atol=1e-5)
+        kinds[name] = partial(engine.infer, x)
+    raw = raw_onnx(weights, window)
     if raw is not None:
-        kinds["raw"] = lambda: raw(x)
         np.testing.assert_allclose(np.asarray(raw(x))[0], expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(engine.infer(x), expected, rtol=1e-4, atol=1e-5)
-    figures: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
-    for _ in range(ROUNDS):
-        times: dict[str, list[int]] = {kind: [] for kind in kinds}
-        for _ in range(max(1, calls // BLOCK // ROUNDS)):
-            for kind, call in kinds.items():
-                for _ in range(BLOCK):
-                    started = perf_counter_ns()
-                    call()
-                    times[kind].append(perf_counter_ns() - started)
-        for kind, taken in times.items():
-            p50, p99 = np.percentile(taken, [50, 99])
-            figures[kind].append((p50 / 1e3, p99 / 1e3))
+        kinds["raw"] = partial(raw, x)
+    return kinds
+
+
+def measure(name: str, kinds: Mapping[str, Callable[[], object]], calls: int) -> dict[str, object]:
+    """One model, with every kind of call."""
+    warm_up(kinds)
+    rounds = [one_round(kinds, calls) for _ in range(ROUNDS)]
     row: dict[str, object] = {"model": name, "backend": "safetensors"}
-    for kind, rounds in figures.items():
-        row[f"{kind}_p50_us"], row[f"{kind}_p99_us"] = (round(float(v), 2) for v in np.median(rounds, axis=0))
-    if raw is not None:
-        ratios = [a[0] / b[0] for a, b in zip(figures["infer"], figures["raw"], strict=True)]
-        row["ratio_p50"] = round(float(np.median(ratios)), 3)
+    for kind, found in median_round(rounds).items():
+        row[f"{kind}_p50_us"], row[f"{kind}_p99_us"] = round(found.p50, 2), round(found.p99, 2)
+    if "raw" in kinds:
+        row |= {f"{engine}_ratio_p50": round(median_ratio(rounds, engine, "raw"), 3) for engine in ENGINES}
+    return row
+
+
+def scaling(kinds: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, object]:
+    """Two threads ÷ one, of each engine and of the raw runtime, in turns."""
+    shown = [kind for kind in (*ENGINES, "raw") if kind in kinds]
+    gains: dict[str, list[float]] = {kind: [] for kind in shown}
+    for _ in range(ROUNDS):
+        for kind in shown:
+            one = per_second(kinds[kind], 1, seconds)
+            gains[kind].append(per_second(kinds[kind], 2, seconds) / one)
+    row: dict[str, object] = {kind: round(float(np.median(found)), 3) for kind, found in gains.items()}
+    if "raw" in kinds:
+        for engine in ENGINES:
+            quotients = [a / b for a, b in zip(gains[engine], gains["raw"], strict=True)]
+            row[f"{engine}_ratio"] = round(float(np.median(quotients)), 3)
     return row
 
 
@@ -221,18 +226,28 @@ def cold_start(path: Path, starts: int) -> dict[str, float]:
 def main() -> None:
     """Print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=5000, help="calls of each kind per model")
+    parser.add_argument("--calls", type=int, default=1000, help="calls of each kind per model and round")
     parser.add_argument("--starts", type=int, default=15, help="processes of each kind for the cold start")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one count of calls per second")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        models = [
-            measure("SMALL", (4, 1), dense(4, 64, 64, 3), mlp_in_numpy, folder, arguments.calls),
-            measure("W-MLP", (64, 128), dense(8192, 256, 128, 3), mlp_in_numpy, folder, arguments.calls),
-            measure("W-GRU", (64, 128), recurrent(128), gru_in_numpy, folder, arguments.calls // 5),
-        ]
-        start = cold_start(folder / "SMALL.safetensors", arguments.starts)
-    print(json.dumps({"models": models, "cold_start": start}, indent=2))
+    models = {
+        "SMALL": ((4, 1), dense(4, 64, 64, 3), mlp_in_numpy, arguments.calls),
+        "W-MLP": ((64, 128), dense(8192, 256, 128, 3), mlp_in_numpy, arguments.calls),
+        "W-GRU": ((64, 128), recurrent(128), gru_in_numpy, max(1, arguments.calls // 5)),
+    }
+    found: dict[str, object] = {}
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (window, (weights, layers), plain, calls) in models.items():
+            path = Path(folder) / f"{name}.safetensors"
+            architecture = json.dumps({"input_shape": [1, *window], "layers": layers})
+            path.write_bytes(pack(weights, {ARCHITECTURE: architecture}))
+            kinds = calls_of(path, weights, window, plain(weights))
+            rows.append(measure(name, kinds, calls))
+            if name == "W-MLP":
+                found["scaling"] = scaling(kinds, arguments.seconds)
+        found["cold_start"] = cold_start(Path(folder) / "SMALL.safetensors", arguments.starts)
+    print(json.dumps({"models": rows, **found}, indent=2))
 
 
 if __name__ == "__main__":

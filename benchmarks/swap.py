@@ -8,8 +8,8 @@ spin would be the load.
 `swaps`: 20 new versions, each written over the served file and found by the watcher. An answer is torn if it is not,
 bit for bit, what the version it names gives; `passed` says which of the promises held.
 `tail`: p50, p99 and worst lateness of the calls that were due between the start of a build and the swap, beside those
-of an idle second before; in a plain thread, in one that gives way, and under a lock that callers share. In turns, the
-median of the rounds. The model large is built beside callers of the model mlp.
+of idle seconds in the same round; in a plain thread, in one that gives way, and under a lock that callers share. In
+turns, the median of the rounds. The model large is built beside callers of the model mlp.
 `busy`: the same with another process on every core, to see that no caller is held up by a build that gives way.
 `memory`: resident MB after the first tenth of the swaps, and at the end.
 """
@@ -220,17 +220,25 @@ async def listen(reloader: ModelHotReloader, last: int) -> list[int]:
 
 
 def tail(kind: Kind, called: Shape, built: Shape, rounds: int, builds: int) -> dict[str, object]:
-    """Lateness of the calls that are due while a version is built, beside an idle second, by the kind of thread."""
-    rows: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
+    """Lateness of the calls that are due while a version is built, beside idle seconds, by the kind of thread."""
+    rows: dict[str, list[dict[str, float]]] = {mode: [] for mode in ("idle", *MODES)}
     with folder() as place, folder() as other:
         bench = Bench(kind, called, place)
         target = bench if built is called else Bench(kind, built, other)
         for _ in range(rounds):
-            for mode in MODES:
-                rows[mode].append(one_round(bench, target, mode, builds))
-    return {
-        mode: {key: rounded(float(np.median([row[key] for row in of]))) for key in of[0]} for mode, of in rows.items()
-    }
+            found = {mode: one_round(bench, target, mode, builds) for mode in MODES}
+            idle = np.concatenate([one.idle for one in found.values()])
+            rows["idle"].append(percentiles(idle))
+            for mode, one in found.items():
+                ratio = float(np.percentile(one.late, 99) / np.percentile(idle, 99))
+                rows[mode].append({"ratio_p99": ratio, **percentiles(one.late), "build_ms": one.build_ms})
+    return {mode: medians(of) for mode, of in rows.items()}
+
+
+def percentiles(late: np.ndarray) -> dict[str, float]:
+    """Of lateness in ms."""
+    p50, p99 = np.percentile(late, [50, 99])
+    return {"p50_ms": float(p50), "p99_ms": float(p99), "worst_ms": float(late.max()), "calls": float(len(late))}
 
 
 def medians(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -241,7 +249,15 @@ def medians(rows: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def one_round(bench: Bench, target: Bench, mode: str, builds: int) -> dict[str, float]:
+class Round(NamedTuple):
+    """Lateness in ms of the calls due in builds and in an idle second before them, and how long a build took."""
+
+    late: np.ndarray
+    idle: np.ndarray
+    build_ms: float
+
+
+def one_round(bench: Bench, target: Bench, mode: str, builds: int) -> Round:
     """An idle second, then builds."""
     engine, lock = target.engine, threading.Lock() if mode == "locked" else None
     spans: list[tuple[int, int]] = []
@@ -273,17 +289,8 @@ def one_round(bench: Bench, target: Bench, mode: str, builds: int) -> dict[str, 
     finally:
         del engine.files, engine.serve
         reloader.stop()
-    late, quiet = callers.lateness(spans), callers.lateness([idle])
-    return {
-        "ratio_p99": float(np.percentile(late, 99) / np.percentile(quiet, 99)),
-        "idle_p50_ms": float(np.percentile(quiet, 50)),
-        "idle_p99_ms": float(np.percentile(quiet, 99)),
-        "p50_ms": float(np.percentile(late, 50)),
-        "p99_ms": float(np.percentile(late, 99)),
-        "worst_ms": float(late.max()),
-        "build_ms": float(np.median([end - begin for begin, end in spans])) / 1e6,
-        "calls": float(len(late)),
-    }
+    build_ms = float(np.median([end - begin for begin, end in spans])) / 1e6
+    return Round(callers.lateness(spans), callers.lateness([idle]), build_ms)
 
 
 def reload_in_thread(reloader: ModelHotReloader) -> None:

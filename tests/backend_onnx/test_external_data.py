@@ -14,7 +14,8 @@ import pytest
 from axon_backend_onnx import protobuf
 from axon_backend_onnx.backend import OnnxBackend
 from axon_quant.errors import ModelCheckError, ModelLoadError
-from axon_quant.inference import ModelConfig
+from axon_quant.inference import ModelConfig, ModelStore
+from axon_quant.inference.store import deploy
 
 SIZE = 512
 
@@ -141,3 +142,17 @@ def test_weights_that_are_too_short_are_refused(model, data):
     with pytest.raises(ModelLoadError) as caught:
         serve(model)
     assert caught.value.file == os.fspath(model)
+
+
+def test_the_model_store_keeps_the_weights_and_loads_from_its_own_copy(model, data, tmp_path):
+    engine = serve(model)
+    x = np.random.default_rng(1).standard_normal((1, SIZE), np.float32)
+    scores = engine.infer(x)
+    store = ModelStore(tmp_path / "store")
+    stored = store.put(engine.prepared, engine.config)
+    assert sorted(stored.sha256_by_name) == ["model.onnx", "weights/model.onnx.data"]
+    data.write_bytes(weights(1).tobytes())
+    assert store.load(stored.sha256).infer(x).tobytes() == scores.tobytes()
+    served = tmp_path / "served" / "other-name.onnx"
+    deploy(stored, served)
+    assert serve(served, sha256=stored.sha256).infer(x).tobytes() == scores.tobytes()

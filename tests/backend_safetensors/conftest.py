@@ -10,6 +10,14 @@ from axon_backend_safetensors.writer import pack
 from axon_quant.inference import ModelConfig
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory):
+    """Which engine is the faster one is written down in a folder of this run's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AXON_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def noise():
     def noise(*shape, seed=0):
@@ -43,10 +51,10 @@ def save(tmp_path):
 def load():
     """Serve a file."""
 
-    def load(path, **config):
-        engine = SafetensorsBackend(ModelConfig(path, "safetensors", **config))
-        engine.load()
-        return engine
+    def load(path, *, engine="auto", **config):
+        backend = SafetensorsBackend(ModelConfig(path, "safetensors", **config), engine=engine)
+        backend.load()
+        return backend
 
     return load
 
@@ -54,7 +62,7 @@ def load():
 @pytest.fixture
 def serve(save, load):
     """Write a model and serve it."""
-    return lambda *model, **options: load(save(*model, **options))
+    return lambda *model, engine="auto", **options: load(save(*model, **options), engine=engine)
 
 
 @pytest.fixture

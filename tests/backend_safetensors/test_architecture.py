@@ -8,7 +8,9 @@ import pytest
 
 from axon_backend_safetensors.__main__ import main
 from axon_backend_safetensors.architecture import MAX_CONFIG
+from axon_backend_safetensors.backend import SafetensorsBackend
 from axon_quant.errors import ModelCheckError, ModelError, ModelLoadError
+from axon_quant.inference import ModelConfig
 
 LINEAR = [{"type": "linear", "name": "l"}]
 
@@ -56,21 +58,32 @@ def test_names_that_leave_something_open_are_refused(serve, noise, shapes, messa
 def test_a_config_beside_the_file_names_what_names_cannot(save, load, noise):
     path = save({"l.weight": noise(3, 4)}, [*LINEAR, {"type": "tanh"}], (4,), beside=True, actions=["a", "b", "c"])
     model = load(path).model
-    config = (path.parent / "config.json").read_bytes()
     assert model.plan["architecture"] == "config.json"
-    assert model.plan["config_sha256"] == hashlib.sha256(config).hexdigest()
-    assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert model.actions == ("a", "b", "c")
 
 
-def test_a_pinned_model_refuses_a_config_that_its_hash_does_not_cover_until_it_is_sealed_in(
-    save, load, noise, monkeypatch, capsys
-):
+def test_a_config_counts_for_the_identity_where_it_is_used(save, load, noise):
+    path = save({"l.weight": noise(3, 4)}, LINEAR, (4,), beside=True)
+    config = path.parent / "config.json"
+    model = load(path).model
+    assert model.files == {
+        "-": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "config.json": hashlib.sha256(config.read_bytes()).hexdigest(),
+    }
+    assert load(path, sha256=model.sha256).model.sha256 == model.sha256
+    with pytest.raises(ModelCheckError, match="not the pinned one"):
+        load(path, sha256=model.files["-"])
+    config.write_text(config.read_text().replace("linear", "identity"))
+    with pytest.raises(ModelCheckError, match="not the pinned one"):
+        load(path, sha256=model.sha256)
+    path = save({"l.weight": noise(3, 4)}, LINEAR, (4,))
+    assert load(path).model.files == {"-": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_a_config_can_be_sealed_into_the_file(save, load, noise, monkeypatch, capsys):
     path = save({"l.weight": noise(3, 4)}, LINEAR, (4,), beside=True, metadata={"axon.actions": "a,b,c"})
     config = path.parent / "config.json"
     scores = load(path).infer(noise(1, 4))
-    with pytest.raises(ModelLoadError, match="seal it in"):
-        load(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setattr("sys.argv", ["seal", str(path), str(config)])
     assert main() == 0
     config.unlink()
@@ -89,11 +102,19 @@ def test_metadata_come_before_a_config(save, load, noise):
     assert load(path).model.plan["architecture"] == "metadata"
 
 
-def test_a_config_that_changes_while_the_model_loads_is_refused(save, load, noise, monkeypatch):
-    path = save({"l.weight": noise(3, 4)}, LINEAR, (4,), beside=True)
-    monkeypatch.setattr("axon_backend_safetensors.backend.config_sha256", lambda _: "0" * 64)
+@pytest.mark.parametrize("there", [True, False], ids=["changes", "appears"])
+def test_a_config_that_is_another_one_after_the_load_is_refused(save, noise, there):
+    path = save({"0.weight": noise(3, 4)}, *([[{"type": "linear", "name": "0"}], (4,)] if there else []), beside=there)
+    config = path.parent / "config.json"
+
+    class Slow(SafetensorsBackend):
+        def build_session(self, path):
+            session = super().build_session(path)
+            config.write_text('{"activation": "tanh"}')
+            return session
+
     with pytest.raises(ModelLoadError, match="changed while"):
-        load(path)
+        Slow(ModelConfig(path, "safetensors")).load()
 
 
 @pytest.mark.parametrize(

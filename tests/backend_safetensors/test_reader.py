@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from axon_backend_safetensors.reader import MAX_HEADER, parse_header, read
 from axon_backend_safetensors.writer import assemble, pack
-from axon_quant.errors import ModelLoadError
+from axon_quant.errors import ModelCheckError, ModelLoadError
 
 GOOD = pack({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float32)}, {"k": "v"})
 
@@ -138,12 +138,16 @@ def test_other_floats_become_the_nearest_float32(read_bytes, dtype, data, values
         ("F32", np.array([np.inf], "<f4").tobytes(), "found NaN or infinity"),
         ("BF16", bytes.fromhex("c07f"), "found NaN or infinity"),
         ("F16", np.array([-np.inf], "<f2").tobytes(), "found NaN or infinity"),
-        ("I32", bytes(4), "expected floats, found I32"),
     ],
 )
-def test_weights_that_are_no_finite_floats_are_refused(read_bytes, dtype, data, message):
-    with pytest.raises(ModelLoadError, match=message):
+def test_weights_that_are_not_finite_are_refused(read_bytes, dtype, data, message):
+    with pytest.raises(ModelCheckError, match=message):
         read_bytes(assemble({"x": entry([1], 0, len(data), dtype)}, data)).floats("x")
+
+
+def test_weights_that_are_no_floats_are_refused(read_bytes):
+    with pytest.raises(ModelLoadError, match="expected floats, found I32"):
+        read_bytes(assemble({"x": entry([1], 0, 4, "I32")}, bytes(4))).floats("x")
 
 
 def test_a_tensor_is_taken_once_and_with_its_shape(read_bytes):

@@ -159,10 +159,11 @@ class KeptDeployment(Deployment):
 
 
 def test_every_version_that_served_is_in_the_model_store(btcusdt, tmp_path):
-    deployment = KeptDeployment(btcusdt, tmp_path, builtin("demo-64x128-reversion"))
+    deployment = KeptDeployment(btcusdt, tmp_path, load_backend("onnx").builtin("demo-64x128").read_bytes())
     summary = deployment.run()
     served = {identity.sha256 for event in deployment.events(Decision) for identity in event.models}
     store = ModelStore(tmp_path / "store")
+    assert len(served) == 3
     assert served == {*store.versions("flow"), *store.versions("reversion")}
     assert [model.number for model in summary.models if model.name == "flow"] == [2]
     for sha256 in served:

@@ -14,19 +14,17 @@ Every key may be left out, and no other is known. The README documents the layer
 
 from __future__ import annotations
 
-import hashlib
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from axon_backend_safetensors.fields import Fields
 from axon_backend_safetensors.layers.catalog import ACTIVATIONS
 from axon_backend_safetensors.naming import infer
-from axon_backend_safetensors.reader import ARCHITECTURE, Tensors, parse_object
+from axon_backend_safetensors.reader import ARCHITECTURE, Tensors, parse_object, read_header
 from axon_backend_safetensors.tape import Shape
 from axon_quant.errors import ModelLoadError
 
@@ -38,7 +36,7 @@ MAX_CONFIG = 1 << 20
 
 
 class Architecture(Struct, frozen=True):
-    """`source` is metadata, config.json or names; `config_sha256` that of a config.json, if it was used.
+    """`source` is metadata, config.json or names.
 
     `window` is the input's shape without the batch, None where nothing says it. `inferred`: the layers are by names.
     """
@@ -50,7 +48,6 @@ class Architecture(Struct, frozen=True):
     ignored: tuple[str, ...]
     source: str
     inferred: bool
-    config_sha256: str | None = None
 
 
 def find(path: Path, tensors: Tensors) -> Architecture:
@@ -64,14 +61,13 @@ def find(path: Path, tensors: Tensors) -> Architecture:
     content = _read(path.with_name(CONFIG))
     if content is None:
         return _parse(Fields("names", {}), "names", tensors)
-    found = _parse(Fields(CONFIG, parse_object(content, CONFIG)), CONFIG, tensors)
-    return replace(found, config_sha256=hashlib.sha256(content).hexdigest())
+    return _parse(Fields(CONFIG, parse_object(content, CONFIG)), CONFIG, tensors)
 
 
-def config_sha256(path: Path) -> str | None:
-    """SHA-256 of the config.json beside a model, None where there is none. Raises ModelLoadError."""
-    content = _read(path.with_name(CONFIG))
-    return None if content is None else hashlib.sha256(content).hexdigest()
+def side_files(path: Path) -> tuple[Path, ...]:
+    """The config.json that `find` would use, if it is there. Raises ModelLoadError if the model cannot be read."""
+    config = path.with_name(CONFIG)
+    return () if ARCHITECTURE in read_header(path).metadata or not config.exists() else (config,)
 
 
 def _read(path: Path) -> bytes | None:

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from axon_backend_safetensors.architecture import Architecture, config_sha256, find
+from axon_backend_safetensors.architecture import Architecture, find, side_files
 from axon_backend_safetensors.blas import set_threads
+from axon_backend_safetensors.model import Model
 from axon_backend_safetensors.reader import Tensors, read
-from axon_backend_safetensors.session import SafetensorsSession
+from axon_backend_safetensors.session import NumpyEngine, SafetensorsSession
 from axon_backend_safetensors.tape import Shape
-from axon_quant.errors import DeviceError, ModelLoadError
+from axon_quant.clock import Clock
+from axon_quant.errors import DeviceError, ModelLoadError, UnsupportedError
 from axon_quant.inference.backend import Backend
-from axon_quant.inference.config import Device
+from axon_quant.inference.config import Device, ModelConfig
+from axon_quant.inference.session import FloatArray
+
+ENGINES = ("auto", "numpy", "numba")
 
 
 class SafetensorsBackend(Backend):
     """Serves a `.safetensors` file on the CPU, in float32.
 
+    `engine` is what computes: "numpy", "numba" (compiled kernels, single-threaded; needs the extra `numba`), or "auto":
+    numba where it is installed, takes at most three quarters of numpy's time on this architecture and agrees with it,
+    else numpy. The plan says which one runs, and loading with a plan never chooses.
+
     `num_threads` sets the threads of numpy's OpenBLAS, which are those of the whole process: the last load decides, and
-    the plan says what it got. A `config.json` beside the file is not covered by the model's SHA-256: its own stands in
-    the plan as `config_sha256`, and a pinned model refuses it until it is sealed into the file.
+    the plan says what it got. A `config.json` beside the file counts for the model's SHA-256 where it is used.
     """
 
     kind = "safetensors"
+
+    def __init__(self, config: ModelConfig, *, engine: str = "auto", clock: Clock | None = None) -> None:
+        """Raises ValueError for an engine that is not known."""
+        if engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+        super().__init__(config, clock=clock)
+        self._engine = engine
 
     @classmethod
     def builtin(cls, name: str, feature_names: Sequence[str] | None = None) -> Path:
@@ -34,16 +50,41 @@ class SafetensorsBackend(Backend):
 
         return builtin_model(name, feature_names)
 
+    def side_files(self, path: Path) -> Sequence[Path]:
+        """The `config.json` beside a file that does not say itself what its tensors are for."""
+        return side_files(path)
+
     def build_session(self, path: Path) -> SafetensorsSession:
-        """Raises DeviceError for another device than the CPU and for fp16, ModelLoadError for a wrong file."""
+        """Raises ModelLoadError for a wrong file, DeviceError for another device, UnsupportedError for fp16.
+
+        PluginMissingError and ModelCheckError are for `engine="numba"`, where it is not there or disagrees with numpy.
+        """
+        return self._build_with(path, self._engine)
+
+    def rebuild_session(self, path: Path, plan: Mapping[str, str]) -> SafetensorsSession:
+        """With the engine of the plan. Raises as `build_session` does."""
+        return self._build_with(path, plan.get("engine", "numpy").split()[0])
+
+    def bare(self, path: Path) -> Callable[[FloatArray], object]:
+        """numpy alone, without reused buffers. Raises UnsupportedError for more than linear layers and activations."""
+        from axon_backend_safetensors.bare import plain_numpy
+
+        tensors = read(path)
+        return plain_numpy(find(path, tensors), tensors)
+
+    def _build_with(self, path: Path, engine: str) -> SafetensorsSession:
         self._check_request(path)
         tensors = read(path)
         architecture = find(path, tensors)
-        if architecture.config_sha256 is not None:
-            self._check_config(architecture.config_sha256, path)
         asked = self.config.input_shape
         window = architecture.window or (asked[1:] if asked is not None else _window_by_names(architecture, tensors))
-        return SafetensorsSession(architecture, tensors, window, self._plan(architecture))
+        model = Model.of(architecture, tensors, window)
+        plan = self._plan(architecture, model)
+        if engine == "numpy" or (engine == "auto" and find_spec("numba") is None):
+            return SafetensorsSession(model, NumpyEngine(model), {**plan, "engine": "numpy"})
+        from axon_backend_safetensors.choice import with_numba, with_the_faster
+
+        return with_numba(model, plan) if engine == "numba" else with_the_faster(model, plan)
 
     def _check_request(self, path: Path) -> None:
         config = self.config
@@ -54,35 +95,24 @@ class SafetensorsBackend(Backend):
                 hint="serve the model with the onnx or the torch backend there",
             )
         if config.fp16:
-            raise DeviceError(
+            raise UnsupportedError(
                 "precision: expected float32, found fp16=True: this backend has no half precision",
+                plugin=self.kind,
                 file=path,
                 hint="leave fp16 out: F16 and BF16 weights are read, and computed with in float32",
             )
 
-    def _check_config(self, sha256: str, path: Path) -> None:
-        if self.config.sha256 is not None:
-            raise ModelLoadError(
-                "the pinned SHA-256 does not cover the config.json beside the model",
-                file=path,
-                hint="seal it in: python -m axon_backend_safetensors MODEL CONFIG, and pin the new SHA-256",
-            )
-        if config_sha256(path) != sha256:
-            raise ModelLoadError("config.json changed while the model was loaded", file=path)
-
-    def _plan(self, architecture: Architecture) -> Mapping[str, str]:
+    def _plan(self, architecture: Architecture, model: Model) -> Mapping[str, str]:
         threads = set_threads(self.config.num_threads)
         plan = {
             "runtime": f"numpy {np.__version__}",
-            "provider": "numpy",
             "threads": "of the environment" if threads is None else str(threads),
             "precision": "float32",
             "architecture": architecture.source,
+            "weights": ", ".join(model.dtypes) or "none",
         }
         if architecture.ignored:
             plan["ignored"] = ", ".join(architecture.ignored)
-        if architecture.config_sha256 is not None:
-            plan["config_sha256"] = architecture.config_sha256
         return plan
 
 

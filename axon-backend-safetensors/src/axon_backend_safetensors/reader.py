@@ -20,7 +20,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from axon_quant.errors import ModelLoadError
+from axon_quant.errors import ModelCheckError, ModelLoadError
 from axon_quant.inference.session import FloatArray
 
 ARCHITECTURE = "axon.architecture"
@@ -88,7 +88,7 @@ class Tensors:
         """Take a tensor as float32; None in `shape` leaves a dimension open, no shape at all leaves all of them.
 
         F16 and BF16 are widened, which is exact; F64 is rounded to the nearest float32. Raises ModelLoadError if it is
-        missing, taken twice, of integers, of another shape, or holds a number that is not finite in float32.
+        missing, taken twice, of integers or of another shape, ModelCheckError for a number not finite in float32.
         """
         entry = self._entry(name)
         if entry.dtype not in _FLOATS:
@@ -100,7 +100,7 @@ class Tensors:
             floats = array.astype(np.float32)
         if not np.isfinite(floats).all():
             why = "a number beyond float32" if np.isfinite(array).all() else "NaN or infinity"
-            raise ModelLoadError(f"tensor {name!r}: expected finite numbers, found {why}")
+            raise ModelCheckError(f"tensor {name!r}: expected finite numbers, found {why}")
         return floats
 
     def integers(self, name: str) -> NDArray[np.int64]:
@@ -132,6 +132,16 @@ class Tensors:
 
 def read(path: Path) -> Tensors:
     """Raises ModelLoadError for a file that cannot be read or is not safetensors."""
+    header, data = _read(path, with_data=True)
+    return Tensors(header, data)
+
+
+def read_header(path: Path) -> Header:
+    """The header alone, checked against the file's size. Raises as `read` does."""
+    return _read(path, with_data=False)[0]
+
+
+def _read(path: Path, *, with_data: bool) -> tuple[Header, bytes]:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -139,12 +149,12 @@ def read(path: Path) -> Tensors:
             if not 2 <= length <= min(MAX_HEADER, size - 8):
                 raise _malformed(f"a header of {length} bytes in a file of {size}, at most {MAX_HEADER} are read")
             header = parse_header(file.read(length), size - 8 - length)
-            data = file.read()
+            data = file.read() if with_data else b""
     except OSError as error:
         raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
-    if len(data) != size - 8 - length:
+    if with_data and len(data) != size - 8 - length:
         raise ModelLoadError("the file changed while it was read", file=path, hint="replace it atomically")
-    return Tensors(header, data)
+    return header, data
 
 
 def parse_header(text: bytes, size: int) -> Header:

@@ -1,93 +1,95 @@
-"""One loaded model: its layers in order, and running them from any thread."""
+"""One loaded model, computing for any thread in buffers that are laid out once."""
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from msgspec import Struct
 
-from axon_backend_safetensors.architecture import Architecture
-from axon_backend_safetensors.layers import build
-from axon_backend_safetensors.reader import Tensors
-from axon_backend_safetensors.tape import Layer, Shape, Tape
-from axon_quant.errors import ModelLoadError
+from axon_backend_safetensors.model import Model
+from axon_backend_safetensors.tape import Tape
 from axon_quant.inference.config import Device
 from axon_quant.inference.session import FloatArray
 
 MAX_BATCH = 64
 """Rows computed at once; a larger batch goes through in parts, so that buffers stay small."""
-MAX_ELEMENTS = 1 << 26
-"""Of one row's values between two layers."""
 
 
-class _Bound:
-    """The model laid out for up to `rows` rows."""
+class Bound(Struct, frozen=True, eq=False):
+    """One thread's buffers for some number of rows, and the calls that turn `given` into `scores`.
 
-    __slots__ = ("given", "scores", "steps")
+    `kept` is what the calls know by its address only.
+    """
 
-    def __init__(self, layers: Sequence[Layer], window: Shape, rows: int) -> None:
+    given: FloatArray
+    scores: FloatArray
+    steps: tuple[Callable[[], object], ...]
+    kept: tuple[object, ...] = ()
+
+
+class Engine(ABC):
+    """How a model is computed."""
+
+    @abstractmethod
+    def bind(self, rows: int) -> Bound:
+        """Lay out buffers for this many rows."""
+
+
+class NumpyEngine(Engine):
+    """A flat list of numpy calls."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def bind(self, rows: int) -> Bound:
         tape = Tape()
-        self.given = x = tape.buffer(rows, *window)
-        for layer in layers:
+        given = x = tape.buffer(rows, *self._model.window)
+        for layer in self._model.layers:
             x = layer.bind(x, tape)
-        self.scores = x
-        self.steps = tuple(tape.steps)
+        return Bound(given, x, tuple(tape.steps))
 
 
 class _Buffers(threading.local):
     """A thread's own: `one` for a batch of one, and one for each power of two that it met."""
 
-    def __init__(self, layers: Sequence[Layer], window: Shape) -> None:
-        self._layers, self._window = layers, window
-        self.one = _Bound(layers, window, 1)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.one = engine.bind(1)
         self._more = {1: self.one}
 
-    def of(self, rows: int) -> _Bound:
+    def of(self, rows: int) -> Bound:
         size = 1 << (rows - 1).bit_length()
         bound = self._more.get(size)
         if bound is None:
-            bound = self._more[size] = _Bound(self._layers, self._window, size)
+            bound = self._more[size] = self._engine.bind(size)
         return bound
 
 
 class SafetensorsSession:
-    """An `axon_quant.inference.Session` on numpy alone.
+    """An `axon_quant.inference.Session` on numpy or on compiled kernels.
 
-    A thread's first call lays out its buffers, about a millisecond per hundred steps of a recurrent layer; later ones
-    allocate the scores and nothing else. Raises ModelLoadError for layers that do not fit, for a tensor that is missing
-    or left over, and for a model whose output is not `[batch, scores]`.
+    A thread's first call lays out its buffers, with numpy about a millisecond per hundred steps of a recurrent layer;
+    later ones allocate the scores and nothing else.
     """
 
-    def __init__(self, architecture: Architecture, tensors: Tensors, window: Shape, plan: Mapping[str, str]) -> None:
-        for name in tensors:
-            if any(fnmatchcase(name, pattern) for pattern in architecture.ignored):
-                tensors.ignore(name)
-        where = architecture.source
-        self._layers = tuple(
-            build(spec, f"{where}: layer {index}", tensors) for index, spec in enumerate(architecture.layers)
-        )
-        if tensors.unused:
-            raise ModelLoadError(
-                f"the architecture does not use {', '.join(map(repr, tensors.unused))}",
-                hint='name the layers they belong to, or put them under "ignore"',
-            )
-        self.input_shape: tuple[int | None, ...] = (None, *window)
-        self.output_dim = _outputs(self._layers, window)
+    def __init__(self, model: Model, engine: Engine, plan: Mapping[str, str]) -> None:
+        self.input_shape: tuple[int | None, ...] = (None, *model.window)
+        self.output_dim = model.outputs
         self.device = Device.CPU
-        self.actions = architecture.actions
-        self.schema_sha256 = architecture.schema_sha256
-        self.plan: Mapping[str, str] = {**plan, "weights": ", ".join(sorted(tensors.dtypes)) or "none"}
-        self._one = (1, *window)
-        self._buffers = _Buffers(self._layers, window)
+        self.actions = model.actions
+        self.schema_sha256 = model.schema_sha256
+        self.plan = plan
+        self._one = (1, *model.window)
+        self._buffers = _Buffers(engine)
 
     def run(self, x: FloatArray) -> FloatArray:
         """`[batch, …window]` → `[batch, output_dim]`."""
         if x.shape == self._one:
             bound = self._buffers.one
-            np.copyto(bound.given, x)
+            bound.given[...] = x
             for step in bound.steps:
                 step()
             return bound.scores.copy()
@@ -101,19 +103,3 @@ class SafetensorsSession:
                 step()
             scores[start : start + len(part)] = bound.scores[: len(part)]
         return scores
-
-
-def _outputs(layers: Sequence[Layer], window: Shape) -> int:
-    shape = window
-    for layer in layers:
-        if math.prod(shape) > MAX_ELEMENTS:
-            raise ModelLoadError(f"{list(shape)} between two layers is too large, at most {MAX_ELEMENTS} elements")
-        shape = layer.shape(shape)
-    if len(shape) != 1:
-        raise ModelLoadError(
-            f"output: expected [batch, scores], found [?, {', '.join(map(str, shape))}]",
-            hint="flatten or pool before the last layer",
-        )
-    if shape[0] > MAX_ELEMENTS:
-        raise ModelLoadError(f"{shape[0]} outputs are too many")
-    return shape[0]

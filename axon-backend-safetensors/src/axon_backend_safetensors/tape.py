@@ -6,11 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -25,6 +28,10 @@ class Layer(ABC):
     @abstractmethod
     def bind(self, x: FloatArray, tape: Tape) -> FloatArray:
         """Append the calls that turn `x`, [batch, …given], into what is returned. `x` may be overwritten by them."""
+
+    @abstractmethod
+    def lower(self, x: Slot, program: Program) -> Slot:
+        """The same for the compiled kernels: append the operations that turn `x` into what is returned."""
 
 
 class Tape:

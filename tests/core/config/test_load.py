@@ -299,3 +299,37 @@ def test_a_missing_file_a_folder_and_an_unreadable_file_say_what_to_do(tmp_path:
 def test_a_byte_order_mark_and_windows_line_ends_are_accepted(minimal: str, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf" + minimal.replace("\n", "\r\n").encode())
     assert load_config(tmp_path / "c.toml").models[0].name == "flow"
+
+
+def test_a_model_store_is_a_folder_beside_the_configuration(minimal: str, tmp_path: Path, mistakes: Mistakes) -> None:
+    text = f'{minimal}\n[model_store]\npath = "models/store"\n'
+    config = parse_config(text, tmp_path / "c.toml")
+    assert config.model_store is not None
+    assert config.model_store.path == tmp_path / "models" / "store"
+    assert parse_config(minimal, tmp_path / "c.toml").model_store is None
+    (tmp_path / "file").write_bytes(b"")
+    assert [line.split(": ")[1] for line in mistakes(text.replace("models/store", "file"))] == ["model_store.path"]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("flow@production", ""),
+        ("flow@12", ""),
+        ("abcdef01", ""),
+        ("flow", "models[0].stored: must be 'NAME@production'"),
+        ("flow@stable", "models[0].stored: must be 'NAME@production'"),
+        ("ABCDEF01", "models[0].stored: must be 'NAME@production'"),
+    ],
+)
+def test_a_stored_version_is_named_in_full(minimal: str, mistakes: Mistakes, written: str, message: str) -> None:
+    text = minimal.replace('builtin = "demo-64x128"', f'stored = "{written}"') + '\n[model_store]\npath = "store"\n'
+    found = mistakes(text)
+    assert [line.split(": ", 1)[1][: len(message)] for line in found] == ([message] if message else [])
+
+
+def test_a_stored_version_needs_a_store_and_is_the_only_source(minimal: str, mistakes: Mistakes) -> None:
+    text = minimal.replace('builtin = "demo-64x128"', 'stored = "flow@production"')
+    assert mistakes(text) == ["c.toml:13: models[0].stored: needs a [model_store] with the path of its folder"]
+    both = minimal.replace("[[models]]", '[[models]]\nstored = "flow@1"') + '\n[model_store]\npath = "store"\n'
+    assert mistakes(both) == ["c.toml:12: models[0].stored: builtin and stored exclude each other; keep one"]

@@ -29,21 +29,21 @@ def test_work_is_done_in_a_thread_of_its_own_and_its_result_returned():
 
 @linux
 def test_the_thread_is_nice_while_there_is_a_core_to_spare_and_nobody_else_is(monkeypatch):
-    monkeypatch.setattr(quiet, "spare_cores", lambda _: 1.0)
+    monkeypatch.setattr(quiet, "spare_cores", lambda _: 1.5)
     own = niceness()
     assert quiet.QuietBuilder().run(niceness, "x") == min(own + quiet.NICE, 19)
     assert niceness() == own
 
 
 @linux
-def test_the_thread_is_like_any_other_while_the_machine_is_busy(monkeypatch):
-    monkeypatch.setattr(quiet, "spare_cores", lambda _: 0.1)
+def test_the_thread_is_not_nice_while_no_core_is_to_spare(monkeypatch):
+    monkeypatch.setattr(quiet, "spare_cores", lambda _: 0.9)
     assert quiet.QuietBuilder().run(niceness, "x") == niceness()
 
 
 @linux
 def test_a_machine_without_sched_setattr_is_nice_all_the_same(monkeypatch):
-    monkeypatch.setattr(quiet, "spare_cores", lambda _: 1.0)
+    monkeypatch.setattr(quiet, "spare_cores", lambda _: 1.5)
     monkeypatch.setattr(quiet, "_SYSCALLS", {})
     assert quiet.QuietBuilder().run(niceness, "x") == min(niceness() + quiet.NICE, 19)
 
@@ -58,7 +58,7 @@ LEFT_BEHIND = """
 import os, sys, threading
 from axon_quant.inference import quiet
 
-quiet.spare_cores = lambda _: 1.0
+quiet.spare_cores = lambda _: 1.5
 if len(sys.argv) > 1 and os.geteuid() == 0:
     os.setuid(65534)
 stop = threading.Event()

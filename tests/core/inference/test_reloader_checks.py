@@ -276,9 +276,10 @@ def sided(linear_backend, model_file):
         def build_session(self, path):
             session = super().build_session(path)
             for side in self.side_files(path):
-                scales = tuple(float(word) for word in side.read_text().split())
-                if len(scales) != len(session.weights):
-                    raise ModelLoadError(f"{len(session.weights)} weights and {len(scales)} scales")
+                text, _, first = side.read_text().partition(" for ")
+                scales = tuple(float(word) for word in text.split())
+                if len(scales) != len(session.weights) or (first and float(first) != session.weights[0]):
+                    raise ModelLoadError(f"{session.weights} weights and {side.read_text()} scales")
                 session.weights = tuple(w * s for w, s in zip(session.weights, scales, strict=True))
             return session
 
@@ -303,16 +304,18 @@ def test_a_side_file_alone_makes_a_new_version_and_may_appear_and_go(sided, relo
 @pytest.mark.parametrize("order", ["the file first", "the side file first"])
 def test_a_mix_that_does_not_fit_is_refused_and_the_whole_is_taken_up(sided, reloading, model_file, refused, order):
     side = model_file.with_name("linear.txt.scale")
+    side.write_text("1 1 1 for 1")
+    sided.load()
     reloader = reloading(sided)
-    steps = [(model_file, "4 5"), (side, "1 2")]
+    steps = [(model_file, "4 5 6"), (side, "1 2 1 for 4")]
     if order == "the side file first":
         steps.reverse()
     replace(*steps[0])
     assert "weights and" in refused()
     assert sided.session.weights == (1, 2, 3)
     replace(*steps[1])
-    eventually(lambda: sided.session.weights == (4, 10))
-    assert reloader.version == 2
+    eventually(lambda: sided.session.weights == (4, 10, 6))
+    assert reloader.version == 3
 
 
 def test_a_pin_of_every_file_keeps_a_mix_that_would_fit_from_serving(sided, reloading, model_file, refused):

@@ -473,7 +473,7 @@ def test_promoting_what_is_in_production_changes_nothing(store, add):
 
 def test_a_label_only_names_what_was_added(store, add):
     add(b"a")
-    with pytest.raises(ModelLoadError, match="no version"):
+    with pytest.raises(ModelLoadError, match="there is no version"):
         store.promote("flow", "0" * 64)
     assert store.current("flow") is None
 

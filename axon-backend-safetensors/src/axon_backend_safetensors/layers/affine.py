@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape, with_one
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 
 class Affine:
@@ -46,6 +51,10 @@ class Affine:
             tape.call(np.add, flat, self._bias, flat)
         return y
 
+    def lower(self, x: Slot, program: Program) -> Slot:
+        """As `Layer.lower`, likewise."""
+        return program.dense(x, self.joined[:, :-1], self._bias)
+
 
 class Linear(Layer):
     """torch.nn.Linear."""
@@ -63,6 +72,9 @@ class Linear(Layer):
 
     def bind(self, x: FloatArray, tape: Tape) -> FloatArray:
         return self._affine.bind(x, tape)
+
+    def lower(self, x: Slot, program: Program) -> Slot:
+        return self._affine.lower(x, program)
 
 
 def _text(shape: Shape) -> str:

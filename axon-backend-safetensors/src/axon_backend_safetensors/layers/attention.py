@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 
 from axon_backend_safetensors.layers.affine import Affine
-from axon_backend_safetensors.layers.elementwise import Write, softmax
+from axon_backend_safetensors.layers.elementwise import Activation, softmax
 from axon_backend_safetensors.layers.normalisation import LayerNorm
 from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 MAX_SCORES = 1 << 26
 """Of heads × time × time, per row of a batch."""
@@ -55,12 +59,16 @@ class MultiheadAttention(Layer):
         tape.call(np.matmul, scores, values, mixed.transpose(0, 2, 1, 3))
         return self._output.bind(mixed.reshape(batch, time, width), tape)
 
+    def lower(self, x: Slot, program: Program) -> Slot:
+        joined = self._queries_keys_values.lower(x, program)
+        return self._output.lower(program.attention(joined, self._heads), program)
+
 
 class EncoderOptions(Struct, frozen=True):
     """What the names of a TransformerEncoderLayer do not tell."""
 
     heads: int
-    activation: Write
+    activation: Activation
     norm_first: bool
     eps: float
 
@@ -98,7 +106,26 @@ class TransformerEncoderLayer(Layer):
         tape.call(np.add, attended, fed, fed)
         return self._second.bind(fed, tape)
 
+    def lower(self, x: Slot, program: Program) -> Slot:
+        if self._options.norm_first:
+            attended = self._attention.lower(self._first.lower(x, program), program)
+            program.add(x, attended)
+            fed = self._lower_feed(self._second.lower(attended, program), program)
+            program.add(attended, fed)
+            return fed
+        attended = self._attention.lower(x, program)
+        program.add(x, attended)
+        attended = self._first.lower(attended, program)
+        fed = self._lower_feed(attended, program)
+        program.add(attended, fed)
+        return self._second.lower(fed, program)
+
     def _feed(self, x: FloatArray, tape: Tape) -> FloatArray:
         wide = self._wide.bind(x, tape)
-        self._options.activation(wide, tape)
+        self._options.activation.write(wide, tape)
         return self._narrow.bind(wide, tape)
+
+    def _lower_feed(self, x: Slot, program: Program) -> Slot:
+        wide = self._wide.lower(x, program)
+        self._options.activation.lower(wide, program)
+        return self._narrow.lower(wide, program)

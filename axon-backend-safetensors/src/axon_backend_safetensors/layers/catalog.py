@@ -7,35 +7,37 @@ from collections.abc import Callable
 from axon_backend_safetensors.fields import Fields
 from axon_backend_safetensors.layers import elementwise
 from axon_backend_safetensors.layers.affine import Linear
-from axon_backend_safetensors.layers.elementwise import Elementwise, Write
+from axon_backend_safetensors.layers.elementwise import Activation, Elementwise
 from axon_backend_safetensors.layers.shaping import Embedding, Flatten, Pool, Positional, Transpose
 from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer
 from axon_quant.errors import ModelLoadError
 
-_PLAIN: dict[str, Write] = {
-    "identity": elementwise.identity,
-    "dropout": elementwise.identity,
-    "relu": elementwise.relu,
-    "tanh": elementwise.tanh,
-    "sigmoid": elementwise.sigmoid,
-    "silu": elementwise.silu,
+_PLAIN = {
+    "identity": Activation("identity", elementwise.identity),
+    "dropout": Activation("identity", elementwise.identity),
+    "relu": Activation("relu", elementwise.relu),
+    "tanh": Activation("tanh", elementwise.tanh),
+    "sigmoid": Activation("sigmoid", elementwise.sigmoid),
+    "silu": Activation("silu", elementwise.silu),
 }
 
 
-def activation(fields: Fields, kind: str) -> Write:
+def activation(fields: Fields, kind: str) -> Activation:
     """The activation of that name with its settings. Raises ModelLoadError for an unknown one."""
     if kind == "gelu":
         exact = fields.choice("approximate", ("none", "tanh"), "none") == "none"
-        return elementwise.gelu if exact else elementwise.gelu_tanh
+        return Activation("gelu", elementwise.gelu) if exact else Activation("gelu_tanh", elementwise.gelu_tanh)
     if kind == "elu":
-        return elementwise.elu(fields.number("alpha", 1.0))
+        alpha = fields.number("alpha", 1.0)
+        return Activation("elu", elementwise.elu(alpha), alpha)
     if kind == "leaky_relu":
-        return elementwise.leaky_relu(fields.number("negative_slope", 0.01))
+        slope = fields.number("negative_slope", 0.01)
+        return Activation("leaky_relu", elementwise.leaky_relu(slope), slope)
     if kind == "softmax":
         if fields.integer("dim", -1) != -1:
             raise ModelLoadError(f"{fields.where}: softmax runs over the last axis, dim: -1")
-        return elementwise.softmax
+        return Activation("softmax", elementwise.softmax)
     return _PLAIN[kind]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from msgspec import Struct
 
@@ -9,6 +11,9 @@ from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 
 class ConvOptions(Struct, frozen=True):
@@ -72,3 +77,10 @@ class Conv1d(Layer):
         if self._bias is not None:
             tape.call(np.add, y, self._bias, y)
         return y
+
+    def lower(self, x: Slot, program: Program) -> Slot:
+        options, shape = self._options, self.shape(x.shape)
+        if any(self._pads):
+            x = program.pad(x, *self._pads)
+        weight = self._weight.reshape(self._outputs, -1, self._kernel)
+        return program.convolution(x, weight, self._bias, shape, options.stride, options.dilation)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import pi, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from axon_backend_safetensors.tape import Layer, Shape, Tape
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 Write = Callable[[FloatArray, Tape], None]
 
@@ -36,17 +41,33 @@ def scalar(value: float) -> FloatArray:
     return np.array(value, np.float32)
 
 
-class Elementwise(Layer):
-    """One of the functions below, over every element."""
+class Activation(Struct, frozen=True):
+    """One of the functions below; `name` is what the compiled kernels call it, `setting` its one setting."""
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
+    name: str
+    write: Write
+    setting: float = 0.0
+
+    def lower(self, x: Slot, program: Program) -> None:
+        """As `write`, for the compiled kernels."""
+        program.activate(self.name, x, self.setting)
+
+
+class Elementwise(Layer):
+    """An activation over every element."""
+
+    def __init__(self, activation: Activation) -> None:
+        self._activation = activation
 
     def shape(self, given: Shape) -> Shape:
         return given
 
     def bind(self, x: FloatArray, tape: Tape) -> FloatArray:
-        self._write(x, tape)
+        self._activation.write(x, tape)
+        return x
+
+    def lower(self, x: Slot, program: Program) -> Slot:
+        self._activation.lower(x, program)
         return x
 
 

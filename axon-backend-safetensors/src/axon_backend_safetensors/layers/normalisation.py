@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from axon_backend_safetensors.layers.elementwise import scalar
@@ -9,6 +11,9 @@ from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 
 class LayerNorm(Layer):
@@ -43,3 +48,6 @@ class LayerNorm(Layer):
         if self._bias is not None:
             tape.call(np.add, y, self._bias, y)
         return y
+
+    def lower(self, x: Slot, program: Program) -> Slot:
+        return program.layer_norm(x, self._weight, self._bias, self._eps)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from msgspec import Struct
@@ -19,6 +19,9 @@ from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 MAX_STEPS = 1 << 14
 
@@ -53,6 +56,7 @@ class Cell(Struct, frozen=True, eq=False):
 class Recurrent(Layer):
     """Layers and directions; the cells are a subclass's. `output` is "sequence", or "hidden": what h_n's top holds."""
 
+    kind: ClassVar[str]
     gates: ClassVar[int]
 
     def __init__(self, name: str, tensors: Tensors, output: str) -> None:
@@ -96,6 +100,21 @@ class Recurrent(Layer):
             tape.call(np.copyto, y[:, self._hidden :], outputs[0, :, self._hidden :])
         return y
 
+    def lower(self, x: Slot, program: Program) -> Slot:
+        for cells in self._layers:
+            y, last = program.slot(x.shape[0], self._width), []
+            for index, cell in enumerate(cells):
+                given = program.dense(x, cell.inputs[:, :-1], cell.inputs[:, -1])
+                column, reverse = index * self._hidden, bool(index)
+                last.append(program.recurrent(self.kind, given, cell.states, y, column, reverse=reverse))
+            x = y
+        if self._output == "sequence":
+            return x
+        scores = program.slot(self._width)
+        for index, state in enumerate(last):
+            program.copy(state, scores, index * self._hidden)
+        return scores
+
     def _run(self, cell: Cell, rows: FloatArray, tape: Tape, *, reverse: bool) -> FloatArray:
         """One direction over `[time, batch, inputs + 1]`; the states."""
         time, batch, width = rows.shape
@@ -127,6 +146,7 @@ class Recurrent(Layer):
 class Gru(Recurrent):
     """torch.nn.GRU: gates r, z, n; `h ← n + z (h − n)`, `n = tanh(W x + r · (U h + b))`."""
 
+    kind = "gru"
     gates = 3
 
     def _prepare(self, cell: Cell) -> Cell:
@@ -160,6 +180,7 @@ class Gru(Recurrent):
 class Lstm(Recurrent):
     """torch.nn.LSTM: gates i, f, g, o; `c ← f c + i g`, `h ← o tanh(c)`. Kept here as i, f, o, g."""
 
+    kind = "lstm"
     gates = 4
 
     def _prepare(self, cell: Cell) -> Cell:

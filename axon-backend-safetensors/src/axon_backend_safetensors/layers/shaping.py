@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from axon_backend_safetensors.program import Program, Slot
 
 
 class Flatten(Layer):
@@ -26,6 +30,9 @@ class Flatten(Layer):
             x = gathered
         return x.reshape(len(x), -1)
 
+    def lower(self, x: Slot, program: Program) -> Slot:  # noqa: ARG002 (as above)
+        return x.seen_as(x.size)
+
 
 class Transpose(Layer):
     """Swap time and features."""
@@ -37,6 +44,9 @@ class Transpose(Layer):
 
     def bind(self, x: FloatArray, tape: Tape) -> FloatArray:  # noqa: ARG002 (it needs no call)
         return x.transpose(0, 2, 1)
+
+    def lower(self, x: Slot, program: Program) -> Slot:
+        return program.transpose(x)
 
 
 class Pool(Layer):
@@ -61,6 +71,9 @@ class Pool(Layer):
             tape.call(np.add.reduce, x, axis=axis, out=y)
             tape.call(np.multiply, y, np.array(1 / x.shape[axis], np.float32), y)
         return y
+
+    def lower(self, x: Slot, program: Program) -> Slot:
+        return program.pool(x, self.how, self.dim % 3 - 1)
 
 
 class Positional(Layer):
@@ -88,6 +101,10 @@ class Positional(Layer):
         tape.call(np.add, x, self._table[: x.shape[1]], x)
         return x
 
+    def lower(self, x: Slot, program: Program) -> Slot:
+        program.add_weights(x, self._table[: x.shape[0]])
+        return x
+
 
 class Embedding(Layer):
     """torch.nn.Embedding of a window of row numbers: each becomes a vector, on a new last axis.
@@ -110,3 +127,6 @@ class Embedding(Layer):
         tape.call(np.copyto, rows, x, casting="unsafe")
         tape.call(np.take, self._table, rows, 0, y, "clip")
         return y
+
+    def lower(self, x: Slot, program: Program) -> Slot:
+        return program.embedding(x, self._table)

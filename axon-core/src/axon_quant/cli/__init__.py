@@ -25,6 +25,7 @@ _COMMANDS = {
     "bench": ("axon_quant.cli.bench", "Measure inference beside the raw runtime."),
     "demo": ("axon_quant.cli.demo", "Trade a made-up market and draw what happened."),
     "journal": ("axon_quant.cli.journal", "Check a journal's hash chain."),
+    "models": ("axon_quant.cli.models", "List, promote and roll back the versions of models."),
     "plugins": ("axon_quant.cli.plugins", "List the plugins found, and why one is not used."),
     "predict": ("axon_quant.cli.predict", "Ask a model about windows in a file."),
     "run": ("axon_quant.cli.run", "Trade a live or a recorded market."),

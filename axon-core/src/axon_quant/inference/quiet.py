@@ -1,16 +1,17 @@
 """Work in a thread that gives way to the threads that serve.
 
 A build keeps a core busy for tens of milliseconds, and a caller that wakes up meanwhile waits until the scheduler takes
-that core away again: a slice of 1 to 4 ms, on every wake-up. (The GIL is not the cause: a build that is native code
-holds it for less than a millisecond.) So the build runs in a thread of its own that gives way:
+that core away again: a slice of 1 to 4 ms, on every wake-up. (The GIL is the smaller part: a build that is native
+code holds it for a millisecond or two at a time.) So the build runs in a thread of its own that gives way:
 
 - its *slice* is long. Linux since 6.12 lets a thread that wakes up with a shorter slice interrupt one with a longer
   slice at once, instead of at the end of the slice. This costs the build nothing: its share of the core stays the same.
 - it is *nice* by 10 steps, which lets those that wake up go first more often.
 
-Both are moderate on purpose. At nice 19 or SCHED_IDLE a thread that holds the GIL may not get a core for seconds while
+Both are moderate on purpose. At nice 19 or SCHED_IDLE a thread that holds the GIL may not get a core for a second while
 the machine is busy, and every caller waits with it. For the same reason the thread is only nice while the machine has a
-core to spare. docs/hot-swap.md has the figures.
+core to spare: without one even 10 steps cost more than they give. docs/hot-swap.md has figures, and says what they do
+not settle.
 
 A thread cannot become less nice again without a privilege, so each piece of work has a fresh thread, which ends with
 it. Threads that the work leaves behind (a runtime's own workers) would serve with what they inherited: they are given
@@ -36,8 +37,8 @@ T = TypeVar("T")
 
 NICE = 10
 SLICE_NS = 20_000_000
-_SPARE = 0.5
-_LOOK = 0.05  # seconds
+_SPARE = 1.0
+_LOOK = 0.1  # seconds
 
 _SYSCALLS = {"x86_64": 314, "aarch64": 274, "riscv64": 274, "ppc64le": 355, "s390x": 345}
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # struct sched_attr: size, policy, flags, nice, priority, runtime, …
@@ -51,16 +52,19 @@ class QuietBuilder:
 
     def run(self, work: Callable[[], T], name: str) -> T:
         """Do `work` in a fresh thread called `name`, and return or raise what it does."""
-        spare = _LINUX and spare_cores(_LOOK) >= _SPARE
-        nice, slice_ns = (self._nice, SLICE_NS) if spare else (0, 0)
-        before = _threads()
-        result = in_thread(lambda: _give_way(nice, slice_ns), work, name)
-        if spare and not _restore(_threads() - before, nice):
+        nice = self._nice if _LINUX and self._nice and spare_cores(_LOOK) >= _SPARE else 0
+        result, restored = _run(work, name, nice)
+        if not restored and nice:
             self._nice = 0
-            before = _threads()
-            result = in_thread(lambda: _give_way(0, slice_ns), work, name)
-            _restore(_threads() - before, 0)
+            result, _ = _run(work, name, 0)
         return result
+
+
+def _run(work: Callable[[], T], name: str, nice: int) -> tuple[T, bool]:
+    """The result, and whether all threads that were left behind have the usual priority."""
+    before = _threads()
+    result = in_thread(lambda: _give_way(nice), work, name)
+    return result, _restore(_threads() - before, nice)
 
 
 def in_thread(prepare: Callable[[], object], work: Callable[[], T], name: str) -> T:
@@ -71,13 +75,13 @@ def in_thread(prepare: Callable[[], object], work: Callable[[], T], name: str) -
 
 
 def spare_cores(seconds: float) -> float:
-    """How many of the cores that this process may use are idle, over the next `seconds`; 0 where nobody can tell."""
-    before = _idle_ticks()
-    if before is None:
-        return 0.0
+    """How many of the cores that this process may use are idle, over the next `seconds`; 0 where it cannot be told."""
+    before, began = _idle_ticks(), time.monotonic()
     time.sleep(seconds)
-    after = _idle_ticks()
-    return 0.0 if after is None else (after - before) / (seconds * os.sysconf("SC_CLK_TCK"))
+    after, elapsed = _idle_ticks(), time.monotonic() - began
+    if before is None or after is None:
+        return 0.0
+    return (after - before) / (elapsed * os.sysconf("SC_CLK_TCK"))
 
 
 def _idle_ticks() -> int | None:
@@ -90,18 +94,20 @@ def _idle_ticks() -> int | None:
     return sum(int(words[4]) for words in lines if words[0] in mine)
 
 
-def _give_way(nice: int, slice_ns: int) -> None:
-    """Let this thread give way to others, by `nice` steps of priority and a longer slice."""
-    if not slice_ns or os.sched_getscheduler(0) != os.SCHED_OTHER:
+def _give_way(nice: int) -> None:
+    """Let this thread give way to others, by a longer slice and `nice` steps of priority."""
+    if not _LINUX or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return
     tid = threading.get_native_id()
     level = _level(nice)
-    if not _set_scheduling(tid, level, slice_ns) and nice:
+    if not _set_scheduling(tid, level, SLICE_NS) and nice:
         os.setpriority(os.PRIO_PROCESS, tid, level)
 
 
 def _restore(left: set[int], nice: int) -> bool:
     """Give threads that were left behind this thread's priority and slice; whether all of them have them now."""
+    if not left:
+        return True
     own, level = _level(0), _level(nice)
     restored = True
     for tid in left:

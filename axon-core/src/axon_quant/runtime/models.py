@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import attrs
 
 from axon_quant.errors import ConfigError
 from axon_quant.inference import Backend, Device, InferenceBackend, ModelConfig
@@ -45,13 +48,30 @@ def build_model(entry: ModelEntry, schema: FeatureSchema, store: ModelStore | No
 
 
 def keeper(
-    store: ModelStore, config: ModelConfig, schema: FeatureSchema, stored: StoredModel | None = None
+    store: ModelStore, config: ModelConfig, schema: FeatureSchema | None, stored: StoredModel | None = None
 ) -> Callable[[PreparedModel], object]:
     """Keeps what it is called with, before it serves: `ModelHotReloader(checks=[keeper(…)])`, so that no decision comes
     from a model that is gone. What was taken from the store keeps its name there.
     """
     name = stored.names[0] if stored is not None and stored.names else config.name
     return lambda prepared: store.put(prepared, config, name=name, schema=schema)
+
+
+def model_config(entry: ModelEntry, path: Path) -> ModelConfig:
+    """How a configuration wants one of its models served; `path` is where its file is."""
+    return ModelConfig(
+        path,
+        InferenceBackend(entry.backend),
+        Device.parse(entry.device),
+        entry.input_shape,
+        entry.output_dim,
+        entry.fp16,
+        entry.num_threads,
+        entry.actions,
+        entry.sha256,
+        entry.trusted,
+        name=entry.name,
+    )
 
 
 def _stored(entry: ModelEntry, store: ModelStore | None) -> StoredModel:
@@ -61,24 +81,15 @@ def _stored(entry: ModelEntry, store: ModelStore | None) -> StoredModel:
 
 
 def _backend(entry: ModelEntry, schema: FeatureSchema, stored: StoredModel | None) -> Backend:
-    backend_class = load_backend(entry.backend if stored is None else stored.backend)
-    path = entry.path if stored is None else stored.path
-    if entry.builtin is not None:
-        path = backend_class.builtin(entry.builtin, schema.features)
+    if stored is not None:
+        config = attrs.evolve(
+            model_config(entry, stored.path),
+            backend=InferenceBackend(stored.backend),
+            sha256=entry.sha256 or stored.sha256,
+        )
+        return load_backend(stored.backend)(config)
+    backend_class = load_backend(entry.backend)
+    path = entry.path if entry.builtin is None else backend_class.builtin(entry.builtin, schema.features)
     if path is None:
         raise ConfigError(f"model {entry.name} has neither a path nor a builtin")
-    return backend_class(
-        ModelConfig(
-            path,
-            InferenceBackend(entry.backend if stored is None else stored.backend),
-            Device.parse(entry.device),
-            entry.input_shape,
-            entry.output_dim,
-            entry.fp16,
-            entry.num_threads,
-            entry.actions,
-            entry.sha256 or (None if stored is None else stored.sha256),
-            entry.trusted,
-            name=entry.name,
-        )
-    )
+    return backend_class(model_config(entry, path))

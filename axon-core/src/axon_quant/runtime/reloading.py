@@ -7,16 +7,20 @@ from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from time import monotonic
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from axon_quant.clock import Clock
 from axon_quant.errors import ModelError
 from axon_quant.events import Emit, Event, ModelLoaded, ModelRefused
-from axon_quant.inference import Backend, ModelConfig, ModelHotReloader
+from axon_quant.inference import Backend, ModelHotReloader
 from axon_quant.inference.backend import PreparedModel
 from axon_quant.inference.reloader import Check
 from axon_quant.market import MarketEvent
 from axon_quant.observation import FeatureSchema
+from axon_quant.runtime.models import keeper
+
+if TYPE_CHECKING:
+    from axon_quant.inference.store import ModelStore
 
 _Entry: TypeAlias = Event | Callable[[], None]
 
@@ -27,8 +31,8 @@ class HotReload:
     A reloader works in a thread of its own, but the journal's order belongs to the loop's thread: swaps and refusals
     wait in a queue until that thread calls `drain` or `wait_for`, which swap and hand the events to `record`. So a new
     version is recorded before its first decision and after the last one of the version before. With `schema`, a version
-    that does not take this observation is refused; `keep` makes the check that then keeps a version, such as
-    `axon_quant.runtime.models.keeper`. `debounce` is in seconds; see `ModelHotReloader`.
+    that does not take this observation is refused; with a `store`, a version is kept in it before it serves, and must
+    answer the golden vectors that are known of it. `debounce` is in seconds; see `ModelHotReloader`.
     """
 
     def __init__(
@@ -38,7 +42,7 @@ class HotReload:
         clock: Clock,
         *,
         schema: FeatureSchema | None = None,
-        keep: Callable[[ModelConfig], Check] | None = None,
+        store: ModelStore | None = None,
         debounce: float = 0.5,
     ) -> None:
         self._inbox: SimpleQueue[_Entry] = SimpleQueue()
@@ -48,7 +52,7 @@ class HotReload:
                 backend,
                 backend.config,
                 debounce=debounce,
-                checks=_checks(backend.config, schema, keep),
+                checks=_checks(backend, schema, store),
                 emit=self._inbox.put,
                 clock=clock,
                 swap_in=self._inbox.put,
@@ -115,11 +119,10 @@ class HotReload:
         self.drain()
 
 
-def _checks(
-    config: ModelConfig, schema: FeatureSchema | None, keep: Callable[[ModelConfig], Check] | None
-) -> list[Check]:
-    takes: list[Check] = [] if schema is None else [_Takes(schema, config.name)]
-    return takes if keep is None else [*takes, keep(config)]
+def _checks(backend: Backend, schema: FeatureSchema | None, store: ModelStore | None) -> list[Check]:
+    if store is not None:
+        return [keeper(store, backend.config, schema)]
+    return [] if schema is None else [_Takes(schema, backend.config.name)]
 
 
 class _Takes:

@@ -28,7 +28,7 @@ from axon_quant.runtime import telemetry
 from axon_quant.runtime.bus import EventBus
 from axon_quant.runtime.engine import Engine, Router
 from axon_quant.runtime.lane import Lane
-from axon_quant.runtime.models import build_model, keeper, open_store
+from axon_quant.runtime.models import build_model, open_store
 from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.returns import MemberReturns
 from axon_quant.runtime.rollout import LabelStore, Rollout, plan_rollout
@@ -206,7 +206,7 @@ def pipeline(
                 bus.record,
                 clock,
                 schema=schema,
-                keep=None if store is None else lambda config: keeper(store, config, schema),
+                store=store,
             ),
             rollout,
         )

@@ -23,6 +23,8 @@ def deploy(stored: StoredModel, path: str | Path, *, sides_now: Iterable[Path] =
     changed; or ModelCheckError for a copy that is damaged.
     """
     path = Path(path)
+    if path.resolve().is_relative_to(stored.folder.parent.resolve()):
+        raise ModelError("is in the store itself", file=path, hint="serve the model from a file outside it")
     main = stored.path.name
     names = {name: path.name if name == main else name for name in stored.sha256_by_name}
     left = sorted(side.name for side in sides_now if side.relative_to(path.parent).as_posix() not in names.values())

@@ -64,7 +64,7 @@ class Objects:
             manifest = Manifest(
                 file=files.path.name, files=digests, size=size, backend=backend, added=added, source=source
             )
-            _write(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+            _write(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
             folder.chmod(0o755)
             sync_folder(folder)
             yield folder

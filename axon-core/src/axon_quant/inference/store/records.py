@@ -263,4 +263,4 @@ def _read(path: Path, kind: type[_T]) -> _T | None:
 
 
 def _write(path: Path, record: object) -> None:
-    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1))
+    write_whole(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")

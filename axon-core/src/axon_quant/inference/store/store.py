@@ -59,6 +59,10 @@ class ModelStore:
         """The SHA-256s under a name, in the order they were added."""
         return self._line(name).versions
 
+    def production(self, name: str) -> tuple[str, ...]:
+        """The SHA-256 in production under a name, after those that rollbacks would go back to."""
+        return self._line(name).production
+
     def list(self, name: str) -> tuple[StoredModel, ...]:
         """The versions under a name, in the order they were added."""
         return tuple(self.get(sha256) for sha256 in self.versions(name))
@@ -76,9 +80,11 @@ class ModelStore:
         matching = self._objects.matching(sha256) if _PREFIX.fullmatch(sha256) else []
         stored = self.find(matching[0]) if len(matching) == 1 else None
         if stored is None:
-            found = f"several versions, {', '.join(matching)}," if matching else "no version"
+            several = f"several versions in the store begin with {sha256}: {', '.join(matching)}"
             raise ModelLoadError(
-                f"{found} in the store with the SHA-256 {sha256}", file=self.folder, hint="axon models list shows them"
+                several if matching else f"there is no version {sha256} in the store",
+                file=self.folder,
+                hint="axon models list shows what there is",
             )
         return stored
 
