@@ -119,10 +119,13 @@ def test_the_regret_stays_within_its_bound_over_ten_thousand_steps(check, stream
     check(members, stream, HORIZON, seed)
 
 
-@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=8), st.data())
+@given(st.lists(st.integers(-1024, 1024).map(lambda n: n * 1e3 / 1024), min_size=1, max_size=8), st.data())
 @settings(deadline=None)
 def test_a_step_on_realised_returns_is_one_on_their_losses(returns, data):
-    """With a bound given, returns are losses on a known scale: both ways in lead to the same weights."""
+    """With a bound given, returns are losses on a known scale: both ways in lead to the same weights.
+
+    The returns are such that both ways compute exactly: ml-poly divides regrets, which magnifies a rounding error.
+    """
     from axon_quant.ensemble import Standing
 
     members = len(returns)
