@@ -69,10 +69,12 @@ BROAD_BACKEND_DEFECTS = {
 
 ENSEMBLE_DEFECTS = {
     "DeclaresOnlineWeightsItLacks": {"E-060"},
-    "MovesUndeclared": {"E-060"},
+    "DeclaresSteadyWeightsItLacks": {"E-062"},
+    "DeclaresEqualVotesItLacks": {"E-025"},
+    "MovesUndeclared": {"E-060", "E-062"},
     "DeclaresGainsItDoesNotCheck": {"E-061"},
     "ReturnsNegativeWeights": {"E-010", "E-012", "E-014", "E-041", "E-061"},
-    "ReturnsNan": {"E-011", "E-012", "E-013", "E-015", "E-016", "E-031", "E-060"},
+    "ReturnsNan": {"E-011", "E-012", "E-013", "E-015", "E-016", "E-031", "E-060", "E-062"},
     "IgnoresTheVotes": {"E-021", "E-022", "E-023", "E-025", "E-030"},
     "IgnoresTheWeights": {"E-020", "E-025"},
     "FavoursTheFirstMember": {"E-013", "E-014", "E-023"},

@@ -86,6 +86,14 @@ class TestMovesUndeclared(Rule):
     made = Follower
 
 
+class TestDeclaresSteadyWeightsItLacks(Rule):
+    capabilities = frozenset({Capability.SteadyWeights})
+
+
+class TestDeclaresEqualVotesItLacks(Rule):
+    capabilities = frozenset({Capability.EqualVotes})
+
+
 class TestDeclaresGainsItDoesNotCheck(Rule):
     capabilities = frozenset({Capability.Gains})
 

@@ -17,13 +17,14 @@ class Standing(Struct, frozen=True):
 
     `sharpe` is mean over standard deviation, 0 with fewer than two returns. The deviation is at least a tenth of the
     (upper) median over the active members, so a member that hardly moved cannot win by dividing through nothing.
-    `last` are the latest returns, `count` how many of them the window holds.
+    `sigma` is that deviation. `last` are the latest returns, `count` how many of them the window holds.
     """
 
     sharpe: tuple[float, ...]
     count: tuple[int, ...]
     last: tuple[float, ...]
     active: tuple[bool, ...]
+    sigma: tuple[float, ...]
 
 
 class Rolling:
@@ -73,9 +74,11 @@ def standing(members: Sequence[Rolling], active: tuple[bool, ...]) -> Standing:
     sigmas = [member.sigma for member in members]
     peers = sorted([s for s, m, is_active in zip(sigmas, members, active, strict=True) if is_active and m.count > 1])
     floor = max(SIGMA_FLOOR, RELATIVE_FLOOR * peers[len(peers) // 2]) if peers else SIGMA_FLOOR
+    sigmas = [max(sigma, floor) for sigma in sigmas]
     return Standing(
-        tuple([m.mean / max(s, floor) if m.count > 1 else 0.0 for m, s in zip(members, sigmas, strict=True)]),
+        tuple([m.mean / s if m.count > 1 else 0.0 for m, s in zip(members, sigmas, strict=True)]),
         tuple([member.count for member in members]),
         tuple([member.last for member in members]),
         active,
+        tuple(sigmas),
     )

@@ -1,19 +1,17 @@
-"""Votes that count with a weight."""
+"""Strategies whose weights stay as they are given: soft, hard and weighted voting."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from axon_quant.ensemble.performance import Standing
+from axon_quant.ensemble.pooling import Pooling
 from axon_quant.inference.scores import TIE, leaders
 
 
-class WeightedVoting:
-    """Each member casts one vote, for its most probable action, and the vote counts with its weight.
-
-    A member that cannot decide splits its vote between its equal actions. The weights stay until `update_weights`,
-    which makes them proportional to the positive part of the performances (equal if there is none).
-    """
+class GivenWeights:
+    """The weights stay until `update_weights`, which makes them proportional to the positive part of the performances
+    (equal if there is none)."""
 
     may_abstain = False
     abstains = False
@@ -32,6 +30,17 @@ class WeightedVoting:
         gains = [max(value, 0.0) if is_active else 0.0 for value, is_active in zip(performances, active, strict=True)]
         return gains if max(gains) > 0.0 else [1.0] * len(gains)
 
+
+class SoftVoting(Pooling, GivenWeights):
+    """The weighted mean of the members' probabilities."""
+
+
+class WeightedVoting(GivenWeights):
+    """Each member casts one vote, for its most probable action, and the vote counts with its weight.
+
+    A member that cannot decide splits its vote between its equal actions.
+    """
+
     def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
         """The share of the vote that each action got."""
         shares = [0.0] * len(votes[0])
@@ -44,3 +53,16 @@ class WeightedVoting:
                 for index in equal:
                     shares[index] += weight / len(equal)
         return shares
+
+
+class HardVoting(WeightedVoting):
+    """One member, one vote, for its most probable action: every weight above 0 counts the same.
+
+    A member that cannot decide splits its vote between its equal actions.
+    """
+
+    def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
+        """The share of the heads that each action got."""
+        heads = [float(weight > 0.0) for weight in weights]
+        count = sum(heads)
+        return super().combine([head / count for head in heads], votes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, sqrt
-from operator import mul
+from math import exp, inf, sqrt
 from typing import Literal, Protocol
 
+from axon_quant.ensemble.correlation import Correlations
+from axon_quant.ensemble.options import require
 from axon_quant.ensemble.performance import Standing
-from axon_quant.ensemble.simplex import bounded
-from axon_quant.errors import EnsembleError
+from axon_quant.ensemble.smoothing import SmoothedWeights, members_of
 
 
 class WeightingRule(Protocol):
@@ -42,7 +42,7 @@ class WeightingRule(Protocol):
         ...
 
 
-class SoftmaxSharpe:
+class SoftmaxSharpe(SmoothedWeights):
     """Softmax over rolling Sharpe ratios per step, smoothed; probabilities are averaged.
 
     The temperature is 1/√window, the standard error of a rolling Sharpe ratio, so noise alone moves little. The initial
@@ -53,6 +53,9 @@ class SoftmaxSharpe:
     If no active member has a Sharpe ratio of at least 0, `all_negative="uniform"` heads for equal weights and
     `"abstain"` keeps the weights and stands aside until one has. `jump` takes Sharpe ratios per step and applies
     softmax, floor and cap at once; its weights then take the place of the initial ones.
+
+    `correlation_penalty` divides a member's share by the size of its crowd, raised to the penalty: itself, and every
+    other one by how far its returns correlate with it. With 1, two copies of a model weigh as much as one would.
 
     Raises EnsembleError for options out of range.
     """
@@ -68,35 +71,33 @@ class SoftmaxSharpe:
         floor: float = 0.02,
         cap: float = 0.8,
         all_negative: Literal["uniform", "abstain"] = "uniform",
+        correlation_penalty: float = 0.0,
     ) -> None:
+        super().__init__(window, smoothing=smoothing, minimum_count=minimum_count, floor=floor, cap=cap)
         self._temperature = 1.0 / sqrt(window) if temperature is None else temperature
-        self._minimum = max(2, window // 5) if minimum_count is None else minimum_count
-        _require(0.0 < self._temperature < float("inf"), "temperature", temperature, "a positive number")
-        _require(0.0 < smoothing <= 1.0, "smoothing", smoothing, "in (0, 1]")
-        _require(2 <= self._minimum <= window, "minimum_count", minimum_count, f"from 2 to the window of {window}")
-        _require(0.0 <= floor < cap <= 1.0, "floor, cap", (floor, cap), "0 ≤ floor < cap ≤ 1")
-        _require(all_negative in ("uniform", "abstain"), "all_negative", all_negative, "'uniform' or 'abstain'")
+        require(0.0 < self._temperature < inf, "temperature", temperature, "a positive number")
+        require(0.0 <= correlation_penalty <= 1.0, "correlation_penalty", correlation_penalty, "in [0, 1]")
+        require(all_negative in ("uniform", "abstain"), "all_negative", all_negative, "'uniform' or 'abstain'")
         self._anchor: Sequence[float] = initial
         self._window = window
-        self._smoothing = smoothing
-        self._floor = floor
-        self._cap = cap
+        self._penalty = correlation_penalty
+        self._correlations = Correlations(len(initial), window) if correlation_penalty else None
         self.may_abstain = all_negative == "abstain"
         self.abstains = False
 
     def step(self, standing: Standing, weights: Sequence[float]) -> Sequence[float]:
         """One smoothed step towards the softmax; none during the cold start."""
-        count = min(count for count, active in zip(standing.count, standing.active, strict=True) if active)
-        if count < self._minimum:
+        if self._correlations is not None:
+            self._correlations.append(standing.last, standing.active)
+        count = self._count(standing)
+        if not count:
             return weights
         target = self._target(standing.sharpe, standing.active)
         if self.abstains:
             return weights
         trust = (count - self._minimum + 1) / (self._window - self._minimum + 1)
-        return [
-            weight + self._smoothing * (anchor + trust * (goal - anchor) - weight)
-            for weight, anchor, goal in zip(weights, self._anchor, target, strict=True)
-        ]
+        goal = [anchor + trust * (goal - anchor) for anchor, goal in zip(self._anchor, target, strict=True)]
+        return self._towards(weights, goal)
 
     def jump(self, performances: Sequence[float], active: Sequence[bool], weights: Sequence[float]) -> Sequence[float]:
         """Softmax of the given Sharpe ratios, at once."""
@@ -106,28 +107,12 @@ class SoftmaxSharpe:
         self._anchor = target
         return target
 
-    def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
-        """The weighted mean of the probabilities."""
-        if len(votes[0]) == 3:  # unrolled, as in `probabilities`
-            total_buy = total_sell = total_hold = 0.0
-            for weight, (buy, sell, hold) in zip(weights, votes, strict=True):
-                total_buy += weight * buy
-                total_sell += weight * sell
-                total_hold += weight * hold
-            return (total_buy, total_sell, total_hold)
-        return [sum(map(mul, weights, column)) for column in zip(*votes, strict=True)]
-
     def _target(self, sharpe: Sequence[float], active: Sequence[bool]) -> list[float]:
-        members = [index for index, is_active in enumerate(active) if is_active]
+        members = members_of(active)
         best = max(sharpe[index] for index in members)
         self.abstains = self.may_abstain and best < 0.0
         powers = [1.0 if best < 0.0 else exp((sharpe[index] - best) / self._temperature) for index in members]
-        target = [0.0] * len(sharpe)
-        for index, weight in zip(members, bounded(powers, self._floor, self._cap), strict=True):
-            target[index] = weight
-        return target
-
-
-def _require(holds: bool, option: str, found: object, expected: str) -> None:
-    if not holds:
-        raise EnsembleError(f"{option} is {found}, expected {expected}")
+        if self._correlations is not None:
+            crowds = self._correlations.crowds(members)
+            powers = [power / crowd**self._penalty for power, crowd in zip(powers, crowds, strict=True)]
+        return self._within(members, powers, len(sharpe))

@@ -8,6 +8,30 @@ from axon_quant.plugins.capabilities import EXCHANGE, Capability
 from axon_quant.plugins.descriptors import EnsembleDescriptor, ExchangeDescriptor
 from axon_quant.plugins.hookspecs import hookimpl
 
+_LEARNS = (Capability.OnlineWeights, Capability.Gains)
+_ENSEMBLES: tuple[tuple[str, str, str, tuple[Capability, ...]], ...] = (
+    (
+        "softmax-sharpe",
+        "weighting:SoftmaxSharpe",
+        "Softmax over rolling Sharpe ratios, smoothed; probabilities are averaged.",
+        (Capability.OnlineWeights,),
+    ),
+    ("hedge", "online:Hedge", "Exponential weights: regret within √(T ln N / 2).", _LEARNS),
+    ("adahedge", "online:AdaHedge", "Hedge that finds its own rate.", _LEARNS),
+    ("boa", "online:Boa", "Bernstein online aggregation: a second-order regret bound.", _LEARNS),
+    ("ml-poly", "online:MlPoly", "Polynomially weighted averages: nothing to tune.", _LEARNS),
+    (
+        "inverse-variance",
+        "steadiness:InverseVariance",
+        "Weights by 1 / variance of realised returns; probabilities are averaged.",
+        (Capability.SteadyWeights,),
+    ),
+    ("soft-voting", "voting:SoftVoting", "The weighted mean of probabilities; weights stay as given.", ()),
+    ("hard-voting", "voting:HardVoting", "One member, one vote.", (Capability.EqualVotes,)),
+    ("weighted-voting", "voting:WeightedVoting", "Each member casts one vote that counts with its weight.", ()),
+)
+"""Name, target, summary and capabilities of each strategy."""
+
 
 @hookimpl
 def axon_exchanges() -> Iterator[ExchangeDescriptor]:
@@ -24,16 +48,11 @@ def axon_exchanges() -> Iterator[ExchangeDescriptor]:
 @hookimpl
 def axon_ensembles() -> Iterator[EnsembleDescriptor]:
     """The strategies of `DynamicWeightedEnsemble`."""
-    yield EnsembleDescriptor(
-        name="softmax-sharpe",
-        target="axon_quant.ensemble.weighting:SoftmaxSharpe",
-        summary="Softmax over rolling Sharpe ratios, smoothed; probabilities are averaged.",
-        capabilities=frozenset({Capability.OnlineWeights}),
-        api=1,
-    )
-    yield EnsembleDescriptor(
-        name="weighted-voting",
-        target="axon_quant.ensemble.voting:WeightedVoting",
-        summary="Each member casts one vote that counts with its weight.",
-        api=1,
-    )
+    for name, target, summary, capabilities in _ENSEMBLES:
+        yield EnsembleDescriptor(
+            name=name,
+            target=f"axon_quant.ensemble.{target}",
+            summary=summary,
+            capabilities=frozenset(capabilities),
+            api=1,
+        )

@@ -41,10 +41,14 @@ class Capability(StrEnum):
     """Weights move with realised returns."""
     Gains = "gains"
     """`update_weights` takes gains in [0, 1] instead of Sharpe ratios."""
+    SteadyWeights = "steady-weights"
+    """Weights follow how steady realised returns are, not how high."""
+    EqualVotes = "equal-votes"
+    """Every member with a weight has one vote, whatever the weight."""
 
 
 BACKEND = frozenset({Capability.Batch, Capability.HalfPrecision, Capability.MultiThread})
 EXPLAINER = frozenset({Capability.Attribution, Capability.Counterfactuals})
-ENSEMBLE = frozenset({Capability.OnlineWeights, Capability.Gains})
+ENSEMBLE = frozenset({Capability.OnlineWeights, Capability.Gains, Capability.SteadyWeights, Capability.EqualVotes})
 EXCHANGE = frozenset(Capability) - BACKEND - EXPLAINER - ENSEMBLE
 """What a plugin of each kind may declare."""

@@ -55,6 +55,7 @@ def random_standing(rng: np.random.Generator, members: int, mean: float = 0.0) -
         tuple(rng.integers(1, WINDOW + 1, members).tolist()),
         tuple(rng.normal(0.01 * mean, 0.01, members).tolist()),
         tuple(active.tolist()),
+        tuple(rng.uniform(1e-4, 1e-2, members).tolist()),
     )
 
 
@@ -105,6 +106,15 @@ class Committee:
         ensemble = self.build(answers, **more)
         self.settle(ensemble)
         return ensemble
+
+    def after_returns(self, rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The weights of a settled ensemble before and after it realised these returns, a row per round."""
+        ensemble = self.settled([CERTAIN["buy"]] * len(rows[0]))
+        before = ensemble.weights
+        for row in rows:
+            for index, value in enumerate(row):
+                ensemble.record_return(index, value)
+        return before, ensemble.weights
 
 
 def assert_simplex(weights: Sequence[float], tolerance: float = 1e-9) -> None:

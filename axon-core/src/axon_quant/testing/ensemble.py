@@ -31,7 +31,7 @@ from axon_quant.testing.committee import (
     votes_of,
 )
 
-CAPABILITIES = frozenset({Capability.OnlineWeights, Capability.Gains})
+CAPABILITIES = frozenset({Capability.OnlineWeights, Capability.Gains, Capability.SteadyWeights, Capability.EqualVotes})
 """Of ensembles."""
 SLOWEST_US = 10_000.0
 """For combining three votes; only an accident takes longer."""
@@ -289,9 +289,13 @@ class EnsembleConformance(Conformance, supplied=("descriptor", "rule", "options"
         rule.step(random_standing(rng, 3), weights)
         assert repr((weights, votes, performances)) == given
 
-    @case("E-025")
-    def test_e025_more_weight_is_more_say(self, committee: Committee) -> None:
-        """The member with nearly all the weight decides."""
+    @case("E-025", capability=Capability.EqualVotes)
+    def test_e025_more_weight_is_more_say(self, committee: Committee, descriptor: EnsembleDescriptor) -> None:
+        """The member with nearly all the weight decides; declared, two members with any weights are a tie."""
+        if Capability.EqualVotes in descriptor.capabilities:
+            combined = committee.rule(2).combine((0.99, 0.01), [CERTAIN["buy"], CERTAIN["sell"]])
+            assert list(combined) == pytest.approx([0.5, 0.5, 0.0])
+            return
         for leader, action in enumerate(("buy", "sell")):
             initial = [0.99 if index == leader else 0.01 for index in range(2)]
             combined = committee.rule(2).combine(initial, [CERTAIN["buy"], CERTAIN["sell"]])
@@ -379,18 +383,24 @@ class EnsembleConformance(Conformance, supplied=("descriptor", "rule", "options"
 
     @case("E-060", capability=Capability.OnlineWeights)
     def test_e060_weights_follow_realised_returns(self, committee: Committee, descriptor: EnsembleDescriptor) -> None:
-        """The member with the best returns gains weight; undeclared, returns leave the weights exactly as they are."""
-        ensemble = committee.build([CERTAIN["buy"]] * 3)
-        committee.settle(ensemble)
-        before = ensemble.weights
-        for values in returns(3, 5 * WINDOW, best=1):
-            for index, value in enumerate(values):
-                ensemble.record_return(index, value)
+        """The member with the best returns gains weight; undeclared, the best does not."""
+        before, after = committee.after_returns(returns(3, 5 * WINDOW, best=1))
         if Capability.OnlineWeights in descriptor.capabilities:
-            assert ensemble.weights[1] > before[1]
-            assert ensemble.weights[1] == max(ensemble.weights)
+            assert after[1] > before[1]
+            assert after[1] == max(after)
         else:
-            assert ensemble.weights == before, "online-weights is not declared, and yet returns moved the weights"
+            assert after[1] <= before[1] + 1e-9, "online-weights is not declared, and yet the best member gained"
+
+    @case("E-062", capability=Capability.SteadyWeights)
+    def test_e062_weights_follow_steady_returns(self, committee: Committee, descriptor: EnsembleDescriptor) -> None:
+        """The member with the steadiest returns gains weight; without this and online-weights, none moves at all."""
+        rows = [[value * scale for value, scale in zip(row, (3.0, 1.0, 3.0), strict=True)] for row in returns(3, 50)]
+        before, after = committee.after_returns(rows)
+        if Capability.SteadyWeights in descriptor.capabilities:
+            assert after[1] > before[1]
+            assert after[1] == max(after)
+        elif Capability.OnlineWeights not in descriptor.capabilities:
+            assert after == before, "neither online-weights nor steady-weights is declared, and yet the weights moved"
 
     @case("E-061", capability=Capability.Gains)
     def test_e061_performances_are_of_the_declared_kind(self, committee: Committee) -> None:
