@@ -164,6 +164,13 @@ def test_the_allow_list_admits_whole_plugins_or_single_offers_and_the_built_ins(
         ("axon-claim-two", "contested"),
         ("axon-core", "paper"),
         ("axon-core", "softmax-sharpe"),
+        ("axon-core", "adahedge"),
+        ("axon-core", "boa"),
+        ("axon-core", "hard-voting"),
+        ("axon-core", "hedge"),
+        ("axon-core", "inverse-variance"),
+        ("axon-core", "ml-poly"),
+        ("axon-core", "soft-voting"),
         ("axon-core", "weighted-voting"),
     }
     out = [row for row in found if row["status"] != "ok"]
