@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -172,6 +173,47 @@ class CancelRequested(Event, frozen=True):
 
 class OrderUpdated(Event, frozen=True):
     """The venue reported a change of an order, with the fill that caused it."""
+
+    update: OrderUpdate
+
+
+class OrderAdopted(Event, frozen=True):
+    """An order that was at the venue before this run began, and is followed from here on.
+
+    `ours` says that an earlier run of this journal placed it; else it is foreign, and adopted by policy.
+    """
+
+    order: Order
+    status: str
+    venue_order_id: str
+    filled_quantity: Decimal
+    fill_ids: tuple[str, ...]
+    ours: bool
+
+
+class BalanceDifference(Struct, frozen=True):
+    """What the venue says of an asset is not what the journal leads to: a deposit, or trades that are not ours."""
+
+    asset: str
+    expected: Decimal
+    found: Decimal
+
+
+class AccountReconciled(Event, frozen=True):
+    """A live run knows its account: every order of earlier runs is settled or adopted, and these are the balances.
+
+    `settled` orders and `fills` were learned from the venue now. `foreign` are open orders that are not ours.
+    """
+
+    balances: dict[str, Decimal]
+    settled: int
+    fills: int
+    foreign: tuple[str, ...]
+    differences: tuple[BalanceDifference, ...]
+
+
+class ForeignOrderUpdated(Event, frozen=True):
+    """The venue reported a change of an order on this account that is not ours."""
 
     update: OrderUpdate
 
