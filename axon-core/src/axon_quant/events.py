@@ -218,6 +218,14 @@ class ForeignOrderUpdated(Event, frozen=True):
     update: OrderUpdate
 
 
+class StreamChanged(Event, frozen=True):
+    """A connection to the venue (`account` or `market`) came up or was lost; what it missed is repaired after it."""
+
+    stream: str
+    up: bool
+    reason: str
+
+
 class RiskStateChanged(Event, frozen=True):
     """The risk engine is now ACTIVE, REDUCING or HALTED."""
 

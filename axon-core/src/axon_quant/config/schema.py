@@ -131,7 +131,11 @@ class ReconnectEntry:
 
 @attrs.frozen(kw_only=True)
 class ExchangeEntry:
-    """[exchange]: the venue, and for `paper` its balances, latency and fees (fractions; a rebate is negative)."""
+    """[exchange]: the venue, and for `paper` its balances, latency and fees (fractions; a rebate is negative).
+
+    `foreign_orders` says what a run does about open orders on the account that are not its own: `ignore` leaves them
+    alone, `adopt` follows them as if they were, `halt` does not trade beside them.
+    """
 
     name: str = attrs.field(default="paper", validator=NAME)
     balances: Mapping[str, Decimal] = attrs.field(factory=dict, validator=each(between(0, 10**15)))
@@ -142,6 +146,9 @@ class ExchangeEntry:
     api_secret: Secret | None = None
     passphrase: Secret | None = None
     testnet: bool = True
+    foreign_orders: str = attrs.field(
+        default="ignore", validator=matches(r"adopt|ignore|halt", "'adopt', 'ignore' or 'halt'")
+    )
     rate_limit: RateLimitEntry = attrs.field(factory=RateLimitEntry)
     reconnect: ReconnectEntry = attrs.field(factory=ReconnectEntry)
 

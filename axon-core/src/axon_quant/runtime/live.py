@@ -16,14 +16,18 @@ from time import perf_counter, perf_counter_ns
 from axon_quant.clock import NANOSECONDS, NEVER, LiveClock
 from axon_quant.config import Config
 from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, JournalError, NotFoundError, UnsupportedError
+from axon_quant.events import StreamChanged
 from axon_quant.exchange import (
+    BalanceUpdate,
     Capability,
     Channel,
     EventStream,
     ExchangeAdapter,
     ExchangeConfig,
+    ForeignOrders,
     RateLimitConfig,
     ReconnectConfig,
+    StreamState,
 )
 from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
@@ -31,10 +35,12 @@ from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
 from axon_quant.runtime.collector import quiet_collector
 from axon_quant.runtime.engine import Engine, Handlers
+from axon_quant.runtime.past import read_past
+from axon_quant.runtime.reconciliation import describe, read_account, settle
 from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
-from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
+from axon_quant.runtime.wiring import Pipeline, Surroundings, build_instruments, pipeline
 
 logger = logging.getLogger("axon_quant.live")
 _TICK = 0.02  # seconds between two looks at the clock while the market is quiet
@@ -158,6 +164,8 @@ class Live:
         self._max_events = max_events
         self._on_progress = on_progress
         self._stop = asyncio.Event()
+        self._foreign = ForeignOrders.Ignore if adapter.config is None else adapter.config.foreign_orders
+        self._settled: frozenset[str] = frozenset()
         self.messages = 0
         self.malformed = 0
 
@@ -174,9 +182,10 @@ class Live:
             await self._adapter.close()
 
     async def _run_connected(self) -> RunSummary:
-        balances = None
-        if Capability.Balances in self._adapter.capabilities:
-            balances = {asset: balance.total for asset, balance in (await self._adapter.balances()).items()}
+        stream = self._adapter.events()
+        past = read_past(self._config.journal.path, build_instruments(self._config))
+        account = await read_account(self._adapter, past, stream)
+        self._settled = account.fill_ids
 
         def make_router(surroundings: Surroundings) -> AdapterRouter:
             return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
@@ -186,22 +195,23 @@ class Live:
             make_router,
             mode="live",
             recording=self._recording,
-            balances=balances,
+            balances=account.balances if Capability.Balances in self._adapter.capabilities else None,
             labels=self._labels,
         ) as built:
             started = perf_counter()
-            notices = killed_before(built.info)
+            notices = [*killed_before(built.info), *describe(past, account)]
             with built.ending():
+                built.clock.advance(self._adapter.clock.now())
+                settle(built, past, account, self._foreign)
                 with quiet_collector(), built.reload:
-                    await self._trade(built)
+                    await self._trade(built, stream)
                 outcome = "interrupted" if self._stop.is_set() else "completed"
                 built.end(outcome)
             return summarise(built, self, outcome, perf_counter() - started, notices)
 
-    async def _trade(self, built: Pipeline) -> None:
+    async def _trade(self, built: Pipeline, stream: EventStream) -> None:
         engine, router = built.engine, built.engine.router
         assert isinstance(router, AdapterRouter)  # noqa: S101 - `make_router` made it
-        stream = self._adapter.events()
         engine.start()
         if self._feed is None:
             await self._subscribe()
@@ -240,9 +250,24 @@ class Live:
         own = self._feed is None
         async for event in stream:
             if isinstance(event, OrderUpdate):
-                built.engine.on_update(event)
+                self._take_update(event, built)
+            elif isinstance(event, StreamState):
+                built.bus.record(StreamChanged(event.at, event.stream, event.up, event.reason))
+            elif isinstance(event, BalanceUpdate):
+                continue  # the portfolio counts from the fills
             elif own and not self._take(event, built):
                 return
+
+    def _take_update(self, update: OrderUpdate, built: Pipeline) -> None:
+        """A change of an order: ours, or one of somebody else on the account."""
+        if built.engine.tracker.get(update.client_order_id) is not None:
+            built.engine.on_update(update)
+            return
+        if update.fill is not None and update.fill.fill_id in self._settled:
+            return  # the balances that the run began with contain it
+        built.engine.on_foreign(update)
+        if self._foreign is ForeignOrders.Halt:
+            built.risk.halt(f"order {update.client_order_id or update.venue_order_id} on the account is not ours")
 
     async def _take_feed(self, feed: AsyncIterator[MarketEvent], built: Pipeline, router: AdapterRouter) -> None:
         async for event in feed:
@@ -274,6 +299,7 @@ def build_adapter(config: Config) -> ExchangeAdapter:
             testnet=entry.testnet,
             rate_limit=RateLimitConfig(limits.requests_per_second, limits.orders_per_minute),
             reconnect=ReconnectConfig(reconnect.max_retries, reconnect.initial_backoff_ms),
+            foreign_orders=ForeignOrders(entry.foreign_orders),
         )
     )
 

@@ -41,7 +41,8 @@ def read_past(path: str | Path, instruments: Iterable[Instrument]) -> Past:
     Everything since the last run that knew its account counts: one that was killed while it reconciled adds to it.
     Raises JournalError for a file that is no journal or is damaged.
     """
-    if not Path(path).exists():
+    path = Path(path)
+    if not path.exists() or not path.stat().st_size:  # a run that was killed at once leaves an empty file
         return Past()
     recent: list[Iterable[Event]] = []
     for row in reversed(runs(path)):
