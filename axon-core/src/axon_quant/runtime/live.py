@@ -18,7 +18,6 @@ from axon_quant.config import Config
 from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, JournalError, NotFoundError, UnsupportedError
 from axon_quant.events import StreamChanged
 from axon_quant.exchange import (
-    BalanceUpdate,
     Capability,
     Channel,
     EventStream,
@@ -253,9 +252,7 @@ class Live:
                 self._take_update(event, built)
             elif isinstance(event, StreamState):
                 built.bus.record(StreamChanged(event.at, event.stream, event.up, event.reason))
-            elif isinstance(event, BalanceUpdate):
-                continue  # the portfolio counts from the fills
-            elif own and not self._take(event, built):
+            elif own and isinstance(event, MarketEvent) and not self._take(event, built):
                 return
 
     def _take_update(self, update: OrderUpdate, built: Pipeline) -> None:

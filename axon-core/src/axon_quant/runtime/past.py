@@ -44,7 +44,7 @@ def read_past(path: str | Path, instruments: Iterable[Instrument]) -> Past:
     path = Path(path)
     if not path.exists() or not path.stat().st_size:  # a run that was killed at once leaves an empty file
         return Past()
-    recent: list[Iterable[Event]] = []
+    recent: list[list[Event]] = []
     for row in reversed(runs(path)):
         if row.mode != "live":
             continue

@@ -88,11 +88,11 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
         engine.adopt(state)
     settled = fills = 0
     for update in account.updates:
-        state = engine.tracker.get(update.client_order_id)
-        if state is not None and engine.tracker.apply(update):
+        followed = engine.tracker.get(update.client_order_id)
+        if followed is not None and engine.tracker.apply(update):
             built.bus.record(OrderUpdated(at, update))
             built.risk.on_update(update)
-            settled += state.status.is_terminal
+            settled += followed.status.is_terminal
             fills += update.fill is not None
     adopted = [state for state in account.foreign if policy is ForeignOrders.Adopt and _can_adopt(built, state)]
     for state in adopted:
