@@ -15,18 +15,18 @@ from axon_quant.exchange import ExchangeConfig
 SHARED = Path(os.environ.get("AXON_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+TERMS = "symbol={}&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
 
 
 @pytest.mark.parametrize(
     ("payload", "signature"),
     [
         (
-            "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+            TERMS.format("LTCBTC"),
             "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71",
         ),
         (
-            f"symbol={escaped('１２３４５６')}&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000"
-            + "&timestamp=1499827319559",
+            TERMS.format(escaped("１２３４５６")),
             "e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3",
         ),
     ],

@@ -70,7 +70,7 @@ class BinanceAdapter(CcxtAdapter):
     exchange_id = "binance"
     capabilities = CAPABILITIES
     client_order_id_length = 36
-    venue_limits = (
+    venue_limits: tuple[VenueLimit, ...] = (
         VenueLimit("weight", 6000, 60.0),
         VenueLimit("orders", 100, 10.0),
         VenueLimit("orders", 200_000, 86400.0),

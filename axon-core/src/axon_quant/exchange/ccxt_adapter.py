@@ -52,10 +52,10 @@ _MARGIN_MS = 60_000
 class CcxtAdapter(ExchangeAdapter):
     """A venue through ccxt's unified calls; every primitive is written, so a subclass declares what it wants.
 
-    `client_options` are ccxt's `options`; `error_codes` the venue's codes, or texts, that ccxt sorts wrongly.
-    `finds_by_client_id` says that ccxt's fetch_order and cancel_order take a client order id there; where they do not,
-    open and closed orders are searched. `fills_by_symbol` says that its fetch_my_trades needs a symbol. A venue that
-    wants client order ids of another shape overrides `_wire_id`.
+    `client_options` are ccxt's `options`; `error_codes` the venue's codes, or texts, that ccxt sorts wrongly;
+    `request_timeout` is in seconds. `finds_by_client_id` says that ccxt's fetch_order and cancel_order take a client
+    order id there; where they do not, open and closed orders are searched. `fills_by_symbol` says that its
+    fetch_my_trades needs a symbol. A venue that wants client order ids of another shape overrides `_wire_id`.
 
     Raises PluginMissingError without ccxt when it is first used.
     """
@@ -64,6 +64,7 @@ class CcxtAdapter(ExchangeAdapter):
     client_options: ClassVar[Mapping[str, object]] = {}
     error_codes: ClassVar[Mapping[str, type[ExchangeError]]] = {}
     client_mixin: ClassVar[type | None] = None
+    request_timeout: ClassVar[float] = 3.0
     finds_by_client_id: ClassVar[bool] = False
     fills_by_symbol: ClassVar[bool] = False
 
@@ -386,7 +387,7 @@ class CcxtAdapter(ExchangeAdapter):
             self.config,
             streams=streams,
             exact=exact,
-            timeout=self.query_timeout,
+            timeout=self.request_timeout,
             options=self.client_options,
             mixin=self.client_mixin,
         )
