@@ -25,8 +25,8 @@ REQUEST_FAULTS = frozenset(
 """Of a request: `lose-request` drops the connection before it is read, `lose-response` after it was carried out;
 `refuse` says that the venue is overloaded, and it was not carried out; `unknown-accepted` and `unknown-refused` say
 that the outcome is unknown when it was, and was not, carried out; `late-accept` says so and carries it out `seconds`
-later; `slow` waits `seconds` first; `rate-limit` and `ban` close the venue for `seconds`; `drift` moves the venue's clock by
-`milliseconds` from then on."""
+later; `slow` waits `seconds` first; `rate-limit` and `ban` close the venue for `seconds`; `drift` moves the venue's
+clock by `milliseconds` from then on."""
 STREAM_FAULTS = frozenset({"disconnect", "stall", "duplicate", "reorder", "drop", "shutdown"})
 """Of a message in a stream: the connection is closed before it, or says nothing from then on; it is sent twice, or
 after the next one, or not at all; or the venue announces that it goes down, and does."""

@@ -103,6 +103,11 @@ class Socket:
             self.closed = True
             self._queue.put_nowait(None)
 
+    async def ping(self) -> None:
+        """A ping of the WebSocket protocol, unless the connection has stalled."""
+        if not (self.closed or self.stalled):
+            await self._response.ping()
+
     async def write(self) -> None:
         """Send what is queued, in order, until closed."""
         while (text := await self._queue.get()) is not None:
@@ -174,7 +179,7 @@ class Simulator(ABC):
 
     @abstractmethod
     def refused(self, asked: Asked, code: str, retry_after: float = 0.0) -> Answer:
-        """What the venue says for `busy`, `unknown`, `too-many` or `banned`."""
+        """What the venue says for `busy`, `unknown`, `too-many`, `too-many-orders` or `banned`."""
 
     @abstractmethod
     async def talk(self, socket: Socket, text: str) -> None:
@@ -308,7 +313,9 @@ class Simulator(ABC):
             return self.refused(asked, "banned" if kind == "ban" else "too-many", seconds)
         verdict = meter.take(self.now(), weight=weight, orders=orders)
         if not verdict.allowed:
-            return self.refused(asked, "banned" if verdict.banned else "too-many", verdict.retry_after)
+            orders_only = verdict.limit is not None and verdict.limit.kind == "orders"
+            code = "banned" if verdict.banned else "too-many-orders" if orders_only else "too-many"
+            return self.refused(asked, code, verdict.retry_after)
         if kind == "lose-request":
             return None
         if kind == "refuse":
