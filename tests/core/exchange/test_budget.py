@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from axon_quant.clock import NANOSECONDS, SimClock
 from axon_quant.errors import RateLimitedError
-from axon_quant.exchange import RateBudget, RateLimitConfig, Request
+from axon_quant.exchange import RateBudget, RateLimitConfig, Request, VenueLimit
 
 START = 1_000 * NANOSECONDS
 
 
-def budget_of(clock: SimClock, venue_limits: RateLimitConfig | None = None, **options: float) -> RateBudget:
+def budget_of(clock: SimClock, venue_limits: tuple[VenueLimit, ...] = (), **options: float) -> RateBudget:
     return RateBudget(RateLimitConfig(**options), venue_limits=venue_limits, clock=clock, venue="test")
 
 
@@ -63,7 +63,7 @@ async def test_orders_count_against_the_minute_and_cancels_do_not() -> None:
 
 async def test_the_smaller_of_the_users_and_the_venues_limits_counts() -> None:
     clock = SimClock(START)
-    venue = RateLimitConfig(requests_per_second=3, orders_per_minute=1_000)
+    venue = (VenueLimit("requests", 3, 1.0), VenueLimit("orders", 1_000, 60.0))
     budget = budget_of(clock, venue, requests_per_second=100, orders_per_minute=2, cancel_reserve=0, max_wait_ms=0)
     await waits(budget, clock, Request.Order, Request.Order, Request.Query)
     for request in (Request.Order, Request.Query):

@@ -4,28 +4,54 @@ A plugin subclasses `ExchangeAdapter`, sets three class attributes and writes a 
 
 | primitive                               | required        | returns or raises                                        |
 |-----------------------------------------|-----------------|----------------------------------------------------------|
-| `_connect()`                            | yes             | ready to trade; raises AuthError, UnavailableError, …    |
+| `_connect()`                            | yes             | ready to ask; raises AuthError, UnavailableError, …      |
 | `_close()`                              | yes             | everything released; may be called when not connected    |
 | `_fetch_instruments()`                  | yes             | the venue's instruments                                  |
-| `_send_order(order)`                    | yes             | the venue's order id. AmbiguousError when the outcome is |
-|                                         |                 | unknown; any other ExchangeError says it does not exist  |
+| `_send_order(order)`                    | yes             | the venue's order id; see below                          |
 | `_send_cancel(state)`                   | yes             | once taken; NotFoundError when there is nothing to cancel|
 | `_send_cancel_all(symbol)`              | CancelAll       | once taken; without it, orders are cancelled one by one  |
+| `_send_amend(state, price, quantity)`   | AmendOrders     | once taken                                               |
+| `_send_replace(state, order)`           | ReplaceOrders   | the new order's id; RejectedError: there is no new one   |
+| `_send_cancel_after(seconds)`           | CancelAfter     | once armed, or disarmed for 0                            |
+| `_send_leverage(symbol, leverage)`      | Leverage        | once set                                                 |
+| `_send_margin_mode(symbol, mode)`       | MarginMode      | once set                                                 |
 | `_fetch_order(state)`                   | FetchOrder      | OrderState as the venue has it; None when it has none    |
 | `_fetch_open_orders(symbol)`            | OpenOrders      | OrderStates, of every symbol for None                    |
 | `_fetch_fills(since)`                   | Fills           | Fills at or after `since`                                |
 | `_fetch_balances()`                     | Balances        | Balances by asset                                        |
 | `_fetch_positions()`                    | Positions       | Positions that are not zero                              |
-| `_subscribe(channel, symbol)`           | any …Stream     | once the channel flows                                   |
+| `_fetch_funding_rate(symbol)`           | Funding         | FundingRate                                              |
+| `_fetch_time()`                         | VenueClock      | the venue's time, UTC ns                                 |
+| `_fetch_permissions()`                  | KeyPermissions  | what the key may do                                      |
+| `_run_account(link)`                    | AccountStream   | when the connection is lost, or raises                   |
+| `_subscribe(channel, symbol)`           | any …Stream     | once the channel flows on the connection there is        |
+| `_run_market(link)`                     | no              | when the connection is lost, or raises                   |
 
-What comes from the venue by itself goes to `_deliver` (order updates) and `_publish` (market data). Everything else is
-the base's: capabilities, client order ids, filters, the rate budget, the state machine, `events()`.
+**Sending.** `_send_order` raises AmbiguousError when the outcome is unknown: the connection was lost or timed out after the
+request may have left, or the venue says that it does not know. ClockError: refused for its timestamp; the base measures
+the venue's clock and sends once more. DuplicateOrderError: the venue knows the client order id; the base looks it up.
+RateLimitedError carries `retry_after`. Any other ExchangeError says that the order does not exist. Timestamps come from
+`self.venue_time()`, taken within the call, with a validity of `self.validity` seconds where the venue has such a thing.
+
+**Names.** An order's client order id is ours, or the venue's text for one that is not ours. A fill's is ours, or the
+venue's order id where the venue tells no other. Fill ids are the venue's, unique on the account: `f"{symbol}:{id}"`
+where they are unique per symbol only.
+
+**Connections.** `_run_account` and `_run_market` live through one connection: connect, log in, subscribe (`self.wanted` holds
+the market's channels), `link.up()`, read, `link.heard()` for every message. The base calls them again when they end. A
+plugin whose market data needs no connection of its own leaves `_run_market` out. `_subscribe` may be asked twice for the
+same channel, and does nothing without a connection.
+
+What comes from the venue by itself goes to `_deliver` (order updates), `_publish_balance` and `_publish` (market data).
+Everything else is the base's: capabilities, client order ids, filters, the rate budget, the venue's clock, evidence for
+what is unknown, reconnecting and repairing, the state machine, `events()`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from decimal import Decimal
 from typing import ClassVar, Protocol, TypeVar
 
 from axon_quant.clock import Clock, LiveClock
@@ -39,13 +65,14 @@ from axon_quant.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from axon_quant.exchange.budget import RateBudget, Request, Sleep, sleeper
+from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit, sleeper
 from axon_quant.exchange.capabilities import Capabilities, Capability, Channel, needed_by
-from axon_quant.exchange.config import ExchangeConfig, RateLimitConfig
+from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.filters import refusal
 from axon_quant.exchange.ledger import Balance
-from axon_quant.exchange.primitives import PRIMITIVES, Position, VenuePrimitives
-from axon_quant.exchange.stream import EventStream
+from axon_quant.exchange.primitives import PRIMITIVES, FundingRate, MarginMode, Position, VenuePrimitives
+from axon_quant.exchange.repair import Repair
+from axon_quant.exchange.stream import BalanceUpdate, EventStream
 from axon_quant.market.instrument import Instrument
 from axon_quant.market.types import MarketEvent
 from axon_quant.orders.tracker import OrderState, OrderTracker
@@ -85,8 +112,12 @@ class ExchangeAdapter(VenuePrimitives):
     name: ClassVar[str]
     capabilities: ClassVar[Capabilities] = frozenset()
     is_external: ClassVar[bool] = True
-    venue_limits: ClassVar[RateLimitConfig | None] = None
+    venue_limits: tuple[VenueLimit, ...] = ()
+    costs: ClassVar[Mapping[str, int]] = {}
     client_order_id_length: ClassVar[int] = 32
+    validity: ClassVar[float] = 2.0
+    engine_timeout: ClassVar[float] = 1.0
+    stale_after: ClassVar[float] = 30.0
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -121,6 +152,7 @@ class ExchangeAdapter(VenuePrimitives):
         )
         self._instruments: dict[str, Instrument] = {}
         self._client_ids: dict[str, str] = {}
+        self.wanted: dict[tuple[Channel, str], None] = {}
         self._streams: list[EventStream] = []
         self._connected = False
 
@@ -206,7 +238,45 @@ class ExchangeAdapter(VenuePrimitives):
                 except NotFoundError:
                     continue  # it finished while we got to it, which is as good
 
+    async def amend_order(
+        self, order_id: str, *, price: Decimal | None = None, quantity: Decimal | None = None
+    ) -> None:
+        """Change the price, the quantity or both of one of our open orders in place."""
+        raise NotImplementedError
+
+    async def replace_order(self, order_id: str, order: Order) -> str:
+        """Cancel one of our orders and place `order` in one request; returns the venue's id of the new one."""
+        raise NotImplementedError
+
+    async def cancel_after(self, seconds: float) -> None:
+        """Have the venue cancel every open order unless this is called again within `seconds`; 0 disarms it."""
+        raise NotImplementedError
+
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """The leverage of a symbol's position from now on."""
+        raise NotImplementedError
+
+    async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
+        """Whether a symbol's position shares the account's margin."""
+        raise NotImplementedError
+
+    def track(self, state: OrderState) -> None:
+        """Take an order placed before a restart as ours again; before or after `connect`."""
+        raise NotImplementedError
+
+    async def repair(self) -> Repair:
+        """Bring orders, fills and balances up to date with the venue, as after every reconnect."""
+        raise NotImplementedError
+
+    def venue_time(self) -> int:
+        """The venue's clock as well as we know it, UTC ns; sign requests with it."""
+        return self.clock.now()
+
     # Look-ups.
+
+    async def funding_rate(self, symbol: str) -> FundingRate:
+        """The next funding of a swap."""
+        raise NotImplementedError
 
     async def instruments(self) -> dict[str, Instrument]:
         """The venue's instruments by symbol, as of `connect`."""
@@ -271,6 +341,11 @@ class ExchangeAdapter(VenuePrimitives):
         """Report market data of a subscribed channel."""
         for stream in self._streams:
             stream.put(event)
+
+    def _publish_balance(self, update: BalanceUpdate) -> None:
+        """Report what the account holds of one asset."""
+        for stream in self._streams:
+            stream.put(update)
 
     # Inside.
 

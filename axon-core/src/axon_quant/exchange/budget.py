@@ -10,7 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
+
+import attrs
 
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, SimClock
 from axon_quant.errors import RateLimitedError
@@ -26,6 +28,15 @@ class Request(Enum):
     Order = "order"
     Cancel = "cancel"
     Query = "query"
+
+
+@attrs.frozen
+class VenueLimit:
+    """At most `limit` in any `period` seconds: of request weight, of orders, or of requests whatever they weigh."""
+
+    kind: Literal["weight", "orders", "requests"]
+    limit: int
+    period: float
 
 
 def sleeper(clock: Clock) -> Sleep:
@@ -68,15 +79,12 @@ class RateBudget:
         self,
         limits: RateLimitConfig,
         *,
-        venue_limits: RateLimitConfig | None = None,
+        venue_limits: tuple[VenueLimit, ...] = (),
         clock: Clock,
         sleep: Sleep | None = None,
         venue: str | None = None,
     ) -> None:
         per_second, per_minute = limits.requests_per_second, limits.orders_per_minute
-        if venue_limits is not None:
-            per_second = min(per_second, venue_limits.requests_per_second)
-            per_minute = min(per_minute, venue_limits.orders_per_minute)
         reserve = max(1, int(per_second * limits.cancel_reserve)) if per_second >= 2 and limits.cancel_reserve else 0
         self._requests = _Window(per_second - reserve, NANOSECONDS)
         self._reserve = _Window(reserve, NANOSECONDS) if reserve else self._requests
@@ -112,6 +120,9 @@ class RateBudget:
     def penalize(self, seconds: float) -> None:
         """Send nothing for `seconds`: the venue said so. A shorter penalty does not end a longer one."""
         self._closed_until = max(self._closed_until, self._clock.now() + round(seconds * NANOSECONDS))
+
+    def observe(self, kind: Literal["weight", "orders", "requests"], period: float, used: int) -> None:
+        """The venue counts `used` of a limit: others spend it too, from the same address or account say."""
 
     def _windows(self, request: Request, now: int) -> tuple[_Window, ...]:
         if request is Request.Order:

@@ -39,6 +39,8 @@ def needed_by(order: Order) -> Capabilities:
     """The capabilities a venue must have to take `order`."""
     asked = {
         Capability.MarketOrders: order.order_type is OrderType.Market,
+        Capability.StopOrders: order.order_type is OrderType.Stop,
+        Capability.StopLimitOrders: order.order_type is OrderType.StopLimit,
         Capability.PostOnly: order.post_only,
         Capability.ImmediateOrCancel: order.time_in_force is TimeInForce.IOC,
         Capability.FillOrKill: order.time_in_force is TimeInForce.FOK,

@@ -20,7 +20,7 @@ from axon_quant.market.instrument import Instrument
 from axon_quant.market.types import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus
-from axon_quant.plugins.capabilities import EXCHANGE, Capability
+from axon_quant.plugins.capabilities import PAPER
 
 _CHANNELS: dict[type, Channel] = {
     Trade: Channel.Trades,
@@ -41,7 +41,7 @@ class PaperAdapter(ExchangeAdapter):
 
     name = "paper"
     is_external = False
-    capabilities = EXCHANGE - {Capability.CancelAll}
+    capabilities = PAPER
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from axon_quant.plugins.capabilities import EXCHANGE, Capability
+from axon_quant.plugins.capabilities import PAPER, Capability
 from axon_quant.plugins.descriptors import EnsembleDescriptor, ExchangeDescriptor
 from axon_quant.plugins.hookspecs import hookimpl
 
@@ -40,7 +40,7 @@ def axon_exchanges() -> Iterator[ExchangeDescriptor]:
         name="paper",
         target="axon_quant.exchange:PaperAdapter",
         summary="Matches orders against recorded or live market data; nothing leaves the process.",
-        capabilities=EXCHANGE - {Capability.CancelAll},
+        capabilities=PAPER,
         api=1,
     )
 

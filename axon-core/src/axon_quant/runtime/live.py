@@ -241,7 +241,7 @@ class Live:
         async for event in stream:
             if isinstance(event, OrderUpdate):
                 built.engine.on_update(event)
-            elif own and not self._take(event, built):
+            elif own and isinstance(event, MarketEvent) and not self._take(event, built):
                 return
 
     async def _take_feed(self, feed: AsyncIterator[MarketEvent], built: Pipeline, router: AdapterRouter) -> None:
