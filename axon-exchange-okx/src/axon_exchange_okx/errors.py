@@ -36,9 +36,7 @@ CANCELLING = "51410"
 _KEY = "check api_key: OKX does not know it"
 _PASSPHRASE = "check passphrase: it is the one chosen when the API key was made, not the account's password"  # noqa: S105
 _SECRET = "check api_secret: the signature that it makes is not the one OKX expects"  # noqa: S105
-_ENVIRONMENT = (
-    "the key belongs to the other environment: demo-trading keys need testnet=True, live keys testnet=False"
-)
+_ENVIRONMENT = "the key belongs to the other environment: demo-trading keys need testnet=True, live keys testnet=False"
 _PERMISSION = "give the key the Trade permission in OKX's API settings"
 _AUTH = {
     "50007": "ask OKX why the account is blocked",
@@ -96,13 +94,13 @@ def refused(
     """
     message = f"{text or 'no reason given'} [{code}]"
     if code in _UNKNOWN_OUTCOME:
-        kind = AmbiguousError if changes else UnavailableError
-        return kind(message, venue=VENUE, symbol=symbol, code=code, text=text)
+        unknown = AmbiguousError if changes else UnavailableError
+        return unknown(message, venue=VENUE, symbol=symbol, code=code, text=text)
     if code in _TOO_MANY:
-        return too_many(message, code=code, text=text, retry_after=retry_after)
+        return too_many(message, code=code, text=text, symbol=symbol, retry_after=retry_after)
     if code in _AUTH:
         return AuthError(message, venue=VENUE, symbol=symbol, code=code, text=text, hint=_AUTH[code])
-    kind = RejectedError
+    kind: type[ExchangeError] = RejectedError
     if code in _CLOCK:
         kind = ClockError
     elif code in _OFFLINE:
@@ -114,8 +112,9 @@ def refused(
     return kind(message, venue=VENUE, symbol=symbol, code=code, text=text, hint=_HINTS.get(code))
 
 
-def too_many(message: str, *, code: str, text: str, retry_after: float | None) -> RateLimitedError:
+def too_many(
+    message: str, *, code: str, text: str, symbol: str | None = None, retry_after: float | None
+) -> RateLimitedError:
     """The error for an answer that there were too many requests."""
-    error = RateLimitedError(message, venue=VENUE, retry_after=RETRY_AFTER if retry_after is None else retry_after)
-    error.code, error.text = code, text
-    return error
+    wait = RETRY_AFTER if retry_after is None else retry_after
+    return RateLimitedError(message, venue=VENUE, symbol=symbol, code=code, text=text, retry_after=wait)

@@ -92,6 +92,7 @@ class OrderRow(Struct, frozen=True, rename="camel"):
     fill_time: str = ""
     trade_id: str = ""
     exec_type: str = ""
+    req_id: str = ""
     amend_result: str = ""
     code: str = ""
     msg: str = ""
@@ -200,7 +201,7 @@ class Push(Struct, frozen=True, rename="camel"):
 class TradeRow(Struct, frozen=True, rename="camel", gc=False):
     """One of the `trades` channel; `side` is the taker's."""
 
-    trade_id: str
+    trade_id: int
     px: float
     sz: float
     side: str
@@ -226,6 +227,15 @@ TRADES = Decoder(list[TradeRow], strict=False)
 BOOKS = Decoder(list[BookRow], strict=False)
 CANDLES = Decoder(list[list[str]])
 ACKS = Decoder(Answer[Ack])
+TIME_ANSWER = Decoder(Answer[Time])
+CONFIG_ANSWER = Decoder(Answer[AccountConfig])
+INSTRUMENT_ANSWER = Decoder(Answer[InstrumentRow])
+ORDER_ANSWER = Decoder(Answer[OrderRow])
+ALGO_ANSWER = Decoder(Answer[AlgoRow])
+FILL_ANSWER = Decoder(Answer[FillRow])
+ACCOUNT_ANSWER = Decoder(Answer[AccountRow])
+POSITION_ANSWER = Decoder(Answer[PositionRow])
+FUNDING_ANSWER = Decoder(Answer[FundingRow])
 
 
 def number(text: str) -> Decimal:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from axon_exchange_okx.payloads import AlgoRow, BalanceRow, FillRow, OrderRow, nanoseconds, number
 from axon_quant.exchange.ledger import Balance
+from axon_quant.exchange.stream import BalanceUpdate
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Liquidity, Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
 
@@ -157,11 +157,15 @@ def liquidity(exec_type: str) -> Liquidity:
     return Liquidity.Maker if exec_type == "M" else Liquidity.Taker
 
 
-def balances(rows: Iterable[BalanceRow]) -> dict[str, Balance]:
-    """Balances by currency: available, and frozen by open orders."""
-    return {
-        row.ccy: Balance(row.ccy, number(row.avail_bal or row.avail_eq), number(row.frozen_bal)) for row in rows
-    }
+def balance(row: BalanceRow) -> Balance:
+    """One currency: what is available, and what open orders froze."""
+    return Balance(row.ccy, number(row.avail_bal or row.avail_eq), number(row.frozen_bal))
+
+
+def balance_update(row: BalanceRow, at: int) -> BalanceUpdate:
+    """A row of the `account` channel, as of `at`."""
+    now = balance(row)
+    return BalanceUpdate(now.asset, now.free, now.locked, at)
 
 
 def _order(row: OrderRow) -> Order:

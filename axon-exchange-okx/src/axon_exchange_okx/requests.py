@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from axon_quant.market.instrument import Instrument, InstrumentKind
+from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Order, OrderType, TimeInForce
 
 _ORDER_TYPES = {TimeInForce.GTC: "limit", TimeInForce.IOC: "ioc", TimeInForce.FOK: "fok"}
@@ -15,6 +16,17 @@ MARKET_PRICE = "-1"
 def is_stop(order: Order) -> bool:
     """Whether OKX keeps the order among its algo orders until it triggers."""
     return order.stop_price is not None
+
+
+def refusal(order: Order, instrument: Instrument) -> str:
+    """Why OKX has no such order, whatever the market; "" when it has."""
+    if is_stop(order) and (order.post_only or order.time_in_force is not TimeInForce.GTC):
+        return "OKX's stop orders can be neither post-only nor IOC nor FOK"
+    if order.order_type is OrderType.Market and order.time_in_force is TimeInForce.FOK:
+        return "OKX's market orders cannot be FOK"
+    if order.reduce_only and instrument.kind is InstrumentKind.Spot:
+        return "OKX's spot orders cannot be reduce-only"
+    return ""
 
 
 def text(number: Decimal) -> str:
@@ -64,6 +76,42 @@ def place_stop(order: Order, instrument: Instrument, margin_mode: str) -> dict[s
     if order.reduce_only:
         body["reduceOnly"] = "true"
     return body
+
+
+def amend(
+    symbol: str, order: dict[str, str], price: Decimal | None, quantity: Decimal | None, request: str
+) -> dict[str, str]:
+    """The body of `/trade/amend-order`; `order` as of `name`. OKX echoes `request` with the outcome."""
+    body = {"instId": symbol, "reqId": request, **order}
+    if price is not None:
+        body["newPx"] = text(price)
+    if quantity is not None:
+        body["newSz"] = text(quantity)
+    return body
+
+
+def amend_stop(state: OrderState, price: Decimal | None, quantity: Decimal | None) -> dict[str, str]:
+    """The body of `/trade/amend-algos`; `price` is what the order will be placed at, its trigger stays."""
+    body = {"instId": state.order.symbol, **name_stop(state)}
+    if price is not None:
+        body["newSlOrdPx"] = text(price)
+    if quantity is not None:
+        body["newSz"] = text(quantity)
+    return body
+
+
+def name(state: OrderState) -> dict[str, str]:
+    """How OKX knows an order: by its own id, else by ours."""
+    if state.venue_order_id:
+        return {"ordId": state.venue_order_id}
+    return {"clOrdId": state.order.client_order_id}
+
+
+def name_stop(state: OrderState) -> dict[str, str]:
+    """How OKX knows a stop order."""
+    if state.venue_order_id:
+        return {"algoId": state.venue_order_id}
+    return {"algoClOrdId": state.order.client_order_id}
 
 
 def _trade_mode(instrument: Instrument, margin_mode: str) -> str:

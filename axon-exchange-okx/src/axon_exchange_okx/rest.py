@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -12,12 +13,15 @@ from msgspec.json import Decoder, encode
 from yarl import URL
 
 from axon_exchange_okx.errors import VENUE, refused, too_many
+from axon_exchange_okx.pace import Pace
 from axon_exchange_okx.payloads import ACKS, Ack, Answer
 from axon_exchange_okx.signing import Signer
+from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import AmbiguousError, ExchangeError, UnavailableError
 
 _T = TypeVar("_T")
 Body = dict[str, str] | list[dict[str, str]]
+ORDER = "/api/v5/trade/order"
 
 
 class Rest:
@@ -28,10 +32,11 @@ class Rest:
     client's exceptions may hold both.
     """
 
-    def __init__(self, root: str, signer: Signer, now: Callable[[], int], *, timeout: float) -> None:
+    def __init__(self, root: str, signer: Signer, now: Callable[[], int], pace: Pace, *, timeout: float) -> None:
         self._root = root.rstrip("/")
         self._signer = signer
         self._now = now
+        self._pace = pace
         self._urls: dict[str, URL] = {}
         self.session = aiohttp.ClientSession(
             # A connection that OKX closes while idle costs a round trip; one that it closes under a request, an
@@ -46,9 +51,16 @@ class Rest:
         await self.session.close()
 
     async def ask(
-        self, path: str, decoder: Decoder[Answer[_T]], *, signed: bool = True, symbol: str | None = None, **query: str
+        self,
+        path: str,
+        decoder: Decoder[Answer[_T]],
+        query: Mapping[str, str] = MappingProxyType({}),
+        *,
+        signed: bool = True,
+        symbol: str | None = None,
     ) -> list[_T]:
         """The data of a GET. Empty values of `query` are left out."""
+        await self._pace.wait(f"GET {path}")
         wanted = {name: value for name, value in query.items() if value}
         target = f"{path}?{urlencode(wanted)}" if wanted else path
         raw = await self._exchange("GET", target, "", symbol, signed=signed)
@@ -58,14 +70,30 @@ class Rest:
         return answer.data
 
     async def change(
-        self, path: str, body: Body, *, symbol: str | None = None, at: int | None = None, expires: int | None = None
+        self,
+        path: str,
+        body: Body,
+        *,
+        symbol: str | None = None,
+        expires_after: float | None = None,
+        backdated: float = 0.0,
     ) -> list[Ack]:
         """POST something that places, amends or cancels, and return the acknowledgements.
 
-        `at` and `expires` as of `Signer.headers`. For a single object its acknowledgement is checked, too; for a list
-        the caller looks at each.
+        OKX does not take it later than `expires_after` seconds from now. `backdated` seconds are taken from its
+        timestamp. For a single object its acknowledgement is checked, too; for a list the caller looks at each.
         """
-        raw = await self._exchange("POST", path, encode(body).decode(), symbol, at=at, expires=expires)
+        if path != ORDER:  # which the rate budget has let through
+            await self._pace.wait(f"POST {path}")
+        now = self._now()
+        raw = await self._exchange(
+            "POST",
+            path,
+            encode(body).decode(),
+            symbol,
+            at=now - round(backdated * NANOSECONDS),
+            expires=None if expires_after is None else now + round(expires_after * NANOSECONDS),
+        )
         answer = _decode(ACKS, raw, changes=True, symbol=symbol)
         acks = answer.data
         if isinstance(body, dict) and acks and acks[0].s_code != "0":
@@ -141,7 +169,7 @@ def _failed(response: aiohttp.ClientResponse, raw: bytes, *, changes: bool, symb
         return refused(answer.code, answer.msg, symbol=symbol, changes=changes, retry_after=retry_after)
     status = f"HTTP {response.status}"
     if response.status == 429:
-        return too_many(f"{status}: too many requests", code=status, text="", retry_after=retry_after)
+        return too_many(f"{status}: too many requests", code=status, text="", symbol=symbol, retry_after=retry_after)
     kind = AmbiguousError if changes and response.status >= 500 else UnavailableError
     return kind(f"{status} without an explanation", venue=VENUE, symbol=symbol, code=status)
 

@@ -1,0 +1,411 @@
+"""The adapter: what axon asks of a venue, in OKX's requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from decimal import Decimal
+from typing import ClassVar, TypeVar
+
+from msgspec.json import Decoder
+
+from axon_exchange_okx import instruments, reports, requests
+from axon_exchange_okx.account_stream import AccountStream
+from axon_exchange_okx.errors import CANCELLING, VENUE, refused
+from axon_exchange_okx.market_stream import MarketStream
+from axon_exchange_okx.pace import PERIOD, Pace
+from axon_exchange_okx.payloads import (
+    ACCOUNT_ANSWER,
+    ALGO_ANSWER,
+    CONFIG_ANSWER,
+    FILL_ANSWER,
+    FUNDING_ANSWER,
+    INSTRUMENT_ANSWER,
+    ORDER_ANSWER,
+    POSITION_ANSWER,
+    TIME_ANSWER,
+    AlgoRow,
+    Answer,
+    FillRow,
+    OrderRow,
+    nanoseconds,
+    number,
+)
+from axon_exchange_okx.plugin import CAPABILITIES
+from axon_exchange_okx.rest import ORDER, Rest
+from axon_exchange_okx.signing import TOLERANCE, Signer
+from axon_exchange_okx.stops import PlacedOrders
+from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock
+from axon_quant.errors import AmbiguousError, ExchangeError, NotFoundError, RejectedError, UnavailableError
+from axon_quant.exchange.base import ExchangeAdapter, OrderLog
+from axon_quant.exchange.budget import Sleep, VenueLimit
+from axon_quant.exchange.capabilities import Channel
+from axon_quant.exchange.config import ExchangeConfig
+from axon_quant.exchange.ledger import Balance
+from axon_quant.exchange.link import Link
+from axon_quant.exchange.primitives import FundingRate, KeyPermissions, MarginMode, Position
+from axon_quant.exchange.urls import roots
+from axon_quant.market.instrument import Instrument, InstrumentKind
+from axon_quant.orders.tracker import OrderState
+from axon_quant.orders.types import Fill, Order
+
+_T = TypeVar("_T")
+_PAGE = 100
+_DAY = 86_400 * NANOSECONDS
+_RECENT_FILLS = 2 * _DAY
+"""How far back `/trade/fills` reaches with certainty; it says three days."""
+
+
+class OkxAdapter(ExchangeAdapter):
+    """OKX, spot and linear perpetual swaps, in one account.
+
+    Needs a passphrase beside key and secret; `testnet=True` is OKX's demo trading, which has keys of its own. Symbols
+    are OKX's instrument ids. Quantities of swaps are contracts of `Instrument.contract_size` base units; the account
+    must be in net position mode for them.
+    """
+
+    name = VENUE
+    capabilities = CAPABILITIES
+    venue_limits = (VenueLimit("orders", 60, PERIOD),)
+    client_order_id_length: ClassVar[int] = 32
+    stale_after: ClassVar[float] = 12.0
+
+    def __init__(
+        self,
+        config: ExchangeConfig,
+        *,
+        kinds: Iterable[InstrumentKind] = (InstrumentKind.Spot, InstrumentKind.Swap),
+        clock: Clock | None = None,
+        sleep: Sleep | None = None,
+        order_log: OrderLog | None = None,
+    ) -> None:
+        super().__init__(config, clock=clock, sleep=sleep, order_log=order_log)
+        self._kinds = tuple(kinds)
+        self._signer = Signer(config)
+        self._roots = roots(VENUE, config, _ROOTS[config.testnet])
+        self._rest: Rest | None = None
+        self._account = AccountStream(self._on_order, self._on_stop, self._publish_balance)
+        self._market = MarketStream(self.clock.now, self._publish)
+        self._placed = PlacedOrders()
+        self._margin_modes: dict[str, MarginMode] = {}
+        self._net_positions = True
+        self._amendments: dict[str, asyncio.Future[OrderRow]] = {}
+        self._requests = 0
+
+    # Connection.
+
+    async def _connect(self) -> None:
+        await self._close()
+        pace = Pace(self.clock, self._sleep)
+        timeout = self.validity + self.engine_timeout + _NETWORK
+        self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace, timeout=timeout)
+
+    async def _close(self) -> None:
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            await rest.close()
+
+    @property
+    def _http(self) -> Rest:
+        if self._rest is None:
+            raise UnavailableError("the adapter is not connected", venue=VENUE, hint="await connect() first")
+        return self._rest
+
+    async def _fetch_time(self) -> int:
+        (time,) = await self._http.ask("/api/v5/public/time", TIME_ANSWER, signed=False)
+        return nanoseconds(time.ts)
+
+    async def _fetch_permissions(self) -> KeyPermissions:
+        (account,) = await self._http.ask("/api/v5/account/config", CONFIG_ANSWER)
+        self._net_positions = account.pos_mode != "long_short_mode"
+        allowed = account.perm.split(",")
+        return KeyPermissions(trade="trade" in allowed, withdraw="withdraw" in allowed)
+
+    async def _fetch_instruments(self) -> Iterable[Instrument]:
+        answers = await asyncio.gather(
+            *(
+                self._http.ask(
+                    "/api/v5/public/instruments", INSTRUMENT_ANSWER, {"instType": instruments.TYPES[kind]}, signed=False
+                )
+                for kind in self._kinds
+            )
+        )
+        return [instrument for rows in answers for instrument in instruments.instruments(rows)]
+
+    # Orders.
+
+    async def _send_order(self, order: Order) -> str:
+        instrument = self._instruments[order.symbol]
+        reason = requests.refusal(order, instrument)
+        if not reason and instrument.kind is InstrumentKind.Swap and not self._net_positions:
+            reason = "the account is in long/short position mode; set it to net mode in OKX's settings"
+        if reason:
+            raise RejectedError(reason, venue=VENUE, symbol=order.symbol)
+        mode = self._margin_modes.get(order.symbol, MarginMode.Cross).value
+        if requests.is_stop(order):
+            # OKX has no validity window for stop orders, but takes no request whose timestamp is too old.
+            acks = await self._http.change(
+                "/api/v5/trade/order-algo",
+                requests.place_stop(order, instrument, mode),
+                symbol=order.symbol,
+                backdated=TOLERANCE - self.validity,
+            )
+            order_id = acks[0].algo_id if acks else ""
+        else:
+            acks = await self._http.change(
+                ORDER, requests.place(order, instrument, mode), symbol=order.symbol, expires_after=self.validity
+            )
+            order_id = acks[0].ord_id if acks else ""
+        if not order_id:
+            raise AmbiguousError("an answer without an order id", venue=VENUE, symbol=order.symbol)
+        return order_id
+
+    async def _send_cancel(self, state: OrderState) -> None:
+        if not requests.is_stop(state.order):
+            await self._cancel({"instId": state.order.symbol, **requests.name(state)})
+            return
+        placed = self._placed.order(state.order.client_order_id)
+        if not placed:
+            try:
+                await self._cancel_stop({"instId": state.order.symbol, **requests.name_stop(state)})
+            except NotFoundError:
+                row = await self._stop(state)
+                if row is None or not row.placed:
+                    raise
+                placed = row.placed  # it triggered before the cancel arrived
+            else:
+                return
+        await self._cancel({"instId": state.order.symbol, "ordId": placed})
+
+    async def _cancel(self, body: dict[str, str]) -> None:
+        try:
+            await self._http.change("/api/v5/trade/cancel-order", body, symbol=body["instId"])
+        except ExchangeError as error:
+            if error.code != CANCELLING:
+                raise
+
+    async def _cancel_stop(self, body: dict[str, str]) -> None:
+        acks = await self._http.change("/api/v5/trade/cancel-algos", [body], symbol=body["instId"])
+        if acks and acks[0].s_code not in ("0", CANCELLING):
+            raise refused(acks[0].s_code, acks[0].s_msg, symbol=body["instId"], changes=True)
+
+    async def _send_cancel_all(self, symbol: str | None) -> None:
+        """In batches, and again for what came in between or what a lost answer left open."""
+        for attempt in range(_ATTEMPTS):
+            orders = [{"instId": row.inst_id, "ordId": row.ord_id} async for row in self._pending(symbol)]
+            stops = [{"instId": row.inst_id, "algoId": row.algo_id} async for row in self._pending_stops(symbol)]
+            if not (orders or stops):
+                return
+            try:
+                for path, bodies, size in (
+                    ("/api/v5/trade/cancel-batch-orders", orders, 20),
+                    ("/api/v5/trade/cancel-algos", stops, 10),
+                ):
+                    for start in range(0, len(bodies), size):
+                        await self._http.change(path, bodies[start : start + size], symbol=symbol)
+            except AmbiguousError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+    async def _send_amend(self, state: OrderState, price: Decimal | None, quantity: Decimal | None) -> None:
+        symbol = state.order.symbol
+        name = requests.name(state)
+        if requests.is_stop(state.order):
+            placed = self._placed.order(state.order.client_order_id)
+            if not placed:
+                body = requests.amend_stop(state, price, quantity)
+                await self._http.change("/api/v5/trade/amend-algos", body, symbol=symbol)
+                return
+            name = {"ordId": placed}
+        self._requests += 1
+        request = f"a{self._requests}"
+        outcome = self._amendments[request] = asyncio.get_running_loop().create_future()
+        try:
+            body = requests.amend(symbol, name, price, quantity, request)
+            await self._http.change("/api/v5/trade/amend-order", body, symbol=symbol, expires_after=self.validity)
+            # OKX's answer is that it took the request; whether the order changed, its stream says, or a look-up.
+            await asyncio.wait({outcome}, timeout=self.engine_timeout)
+        finally:
+            del self._amendments[request]
+        _check_amendment(
+            outcome.result() if outcome.done() else await self._order(symbol, name), symbol, price, quantity
+        )
+
+    async def _send_cancel_after(self, seconds: float) -> None:
+        if seconds != 0 and not 10 <= seconds <= 120:
+            raise RejectedError(f"OKX's dead-man switch takes 10 to 120 seconds, or 0, got {seconds:g}", venue=VENUE)
+        await self._http.change("/api/v5/trade/cancel-all-after", {"timeOut": str(int(seconds))})
+
+    # Swaps.
+
+    async def _send_leverage(self, symbol: str, leverage: int) -> None:
+        mode = self._margin_modes.get(symbol, MarginMode.Cross).value
+        await self._http.change(
+            "/api/v5/account/set-leverage", {"instId": symbol, "lever": str(leverage), "mgnMode": mode}, symbol=symbol
+        )
+
+    async def _send_margin_mode(self, symbol: str, mode: MarginMode) -> None:
+        self._margin_modes[symbol] = mode  # OKX takes it with each order
+
+    async def _fetch_positions(self) -> list[Position]:
+        rows = await self._http.ask("/api/v5/account/positions", POSITION_ANSWER, {"instType": "SWAP"})
+        held = ((row.inst_id, -number(row.pos) if row.pos_side == "short" else number(row.pos)) for row in rows)
+        return [Position(symbol, quantity) for symbol, quantity in held if quantity]
+
+    async def _fetch_funding_rate(self, symbol: str) -> FundingRate:
+        (row,) = await self._http.ask(
+            "/api/v5/public/funding-rate", FUNDING_ANSWER, {"instId": symbol}, signed=False, symbol=symbol
+        )
+        return FundingRate(symbol, number(row.funding_rate), nanoseconds(row.funding_time))
+
+    # Look-ups.
+
+    async def _fetch_order(self, state: OrderState) -> OrderState | None:
+        order = state.order
+        if requests.is_stop(order):
+            placed = self._placed.order(order.client_order_id)
+            if not placed:
+                stop = await self._stop(state)
+                if stop is None:
+                    return None
+                if not stop.placed:
+                    return reports.stop_state(stop, order)
+                placed = stop.placed
+            row = await self._order(order.symbol, {"ordId": placed})
+        else:
+            row = await self._order(order.symbol, requests.name(state))
+        return None if row is None else reports.order_state(row, order)
+
+    async def _fetch_open_orders(self, symbol: str | None) -> list[OrderState]:
+        orders = [reports.order_state(row) async for row in self._pending(symbol)]
+        stops = [reports.stop_state(row) async for row in self._pending_stops(symbol)]
+        return orders + stops
+
+    async def _fetch_fills(self, since: int) -> list[Fill]:
+        query = {"begin": str(since // MILLISECOND)} if since > 0 else {}
+        rows: list[FillRow] = []
+        if since >= self.venue_time() - _RECENT_FILLS:
+            rows += [row async for row in self._pages("/api/v5/trade/fills", FILL_ANSWER, _bill_id, query)]
+        else:
+            for kind in self._kinds:
+                query["instType"] = instruments.TYPES[kind]
+                history = self._pages("/api/v5/trade/fills-history", FILL_ANSWER, _bill_id, query)
+                rows += [row async for row in history]
+        return [reports.fill(row, await self._name_of(row)) for row in rows if row.trade_id]
+
+    async def _fetch_balances(self) -> dict[str, Balance]:
+        rows = await self._http.ask("/api/v5/account/balance", ACCOUNT_ANSWER)
+        return {row.ccy: reports.balance(row) for account in rows for row in account.details}
+
+    async def _order(self, symbol: str, name: dict[str, str]) -> OrderRow | None:
+        try:
+            rows = await self._http.ask(ORDER, ORDER_ANSWER, {"instId": symbol, **name}, symbol=symbol)
+        except NotFoundError:
+            return None
+        if rows and rows[0].algo_cl_ord_id:
+            self._placed.add(rows[0].algo_cl_ord_id, rows[0].ord_id)
+        return rows[0] if rows else None
+
+    async def _stop(self, state: OrderState) -> AlgoRow | None:
+        try:
+            rows = await self._http.ask(
+                "/api/v5/trade/order-algo", ALGO_ANSWER, requests.name_stop(state), symbol=state.order.symbol
+            )
+        except NotFoundError:
+            return None
+        if rows and rows[0].placed:
+            self._placed.add(state.order.client_order_id, rows[0].placed)
+        return rows[0] if rows else None
+
+    async def _name_of(self, row: FillRow) -> str:
+        """The client order id of a fill, which names a stop order's order by OKX's id only."""
+        if self.orders.get(row.cl_ord_id) is None and not self._placed.name(row.ord_id):
+            stops = (state for state in self.orders.open.values() if requests.is_stop(state.order))
+            if any(state.order.symbol == row.inst_id for state in stops):
+                await self._order(row.inst_id, {"ordId": row.ord_id})
+        return self._placed.name(row.ord_id) or row.cl_ord_id or row.ord_id
+
+    async def _pending(self, symbol: str | None) -> AsyncIterator[OrderRow]:
+        query = {"instId": symbol or ""}
+        async for row in self._pages("/api/v5/trade/orders-pending", ORDER_ANSWER, _order_id, query):
+            if row.inst_id in self._instruments:  # options and dated futures are not ours to describe
+                yield row
+
+    async def _pending_stops(self, symbol: str | None) -> AsyncIterator[AlgoRow]:
+        query = {"ordType": "conditional", "instId": symbol or ""}
+        async for row in self._pages("/api/v5/trade/orders-algo-pending", ALGO_ANSWER, _algo_id, query):
+            if row.inst_id in self._instruments and row.sl_trigger_px and row.sz:
+                yield row
+
+    async def _pages(
+        self, path: str, decoder: Decoder[Answer[_T]], key: Callable[[_T], str], query: dict[str, str]
+    ) -> AsyncIterator[_T]:
+        """Everything behind a list of at most 100 a time, newest first."""
+        after = ""
+        while True:
+            rows = await self._http.ask(path, decoder, {**query, "limit": str(_PAGE), "after": after})
+            for row in rows:
+                yield row
+            if len(rows) < _PAGE:
+                return
+            after = key(rows[-1])
+
+    # Streams.
+
+    async def _run_account(self, link: Link) -> None:
+        await self._account.run(
+            self._http.session, self._roots["ws"], lambda: self._signer.login(self.venue_time()), link
+        )
+
+    async def _run_market(self, link: Link) -> None:
+        await self._market.run(self._http.session, self._roots["ws"], list(self.wanted), link)
+
+    async def _subscribe(self, channel: Channel, symbol: str) -> None:
+        await self._market.subscribe(channel, symbol)
+
+    def _on_order(self, row: OrderRow) -> None:
+        if row.algo_cl_ord_id:
+            self._placed.add(row.algo_cl_ord_id, row.ord_id)
+        if row.amend_result and row.req_id in self._amendments:
+            outcome = self._amendments[row.req_id]
+            if not outcome.done():
+                outcome.set_result(row)
+        self._deliver(reports.order_update(row))
+
+    def _on_stop(self, row: AlgoRow) -> None:
+        if row.placed and row.algo_cl_ord_id:
+            self._placed.add(row.algo_cl_ord_id, row.placed)
+        self._deliver(reports.stop_update(row))
+
+
+_NETWORK = 2.0
+"""Seconds that a request and its answer may spend on the way."""
+_ATTEMPTS = 3
+_ROOTS = {
+    False: {"rest": "https://www.okx.com", "ws": "wss://ws.okx.com:8443"},
+    True: {"rest": "https://www.okx.com", "ws": "wss://wspap.okx.com:8443"},
+}
+"""By `testnet`. Accounts of other regions name theirs in `base_urls`."""
+
+
+def _order_id(row: OrderRow) -> str:
+    return row.ord_id
+
+
+def _algo_id(row: AlgoRow) -> str:
+    return row.algo_id
+
+
+def _bill_id(row: FillRow) -> str:
+    return row.bill_id
+
+
+def _check_amendment(row: OrderRow | None, symbol: str, price: Decimal | None, quantity: Decimal | None) -> None:
+    if row is None:
+        raise NotFoundError("the order to amend is not there any more", venue=VENUE, symbol=symbol)
+    if row.amend_result == "-1":
+        raise refused(row.code, row.msg, symbol=symbol)
+    if (price is not None and number(row.px) != price) or (quantity is not None and number(row.sz) != quantity):
+        raise RejectedError(
+            f"the order was not amended: it stands at {row.px} for {row.sz}", venue=VENUE, symbol=symbol
+        )
