@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import ClassVar, TypeVar
 
@@ -13,7 +13,7 @@ from axon_exchange_okx import instruments, reports, requests
 from axon_exchange_okx.account_stream import AccountStream
 from axon_exchange_okx.errors import CANCELLING, VENUE, refused
 from axon_exchange_okx.market_stream import MarketStream
-from axon_exchange_okx.pace import PERIOD, Pace
+from axon_exchange_okx.pace import LIMITS, PERIOD, Pace
 from axon_exchange_okx.payloads import (
     ACCOUNT_ANSWER,
     ALGO_ANSWER,
@@ -67,6 +67,7 @@ class OkxAdapter(ExchangeAdapter):
     name = VENUE
     capabilities = CAPABILITIES
     venue_limits = (VenueLimit("orders", 60, PERIOD),)
+    endpoint_limits: ClassVar[Mapping[str, int]] = LIMITS
     client_order_id_length: ClassVar[int] = 32
     stale_after: ClassVar[float] = 12.0
 
@@ -96,7 +97,7 @@ class OkxAdapter(ExchangeAdapter):
 
     async def _connect(self) -> None:
         await self._close()
-        pace = Pace(self.clock, self._sleep)
+        pace = Pace(self.endpoint_limits, self.clock, self._sleep)
         timeout = self.validity + self.engine_timeout + _NETWORK
         self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace, timeout=timeout)
 

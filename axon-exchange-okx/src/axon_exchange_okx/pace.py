@@ -6,6 +6,7 @@ Orders are not here: the rate budget's limit is theirs, because it may refuse on
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 from axon_quant.clock import NANOSECONDS, Clock
 from axon_quant.exchange.budget import Sleep
@@ -34,26 +35,33 @@ LIMITS = {
     "POST /api/v5/trade/cancel-order": 60,
     "POST /api/v5/trade/order-algo": 20,
 }
-"""Requests per two seconds. Where OKX counts per instrument, ours are per account, which is never more."""
+"""Requests per two seconds."""
+_BY_INSTRUMENT = frozenset({"POST /api/v5/trade/amend-order", "POST /api/v5/trade/cancel-order"})
+"""Where OKX counts each instrument by itself and the difference matters."""
 
 
 class Pace:
     """Waits until an endpoint may be asked once more, by a sliding window for each."""
 
-    def __init__(self, clock: Clock, sleep: Sleep) -> None:
+    def __init__(self, limits: Mapping[str, int], clock: Clock, sleep: Sleep) -> None:
+        self._limits = limits
         self._clock = clock
         self._sleep = sleep
         self._period = round(PERIOD * NANOSECONDS)
-        self._taken = {endpoint: deque[int](maxlen=limit) for endpoint, limit in LIMITS.items()}
+        self._taken: dict[tuple[str, str], deque[int]] = {}
 
-    async def wait(self, endpoint: str) -> None:
+    async def wait(self, endpoint: str, symbol: str | None = None) -> None:
         """Return when a request to `endpoint` may leave; it counts from then on."""
-        taken = self._taken.get(endpoint)
-        if taken is None:
+        limit = self._limits.get(endpoint)
+        if limit is None:
             return
+        key = endpoint, symbol if symbol is not None and endpoint in _BY_INSTRUMENT else ""
+        taken = self._taken.get(key)
+        if taken is None:
+            taken = self._taken[key] = deque(maxlen=limit)
         while True:
             now = self._clock.now()
-            if len(taken) < LIMITS[endpoint] or taken[0] + self._period <= now:
+            if len(taken) < limit or taken[0] + self._period <= now:
                 taken.append(now)
                 return
             await self._sleep((taken[0] + self._period - now) / NANOSECONDS)

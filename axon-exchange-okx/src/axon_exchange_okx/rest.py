@@ -17,7 +17,7 @@ from axon_exchange_okx.pace import Pace
 from axon_exchange_okx.payloads import ACKS, Ack, Answer
 from axon_exchange_okx.signing import Signer
 from axon_quant.clock import NANOSECONDS
-from axon_quant.errors import AmbiguousError, ExchangeError, UnavailableError
+from axon_quant.errors import AmbiguousError, ExchangeError, RateLimitedError, UnavailableError
 
 _T = TypeVar("_T")
 Body = dict[str, str] | list[dict[str, str]]
@@ -38,6 +38,7 @@ class Rest:
         self._now = now
         self._pace = pace
         self._urls: dict[str, URL] = {}
+        self._closed_until = 0
         self.session = aiohttp.ClientSession(
             # A connection that OKX closes while idle costs a round trip; one that it closes under a request, an
             # ambiguous order. It closes them after a minute or more.
@@ -84,7 +85,7 @@ class Rest:
         timestamp. For a single object its acknowledgement is checked, too; for a list the caller looks at each.
         """
         if path != ORDER:  # which the rate budget has let through
-            await self._pace.wait(f"POST {path}")
+            await self._pace.wait(f"POST {path}", symbol)
         now = self._now()
         raw = await self._exchange(
             "POST",
@@ -114,6 +115,7 @@ class Rest:
         expires: int | None = None,
     ) -> bytes:
         changes = method == "POST"
+        self._check_open(symbol)
         left = True
         url = self._urls.get(target)
         if url is None:
@@ -129,21 +131,35 @@ class Rest:
                 headers=self._signer.headers(method, target, body, self._now() if at is None else at, expires)
                 if signed
                 else self._signer.public_headers,
+                allow_redirects=False,
             ) as response:
                 raw = await response.read()
-                if response.status < 400:
+                answered = response.headers
+                if response.status < 300:
                     return raw
                 failure = _failed(response, raw, changes=changes, symbol=symbol)
         except aiohttp.ClientConnectorError as error:
             left, reason = False, f"cannot connect to {url.host}: {error.os_error.strerror or 'no route'}"
+        except aiohttp.ConnectionTimeoutError:
+            left, reason = False, f"cannot connect to {url.host} in time"
         except TimeoutError:
             reason = "no answer in time"
         except (aiohttp.ClientError, OSError) as error:
             reason = f"the connection was lost ({type(error).__name__})"
         else:
+            if isinstance(failure, RateLimitedError) and "Retry-After" in answered:
+                self._closed_until = self._now() + round(failure.retry_after * NANOSECONDS)
             raise failure
         kind = AmbiguousError if left and changes else UnavailableError
         raise kind(f"{method} {url.path}: {reason}", venue=VENUE, symbol=symbol)
+
+    def _check_open(self, symbol: str | None) -> None:
+        """Raises RateLimitedError while OKX has us wait, whoever asks."""
+        if self._closed_until:
+            left = (self._closed_until - self._now()) / NANOSECONDS
+            if left > 0:
+                raise too_many(f"OKX has us wait {left:.1f} s more", code="", text="", symbol=symbol, retry_after=left)
+            self._closed_until = 0
 
 
 def _decode(decoder: Decoder[_T], raw: bytes, *, changes: bool, symbol: str | None) -> _T:
@@ -171,6 +187,7 @@ def _failed(response: aiohttp.ClientResponse, raw: bytes, *, changes: bool, symb
     if response.status == 429:
         return too_many(f"{status}: too many requests", code=status, text="", symbol=symbol, retry_after=retry_after)
     kind = AmbiguousError if changes and response.status >= 500 else UnavailableError
+    # A redirect or a refusal of the gateway: OKX never saw it.
     return kind(f"{status} without an explanation", venue=VENUE, symbol=symbol, code=status)
 
 

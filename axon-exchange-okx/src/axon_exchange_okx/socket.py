@@ -11,7 +11,7 @@ import aiohttp
 from msgspec import DecodeError
 from msgspec.json import encode
 
-from axon_exchange_okx.errors import VENUE, refused
+from axon_exchange_okx.errors import VENUE, refused, too_many
 from axon_exchange_okx.payloads import PUSH, Arg, Push
 from axon_quant.errors import UnavailableError
 
@@ -23,6 +23,9 @@ PING_EVERY = 5.0
 """Seconds. OKX closes a connection after 30 without a word from us, and answers each ping, which tells a quiet
 connection from a dead one."""
 _ABOUT_TO_CLOSE = "64008"
+_LARGEST = 16 * 1024 * 1024
+_CLOSE_WITHIN = 1.0
+"""Seconds to wait for OKX to say goodbye, which a dead connection never does."""
 
 
 class Socket:
@@ -67,7 +70,11 @@ class Socket:
             if push.event:
                 self._on_event(push)
             elif push.arg is not None:
-                on_push(push.arg, push)
+                try:
+                    on_push(push.arg, push)
+                except DecodeError as error:
+                    problem = f"a message of {push.arg.channel} that cannot be read: {error}"
+                    raise UnavailableError(problem, venue=VENUE) from None
 
     def _on_event(self, push: Push) -> None:
         if push.event == "subscribe" and push.arg is not None:
@@ -135,15 +142,7 @@ class Sockets:
 
     async def open(self, path: str, login: Callable[[], Argument] | None = None) -> Socket:
         """Connect, log in if `login` gives the argument, and start to read. Raises UnavailableError or AuthError."""
-        url = self._root + path
-        try:
-            connection = await self._session.ws_connect(url, max_msg_size=0, compress=0)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            reason = f"cannot connect to {url}: {type(error).__name__}"
-        else:
-            reason = ""
-        if reason:
-            raise UnavailableError(reason, venue=VENUE)
+        connection = await self._connect(self._root + path)
         self._connections.append(connection)
         socket = Socket(connection, self._heard)
         if login is not None:
@@ -152,6 +151,21 @@ class Sockets:
         reader.add_done_callback(self._on_end)
         self._tasks += [reader, asyncio.create_task(_keep_awake(connection))]
         return socket
+
+    async def _connect(self, url: str) -> aiohttp.ClientWebSocketResponse:
+        try:
+            return await self._session.ws_connect(
+                url, max_msg_size=_LARGEST, timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_WITHIN)
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            status = error.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            status, reason = 0, type(error).__name__
+        if status == 429:
+            raise too_many("HTTP 429: too many connections", code="HTTP 429", text="", retry_after=None)
+        if status:
+            reason = f"HTTP {status}"
+        raise UnavailableError(f"cannot connect to {url}: {reason}", venue=VENUE)
 
     async def until(self, waited: Awaitable[_T]) -> _T:
         """What `waited` comes to, unless a connection is lost first."""
