@@ -34,7 +34,7 @@ def test_timestamps_are_utc_to_the_millisecond():
 
 
 def test_the_signature_covers_time_method_path_and_body():
-    headers = signer().headers("POST", "/api/v5/trade/order", '{"sz":"1"}', NEW_YEAR, NEW_YEAR + 2_000_000_000)
+    headers = signer().headers("POST", "/api/v5/trade/order", b'{"sz":"1"}', NEW_YEAR, NEW_YEAR + 2_000_000_000)
     assert headers["OK-ACCESS-SIGN"] == signature('2021-01-01T00:00:00.000ZPOST/api/v5/trade/order{"sz":"1"}')
     assert headers["expTime"] == "1609459202000"
 

@@ -64,7 +64,7 @@ class Rest:
         await self._pace.wait(f"GET {path}")
         wanted = {name: value for name, value in query.items() if value}
         target = f"{path}?{urlencode(wanted)}" if wanted else path
-        raw = await self._exchange("GET", target, "", symbol, signed=signed)
+        raw = await self._exchange("GET", target, b"", symbol, signed=signed)
         answer = _decode(decoder, raw, changes=False, symbol=symbol)
         if answer.code != "0":
             raise refused(answer.code, answer.msg, symbol=symbol)
@@ -90,7 +90,7 @@ class Rest:
         raw = await self._exchange(
             "POST",
             path,
-            encode(body).decode(),
+            encode(body),
             symbol,
             at=now - round(backdated * NANOSECONDS),
             expires=None if expires_after is None else now + round(expires_after * NANOSECONDS),
@@ -107,7 +107,7 @@ class Rest:
         self,
         method: str,
         target: str,
-        body: str,
+        body: bytes,
         symbol: str | None,
         *,
         signed: bool = True,

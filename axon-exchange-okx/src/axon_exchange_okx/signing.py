@@ -9,7 +9,6 @@ from time import gmtime, strftime
 from axon_quant.clock import MILLISECOND, NANOSECONDS
 from axon_quant.errors import AuthError
 from axon_quant.exchange.config import ExchangeConfig
-from axon_quant.secrets import Secret
 
 LOGIN_PATH = "/users/self/verify"
 TOLERANCE = 30
@@ -41,12 +40,12 @@ class Signer:
         """What a request without a signature carries."""
         return self._fixed
 
-    def headers(self, method: str, path: str, body: str, at: int, expires: int | None = None) -> dict[str, str]:
+    def headers(self, method: str, path: str, body: bytes, at: int, expires: int | None = None) -> dict[str, str]:
         """The headers of a request. `at` is OKX's time in UTC ns; `expires`, too, when OKX must not take it later."""
         timestamp = self.timestamp(at)
         headers = {
             "OK-ACCESS-KEY": self._key.reveal(),
-            "OK-ACCESS-SIGN": self._sign(f"{timestamp}{method}{path}{body}"),
+            "OK-ACCESS-SIGN": self._sign(f"{timestamp}{method}{path}".encode() + body),
             "OK-ACCESS-TIMESTAMP": timestamp,
             "OK-ACCESS-PASSPHRASE": self._passphrase.reveal(),
             **self._fixed,
@@ -62,7 +61,7 @@ class Signer:
             "apiKey": self._key.reveal(),
             "passphrase": self._passphrase.reveal(),
             "timestamp": timestamp,
-            "sign": self._sign(f"{timestamp}GET{LOGIN_PATH}"),
+            "sign": self._sign(f"{timestamp}GET{LOGIN_PATH}".encode()),
         }
 
     def timestamp(self, at: int) -> str:
@@ -72,10 +71,5 @@ class Signer:
             self._second, self._text = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
         return f"{self._text}.{rest // MILLISECOND:03d}Z"
 
-    def _sign(self, text: str) -> str:
-        return sign(self._secret, text)
-
-
-def sign(secret: Secret, text: str) -> str:
-    """The signature of `text`."""
-    return b2a_base64(hmac.digest(secret.reveal().encode(), text.encode(), "sha256"), newline=False).decode()
+    def _sign(self, text: bytes) -> str:
+        return b2a_base64(hmac.digest(self._secret.reveal().encode(), text, "sha256"), newline=False).decode()
