@@ -13,13 +13,11 @@ from typing import TypeAlias
 import pytest
 
 from axon_exchange_okx import OkxAdapter
-from axon_quant.exchange import ExchangeConfig, RateLimitConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
-from scripted_okx import KEY, PASSPHRASE, SECRET, ScriptedOkx
+from scripted_okx import ScriptedOkx, configured
 
 Trading: TypeAlias = Callable[..., AbstractAsyncContextManager[tuple[ScriptedOkx, OkxAdapter]]]
-QUICK = RateLimitConfig(1_000, 60_000, max_wait_ms=10_000)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,18 +28,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = inspect.signature(pyfuncitem.obj).parameters
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
-
-
-def configured(venue: ScriptedOkx, **changes: object) -> ExchangeConfig:
-    settings: dict[str, object] = {
-        "api_key": KEY,
-        "api_secret": SECRET,
-        "passphrase": PASSPHRASE,
-        "testnet": True,
-        "rate_limit": QUICK,
-        "base_urls": {"rest": venue.rest, "ws": venue.ws},
-    }
-    return ExchangeConfig(**{**settings, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture

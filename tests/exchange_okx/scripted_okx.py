@@ -18,8 +18,11 @@ from types import SimpleNamespace
 
 from aiohttp import WSMsgType, web
 
+from axon_quant.exchange import ExchangeConfig, RateLimitConfig
+
 KEY, SECRET, PASSPHRASE = "YOUR_API_KEY", "YOUR_API_SECRET", "YOUR_PASSPHRASE"
 DROP = object()
+NOW = 1_700_000_000_000
 BTC = {
     "instId": "BTC-USDT",
     "instType": "SPOT",
@@ -48,6 +51,66 @@ SWAP = {
     "maxMktSz": "5000",
     "state": "live",
 }
+
+
+def order_row(**changes: object) -> dict:
+    return {
+        "instId": "BTC-USDT",
+        "instType": "SPOT",
+        "ordId": "312269865356374016",
+        "clOrdId": "b15",
+        "algoClOrdId": "",
+        "algoId": "",
+        "side": "buy",
+        "ordType": "limit",
+        "px": "50000.1",
+        "sz": "0.002",
+        "accFillSz": "0",
+        "avgPx": "",
+        "state": "live",
+        "reduceOnly": "false",
+        "cancelSource": "",
+        "cTime": str(NOW),
+        "uTime": str(NOW + 1),
+        **changes,
+    }
+
+
+def stop_row(**changes: object) -> dict:
+    return {
+        "instId": "BTC-USDT",
+        "algoId": "555",
+        "algoClOrdId": "s1",
+        "side": "sell",
+        "ordType": "conditional",
+        "state": "live",
+        "sz": "0.002",
+        "slTriggerPx": "49000",
+        "slOrdPx": "-1",
+        "ordId": "",
+        "ordIdList": [],
+        "cTime": str(NOW),
+        **changes,
+    }
+
+
+def fill_row(number: int, **changes: object) -> dict:
+    return {
+        "instId": "BTC-USDT",
+        "tradeId": str(number),
+        "billId": str(1_000 + number),
+        "ordId": "312269865356374016",
+        "clOrdId": "b15",
+        "side": "buy",
+        "fillPx": "50000.1",
+        "fillSz": "0.001",
+        "fee": "-0.000001",
+        "feeCcy": "BTC",
+        "execType": "M",
+        "ts": str(NOW + number),
+        "fillTime": str(NOW + number),
+        **changes,
+    }
 
 
 def ok(*data: dict) -> dict:
@@ -232,3 +295,15 @@ class ScriptedOkx:
     async def drop(self, name: str) -> None:
         for socket in list(self.sockets[name]):
             await socket.close()
+
+
+def configured(venue: ScriptedOkx, **changes: object) -> ExchangeConfig:
+    settings: dict[str, object] = {
+        "api_key": KEY,
+        "api_secret": SECRET,
+        "passphrase": PASSPHRASE,
+        "testnet": True,
+        "rate_limit": RateLimitConfig(1_000, 60_000, max_wait_ms=10_000),
+        "base_urls": {"rest": venue.rest, "ws": venue.ws},
+    }
+    return ExchangeConfig(**{**settings, **changes})  # type: ignore[arg-type]

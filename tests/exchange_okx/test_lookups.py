@@ -6,9 +6,8 @@ import time
 from decimal import Decimal
 
 import pytest
-from conftest import configured
 from msgspec.json import encode
-from scripted_okx import ScriptedOkx, ok
+from scripted_okx import NOW, ScriptedOkx, configured, fill_row, ok, order_row, stop_row
 
 from axon_exchange_okx import OkxAdapter, reports
 from axon_exchange_okx.payloads import ORDERS
@@ -18,67 +17,6 @@ from axon_quant.market import InstrumentKind
 from axon_quant.orders import Fill, Liquidity, Order, OrderState, OrderStatus, OrderType, Side, TimeInForce
 
 MS = 1_000_000
-NOW = 1_700_000_000_000
-
-
-def order_row(**changes: object) -> dict:
-    return {
-        "instId": "BTC-USDT",
-        "instType": "SPOT",
-        "ordId": "312269865356374016",
-        "clOrdId": "b15",
-        "algoClOrdId": "",
-        "algoId": "",
-        "side": "buy",
-        "ordType": "limit",
-        "px": "50000.1",
-        "sz": "0.002",
-        "accFillSz": "0",
-        "avgPx": "",
-        "state": "live",
-        "reduceOnly": "false",
-        "cancelSource": "",
-        "cTime": str(NOW),
-        "uTime": str(NOW + 1),
-        **changes,
-    }
-
-
-def stop_row(**changes: object) -> dict:
-    return {
-        "instId": "BTC-USDT",
-        "algoId": "555",
-        "algoClOrdId": "s1",
-        "side": "sell",
-        "ordType": "conditional",
-        "state": "live",
-        "sz": "0.002",
-        "slTriggerPx": "49000",
-        "slOrdPx": "-1",
-        "ordId": "",
-        "ordIdList": [],
-        "cTime": str(NOW),
-        **changes,
-    }
-
-
-def fill_row(number: int, **changes: object) -> dict:
-    return {
-        "instId": "BTC-USDT",
-        "tradeId": str(number),
-        "billId": str(1_000 + number),
-        "ordId": "312269865356374016",
-        "clOrdId": "b15",
-        "side": "buy",
-        "fillPx": "50000.1",
-        "fillSz": "0.001",
-        "fee": "-0.000001",
-        "feeCcy": "BTC",
-        "execType": "M",
-        "ts": str(NOW + number),
-        "fillTime": str(NOW + number),
-        **changes,
-    }
 
 
 def limit(client_order_id: str = "b15") -> Order:

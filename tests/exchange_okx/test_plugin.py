@@ -1,6 +1,10 @@
 import subprocess
 import sys
 
+import pytest
+
+import axon_quant
+import axon_quant.exchange
 from axon_exchange_okx.adapter import OkxAdapter
 from axon_exchange_okx.plugin import axon_exchanges
 
@@ -25,3 +29,16 @@ def test_the_descriptor_names_the_adapter_without_importing_it():
 def test_descriptor_and_adapter_declare_the_same():
     (descriptor,) = axon_exchanges()
     assert descriptor.capabilities == OkxAdapter.capabilities
+
+
+def test_the_adapter_is_a_public_name():
+    assert axon_quant.OkxAdapter is OkxAdapter
+    assert axon_quant.exchange.OkxAdapter is OkxAdapter
+    with pytest.raises(AttributeError, match="OnnxBackend"):
+        axon_quant.exchange.OnnxBackend  # noqa: B018
+
+
+def test_without_the_distribution_the_name_says_what_to_install():
+    code = "from axon_quant.plugins.first_party import FIRST_PARTY, missing\nprint(missing(FIRST_PARTY['OkxAdapter']))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'pip install "axon-exchange-okx"' in run.stdout

@@ -10,8 +10,7 @@ import traceback
 
 import aiohttp
 import pytest
-from conftest import configured
-from scripted_okx import DROP, KEY, PASSPHRASE, SECRET, ScriptedOkx, signature
+from scripted_okx import DROP, KEY, PASSPHRASE, SECRET, ScriptedOkx, configured, signature
 
 from axon_exchange_okx import OkxAdapter
 from axon_exchange_okx.signing import Signer

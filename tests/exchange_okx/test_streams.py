@@ -9,9 +9,7 @@ from decimal import Decimal
 
 import aiohttp
 import pytest
-from conftest import configured
-from scripted_okx import ScriptedOkx
-from test_lookups import order_row, stop_row
+from scripted_okx import ScriptedOkx, configured, order_row, stop_row
 
 from axon_exchange_okx import reports
 from axon_exchange_okx.account_stream import AccountStream

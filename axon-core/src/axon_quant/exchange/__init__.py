@@ -1,5 +1,7 @@
 """Venues: what an adapter is, the rate budget, the matching engine and the paper venue that stands on it."""
 
+from typing import TYPE_CHECKING
+
 from axon_quant.exchange.base import ExchangeAdapter, OrderLog, Receipt
 from axon_quant.exchange.budget import RateBudget, Request, VenueLimit
 from axon_quant.exchange.capabilities import Capabilities, Capability, Channel
@@ -14,6 +16,19 @@ from axon_quant.exchange.repair import Repair
 from axon_quant.exchange.sequenced import SequencedBook
 from axon_quant.exchange.stream import AdapterEvent, BalanceUpdate, EventStream, ForeignOrder, StreamState
 from axon_quant.exchange.urls import roots
+
+if TYPE_CHECKING:
+    from axon_exchange_okx import OkxAdapter as OkxAdapter
+else:
+
+    def __getattr__(name):
+        """The adapters of our own distributions, or which one to install."""
+        from axon_quant.plugins.first_party import FIRST_PARTY, resolve
+
+        if name not in FIRST_PARTY or FIRST_PARTY[name].kind != "exchange":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return resolve(name)
+
 
 __all__ = [
     "IDLE",
