@@ -13,7 +13,7 @@ from axon_exchange_okx import instruments, reports, requests
 from axon_exchange_okx.account_stream import AccountStream
 from axon_exchange_okx.errors import CANCELLING, VENUE, refused
 from axon_exchange_okx.market_stream import MarketStream
-from axon_exchange_okx.pace import LIMITS, PERIOD, Pace
+from axon_exchange_okx.pace import LIMITS, Pace
 from axon_exchange_okx.payloads import (
     ACCOUNT_ANSWER,
     ALGO_ANSWER,
@@ -66,7 +66,7 @@ class OkxAdapter(ExchangeAdapter):
 
     name = VENUE
     capabilities = CAPABILITIES
-    venue_limits = (VenueLimit("orders", 60, PERIOD),)
+    venue_limits = (VenueLimit("orders", 60, 2.0),)
     endpoint_limits: ClassVar[Mapping[str, int]] = LIMITS
     client_order_id_length: ClassVar[int] = 32
     stale_after: ClassVar[float] = 12.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
+
 from axon_exchange_okx.payloads import AlgoRow, BalanceRow, FillRow, OrderRow, nanoseconds, number
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.stream import BalanceUpdate
@@ -91,10 +93,10 @@ def order_update(row: OrderRow) -> OrderUpdate:
     return OrderUpdate(name, order_status(row), at, row.inst_id, order_id(row), filled, fill, order_reason(row))
 
 
-def order_state(row: OrderRow, order: Order | None = None) -> OrderState:
-    """An order as `/trade/order` and `/trade/orders-pending` have it; `order` when it is one of ours."""
+def order_state(row: OrderRow, ours: Order | None = None) -> OrderState:
+    """An order as `/trade/order` and `/trade/orders-pending` have it; `ours` when it is one of ours."""
     return OrderState(
-        _order(row) if order is None else order,
+        _order(row) if ours is None else _as_it_stands(row, ours),
         order_status(row),
         order_id(row),
         number(row.acc_fill_sz),
@@ -180,6 +182,17 @@ def _order(row: OrderRow) -> Order:
         post_only=row.ord_type == "post_only",
         reduce_only=row.reduce_only == "true",
         client_order_id=client_id(row),
+    )
+
+
+def _as_it_stands(row: OrderRow, ours: Order) -> Order:
+    """One of our orders with what an amendment may have changed, and what a mistaken identity would."""
+    return attrs.evolve(
+        ours,
+        symbol=row.inst_id,
+        side=Side(row.side),
+        quantity=number(row.sz),
+        price=number(row.px) if ours.price is not None and row.px else ours.price,
     )
 
 
