@@ -165,7 +165,7 @@ class Rest:
 def _decode(decoder: Decoder[_T], raw: bytes, *, changes: bool, symbol: str | None) -> _T:
     try:
         return decoder.decode(raw)
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:
         reason = f"an answer that cannot be read: {error}"
     kind = AmbiguousError if changes else UnavailableError
     raise kind(reason, venue=VENUE, symbol=symbol)
@@ -179,7 +179,7 @@ def _failed(response: aiohttp.ClientResponse, raw: bytes, *, changes: bool, symb
     retry_after = _seconds(response.headers.get("Retry-After"))
     try:
         answer = _FAILURE.decode(raw)
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):
         answer = Answer(code="")
     if answer.code not in ("", "0"):
         return refused(answer.code, answer.msg, symbol=symbol, changes=changes, retry_after=retry_after)
