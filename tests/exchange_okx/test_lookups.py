@@ -179,17 +179,17 @@ async def test_balances_positions_and_funding(trading):
         venue.answers["GET /api/v5/account/balance"] = ok({"uTime": "1", "details": [usdt]})
         venue.answers["GET /api/v5/account/positions"] = ok(
             {"instId": "BTC-USDT-SWAP", "pos": "-3", "posSide": "net"},
-            {"instId": "ETH-USDT-SWAP", "pos": "4", "posSide": "short"},
-            {"instId": "XRP-USDT-SWAP", "pos": "0", "posSide": "net"},
+            {"instId": "BTC-USD-SWAP", "pos": "4", "posSide": "net"},
         )
         venue.answers["GET /api/v5/public/funding-rate"] = ok(
             {"instId": "BTC-USDT-SWAP", "fundingRate": "-0.00015", "fundingTime": str(NOW)}
         )
         assert await adapter._fetch_balances() == {"USDT": Balance("USDT", Decimal("900.5"), Decimal("99.5"))}
         assert await adapter._fetch_positions() == [
-            Position("BTC-USDT-SWAP", Decimal(-3)),
-            Position("ETH-USDT-SWAP", Decimal(-4)),
+            Position("BTC-USDT-SWAP", Decimal("-0.03")),
         ]
+        venue.answers["GET /api/v5/account/positions"] = ok({"instId": "BTC-USDT-SWAP", "pos": "4", "posSide": "short"})
+        assert await adapter._fetch_positions() == [Position("BTC-USDT-SWAP", Decimal("-0.04"))]
         rate = await adapter._fetch_funding_rate("BTC-USDT-SWAP")
         assert rate == FundingRate("BTC-USDT-SWAP", Decimal("-0.00015"), NOW * MS)
 

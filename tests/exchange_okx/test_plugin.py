@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from scripted_okx import ok
 
 import axon_quant
 import axon_quant.exchange
@@ -42,3 +43,12 @@ def test_without_the_distribution_the_name_says_what_to_install():
     code = "from axon_quant.plugins.first_party import FIRST_PARTY, missing\nprint(missing(FIRST_PARTY['OkxAdapter']))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 'pip install "axon-exchange-okx"' in run.stdout
+
+
+async def test_what_the_adapter_has_no_method_for_goes_through_ccxt_to_the_same_venue(trading):
+    async with trading() as (venue, adapter):
+        venue.answers["GET /api/v5/account/trade-fee"] = ok({"instType": "SPOT", "maker": "-0.0008", "taker": "-0.001"})
+        answer = await adapter.client.private_get_account_trade_fee({"instType": "SPOT"})
+        (seen,) = venue.asked("GET /api/v5/account/trade-fee")
+    assert answer["data"][0]["taker"] == "-0.001"
+    assert seen.headers["x-simulated-trading"] == "1"

@@ -65,7 +65,7 @@ async def test_secrets_are_in_no_log_no_error_and_no_repr(caplog):
         venue.drift = 100
         with pytest.raises(ExchangeError) as caught:
             async with aiohttp.ClientSession() as session:
-                await adapter._account.run(session, venue.ws, lambda: adapter._signer.login(NEW_YEAR), Deaf())
+                await adapter._account_stream.run(session, venue.ws, lambda: adapter._signer.login(NEW_YEAR), Deaf())
         shown.write("".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()))
         await adapter.close()
     text = shown.getvalue() + caplog.text

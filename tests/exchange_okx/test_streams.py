@@ -149,7 +149,8 @@ async def test_balances_arrive_one_by_one():
 async def test_when_one_connection_is_lost_both_end(lost):
     async with account() as (venue, _, task):
         await venue.drop(lost)
-        await asyncio.wait_for(task, 5)
+        with pytest.raises(UnavailableError, match="closed"):
+            await asyncio.wait_for(task, 5)
         await until(lambda: not any(venue.sockets.values()))
 
 
@@ -157,6 +158,20 @@ async def test_a_notice_of_a_service_upgrade_ends_the_connection():
     async with account() as (venue, _, task):
         await venue.notify("private", {"event": "notice", "code": "64008", "msg": "The connection will soon be closed"})
         with pytest.raises(UnavailableError, match="soon be closed"):
+            await asyncio.wait_for(task, 5)
+
+
+async def test_a_stream_that_does_not_report_what_was_acknowledged_is_given_up(monkeypatch):
+    monkeypatch.setattr("axon_exchange_okx.account_stream.REPORT_WITHIN", 0.2)
+    async with account() as (_, desk, task):
+        desk.stream.expect("a")
+        desk.stream.expect("b")
+        desk.stream.reported("a")
+        desk.stream.reported("b")
+        await asyncio.sleep(0.8)
+        assert not task.done()
+        desk.stream.expect("c")
+        with pytest.raises(UnavailableError, match="does not report"):
             await asyncio.wait_for(task, 5)
 
 

@@ -37,17 +37,19 @@ from axon_exchange_okx.signing import TOLERANCE, Signer
 from axon_exchange_okx.stops import PlacedOrders
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock
 from axon_quant.errors import AmbiguousError, ExchangeError, NotFoundError, RejectedError, UnavailableError
-from axon_quant.exchange.base import ExchangeAdapter, OrderLog
+from axon_quant.exchange.base import OrderLog
 from axon_quant.exchange.budget import Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
+from axon_quant.exchange.ccxt_adapter import CcxtAdapter
 from axon_quant.exchange.config import ExchangeConfig
+from axon_quant.exchange.exact import multiply
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.primitives import FundingRate, KeyPermissions, MarginMode, Position
 from axon_quant.exchange.urls import roots
 from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.orders.tracker import OrderState
-from axon_quant.orders.types import Fill, Order
+from axon_quant.orders.types import Fill, Order, OrderStatus
 
 _T = TypeVar("_T")
 _PAGE = 100
@@ -56,15 +58,16 @@ _RECENT_FILLS = 2 * _DAY
 """How far back `/trade/fills` reaches with certainty; it says three days."""
 
 
-class OkxAdapter(ExchangeAdapter):
+class OkxAdapter(CcxtAdapter):
     """OKX, spot and linear perpetual swaps, in one account.
 
     Needs a passphrase beside key and secret; `testnet=True` is OKX's demo trading, which has keys of its own. Symbols
     are OKX's instrument ids. Quantities of swaps are contracts of `Instrument.contract_size` base units; the account
-    must be in net position mode for them.
+    must be in net position mode for them. Everything here is OKX's own requests; `client` is ccxt's, for the rest.
     """
 
     name = VENUE
+    exchange_id = "okx"
     capabilities = CAPABILITIES
     venue_limits = (VenueLimit("orders", 60, 2.0),)
     endpoint_limits: ClassVar[Mapping[str, int]] = LIMITS
@@ -85,13 +88,13 @@ class OkxAdapter(ExchangeAdapter):
         self._signer = Signer(config)
         self._roots = roots(VENUE, config, _ROOTS[config.testnet])
         self._rest: Rest | None = None
-        self._account = AccountStream(self._on_order, self._on_stop, self._publish_balance)
-        self._market = MarketStream(self.clock.now, self._publish)
+        self._account_stream = AccountStream(self._on_order, self._on_stop, self._publish_balance)
+        self._market_stream = MarketStream(self.clock.now, self._publish)
         self._placed = PlacedOrders()
         self._margin_modes: dict[str, MarginMode] = {}
         self._net_positions = True
         self._amendments: dict[str, asyncio.Future[OrderRow]] = {}
-        self._requests = 0
+        self._amended = 0
 
     # Connection.
 
@@ -102,6 +105,7 @@ class OkxAdapter(ExchangeAdapter):
         self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace, timeout=timeout)
 
     async def _close(self) -> None:
+        await super()._close()
         rest, self._rest = self._rest, None
         if rest is not None:
             await rest.close()
@@ -159,9 +163,17 @@ class OkxAdapter(ExchangeAdapter):
             order_id = acks[0].ord_id if acks else ""
         if not order_id:
             raise AmbiguousError("an answer without an order id", venue=VENUE, symbol=order.symbol)
+        state = self.orders.get(order.client_order_id)
+        if state is not None and state.status in _UNREPORTED:
+            self._account_stream.expect(order.client_order_id)
         return order_id
 
     async def _send_cancel(self, state: OrderState) -> None:
+        await self._cancel_by_its_name(state)
+        if not state.status.is_terminal:
+            self._account_stream.expect(state.order.client_order_id)
+
+    async def _cancel_by_its_name(self, state: OrderState) -> None:
         if not requests.is_stop(state.order):
             await self._cancel({"instId": state.order.symbol, **requests.name(state)})
             return
@@ -218,8 +230,8 @@ class OkxAdapter(ExchangeAdapter):
                 await self._http.change("/api/v5/trade/amend-algos", body, symbol=symbol)
                 return
             name = {"ordId": placed}
-        self._requests += 1
-        request = f"a{self._requests}"
+        self._amended += 1
+        request = f"a{self._amended}"
         outcome = self._amendments[request] = asyncio.get_running_loop().create_future()
         try:
             body = requests.amend(symbol, name, price, quantity, request)
@@ -249,9 +261,15 @@ class OkxAdapter(ExchangeAdapter):
         self._margin_modes[symbol] = mode  # OKX takes it with each order
 
     async def _fetch_positions(self) -> list[Position]:
+        """Of swaps; what is held of spot instruments are balances."""
         rows = await self._http.ask("/api/v5/account/positions", POSITION_ANSWER, {"instType": "SWAP"})
-        held = ((row.inst_id, -number(row.pos) if row.pos_side == "short" else number(row.pos)) for row in rows)
-        return [Position(symbol, quantity) for symbol, quantity in held if quantity]
+        held = []
+        for row in rows:
+            instrument = self._instruments.get(row.inst_id)
+            if instrument is not None and number(row.pos):
+                contracts = -number(row.pos) if row.pos_side == "short" else number(row.pos)
+                held.append(Position(row.inst_id, multiply(contracts, instrument.contract_size)))
+        return held
 
     async def _fetch_funding_rate(self, symbol: str) -> FundingRate:
         (row,) = await self._http.ask(
@@ -354,17 +372,18 @@ class OkxAdapter(ExchangeAdapter):
     # Streams.
 
     async def _run_account(self, link: Link) -> None:
-        await self._account.run(
+        await self._account_stream.run(
             self._http.session, self._roots["ws"], lambda: self._signer.login(self.venue_time()), link
         )
 
     async def _run_market(self, link: Link) -> None:
-        await self._market.run(self._http.session, self._roots["ws"], list(self.wanted), link)
+        await self._market_stream.run(self._http.session, self._roots["ws"], list(self.wanted), link)
 
     async def _subscribe(self, channel: Channel, symbol: str) -> None:
-        await self._market.subscribe(channel, symbol)
+        await self._market_stream.subscribe(channel, symbol)
 
     def _on_order(self, row: OrderRow) -> None:
+        self._account_stream.reported(reports.client_id(row))
         if row.algo_cl_ord_id:
             self._placed.add(row.algo_cl_ord_id, row.ord_id)
         if row.amend_result and row.req_id in self._amendments:
@@ -374,11 +393,13 @@ class OkxAdapter(ExchangeAdapter):
         self._deliver(reports.order_update(row))
 
     def _on_stop(self, row: AlgoRow) -> None:
+        self._account_stream.reported(row.algo_cl_ord_id)
         if row.placed and row.algo_cl_ord_id:
             self._placed.add(row.algo_cl_ord_id, row.placed)
         self._deliver(reports.stop_update(row))
 
 
+_UNREPORTED = (OrderStatus.Created, OrderStatus.Submitted, OrderStatus.Unknown)
 _NETWORK = 2.0
 """Seconds that a request and its answer may spend on the way."""
 _ATTEMPTS = 3

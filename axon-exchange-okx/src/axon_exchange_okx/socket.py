@@ -178,7 +178,7 @@ class Sockets:
             self.ended.result()
         finally:
             task.cancel()
-        raise UnavailableError("the connection was closed", venue=VENUE)
+        raise UnavailableError("OKX closed the connection", venue=VENUE)
 
     def fail(self, error: Exception) -> None:
         """Give the connections up for `error`."""
