@@ -225,6 +225,7 @@ async def test_a_stop_that_triggered_before_its_cancel_is_cancelled_by_the_order
     row = {
         "instId": "BTC-USDT",
         "algoId": "5",
+        "algoClOrdId": order.client_order_id,
         "side": "sell",
         "ordType": "conditional",
         "state": "effective",

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import ClassVar, TypeVar
-
-from msgspec.json import Decoder
+from typing import ClassVar
 
 from axon_exchange_okx import instruments, reports, requests
 from axon_exchange_okx.account_stream import AccountStream
 from axon_exchange_okx.errors import CANCELLING, VENUE, refused
+from axon_exchange_okx.lookups import Lookups
 from axon_exchange_okx.market_stream import MarketStream
 from axon_exchange_okx.pace import LIMITS, Pace
 from axon_exchange_okx.payloads import (
     ACCOUNT_ANSWER,
-    ALGO_ANSWER,
     CONFIG_ANSWER,
-    FILL_ANSWER,
     FUNDING_ANSWER,
     INSTRUMENT_ANSWER,
-    ORDER_ANSWER,
     POSITION_ANSWER,
     TIME_ANSWER,
     AlgoRow,
-    Answer,
     FillRow,
     OrderRow,
     nanoseconds,
@@ -36,9 +31,16 @@ from axon_exchange_okx.rest import ORDER, Rest
 from axon_exchange_okx.signing import TOLERANCE, Signer
 from axon_exchange_okx.stops import PlacedOrders
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock
-from axon_quant.errors import AmbiguousError, ExchangeError, NotFoundError, RejectedError, UnavailableError
+from axon_quant.errors import (
+    AmbiguousError,
+    ExchangeError,
+    NotFoundError,
+    RateLimitedError,
+    RejectedError,
+    UnavailableError,
+)
 from axon_quant.exchange.base import OrderLog
-from axon_quant.exchange.budget import Sleep, VenueLimit
+from axon_quant.exchange.budget import Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_adapter import CcxtAdapter
 from axon_quant.exchange.config import ExchangeConfig
@@ -51,8 +53,6 @@ from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus
 
-_T = TypeVar("_T")
-_PAGE = 100
 _DAY = 86_400 * NANOSECONDS
 _RECENT_FILLS = 2 * _DAY
 """How far back `/trade/fills` reaches with certainty; it says three days."""
@@ -103,12 +103,23 @@ class OkxAdapter(CcxtAdapter):
         pace = Pace(self.endpoint_limits, self.clock, self._sleep)
         timeout = self.validity + self.engine_timeout + _NETWORK
         self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace, timeout=timeout)
+        self._asking = Lookups(self._rest, self._placed, self._turn)
 
     async def _close(self) -> None:
         await super()._close()
         rest, self._rest = self._rest, None
         if rest is not None:
             await rest.close()
+
+    async def _turn(self) -> None:
+        """Wait for the budget of one request more, however long: half an answer is of no use."""
+        while True:
+            try:
+                await self._spend(Request.Query, "")
+            except RateLimitedError as error:
+                await self._sleep(error.retry_after)
+            else:
+                return
 
     @property
     def _http(self) -> Rest:
@@ -182,7 +193,7 @@ class OkxAdapter(CcxtAdapter):
             try:
                 await self._cancel_stop({"instId": state.order.symbol, **requests.name_stop(state)})
             except NotFoundError:
-                row = await self._stop(state)
+                row = await self._asking.stop(state.order.symbol, requests.name_stop(state))
                 if row is None or not row.placed:
                     raise
                 placed = row.placed  # it triggered before the cancel arrived
@@ -205,8 +216,8 @@ class OkxAdapter(CcxtAdapter):
     async def _send_cancel_all(self, symbol: str | None) -> None:
         """In batches, and again for what came in between or what a lost answer left open."""
         for attempt in range(_ATTEMPTS):
-            orders = [{"instId": row.inst_id, "ordId": row.ord_id} async for row in self._pending(symbol)]
-            stops = [{"instId": row.inst_id, "algoId": row.algo_id} async for row in self._pending_stops(symbol)]
+            orders = [{"instId": row.inst_id, "ordId": row.ord_id} for row in await self._asking.pending(symbol)]
+            stops = [{"instId": row.inst_id, "algoId": row.algo_id} for row in await self._asking.pending_stops(symbol)]
             if not (orders or stops):
                 return
             try:
@@ -215,6 +226,7 @@ class OkxAdapter(CcxtAdapter):
                     ("/api/v5/trade/cancel-algos", stops, 10),
                 ):
                     for start in range(0, len(bodies), size):
+                        await self._turn()
                         await self._http.change(path, bodies[start : start + size], symbol=symbol)
             except AmbiguousError:
                 if attempt == _ATTEMPTS - 1:
@@ -241,7 +253,7 @@ class OkxAdapter(CcxtAdapter):
         finally:
             del self._amendments[request]
         _check_amendment(
-            outcome.result() if outcome.done() else await self._order(symbol, name), symbol, price, quantity
+            outcome.result() if outcome.done() else await self._asking.order(symbol, name), symbol, price, quantity
         )
 
     async def _send_cancel_after(self, seconds: float) -> None:
@@ -281,93 +293,53 @@ class OkxAdapter(CcxtAdapter):
 
     async def _fetch_order(self, state: OrderState) -> OrderState | None:
         order = state.order
+        name = requests.name(state)
         if requests.is_stop(order):
             placed = self._placed.order(order.client_order_id)
             if not placed:
-                stop = await self._stop(state)
+                stop = await self._asking.stop(order.symbol, requests.name_stop(state))
                 if stop is None:
                     return None
                 if not stop.placed:
                     return reports.stop_state(stop, order)
                 placed = stop.placed
-            row = await self._order(order.symbol, {"ordId": placed})
-        else:
-            row = await self._order(order.symbol, requests.name(state))
+                await self._turn()
+            name = {"ordId": placed}
+        row = await self._asking.order(order.symbol, name)
         return None if row is None else reports.order_state(row, order)
 
     async def _fetch_open_orders(self, symbol: str | None) -> list[OrderState]:
-        orders = [reports.order_state(row) async for row in self._pending(symbol)]
-        stops = [reports.stop_state(row) async for row in self._pending_stops(symbol)]
-        return orders + stops
+        """Of the instruments that are known: options and dated futures are not ours to describe."""
+        orders = await self._asking.pending(symbol)
+        stops = await self._asking.pending_stops(symbol)
+        return [
+            *(reports.order_state(row) for row in orders if row.inst_id in self._instruments),
+            *(reports.stop_state(row) for row in stops if row.inst_id in self._instruments),
+        ]
 
     async def _fetch_fills(self, since: int) -> list[Fill]:
         query = {"begin": str(since // MILLISECOND)} if since > 0 else {}
-        rows: list[FillRow] = []
         if since >= self.venue_time() - _RECENT_FILLS:
-            rows += [row async for row in self._pages("/api/v5/trade/fills", FILL_ANSWER, _bill_id, query)]
+            rows = await self._asking.fills(query)
         else:
+            rows = []
             for kind in self._kinds:
-                query["instType"] = instruments.TYPES[kind]
-                history = self._pages("/api/v5/trade/fills-history", FILL_ANSWER, _bill_id, query)
-                rows += [row async for row in history]
+                rows += await self._asking.older_fills({**query, "instType": instruments.TYPES[kind]})
         return [reports.fill(row, await self._name_of(row)) for row in rows if row.trade_id]
+
+    async def _name_of(self, row: FillRow) -> str:
+        """The client order id of a fill. Of an order that a stop order placed, OKX tells its own id only."""
+        if row.cl_ord_id:
+            return row.cl_ord_id
+        stops = (state for state in self.orders.open.values() if requests.is_stop(state.order))
+        if self._placed.name(row.ord_id) is None and any(state.order.symbol == row.inst_id for state in stops):
+            await self._turn()
+            await self._asking.order(row.inst_id, {"ordId": row.ord_id})
+        return self._placed.name(row.ord_id) or row.ord_id
 
     async def _fetch_balances(self) -> dict[str, Balance]:
         rows = await self._http.ask("/api/v5/account/balance", ACCOUNT_ANSWER)
         return {row.ccy: reports.balance(row) for account in rows for row in account.details}
-
-    async def _order(self, symbol: str, name: dict[str, str]) -> OrderRow | None:
-        try:
-            rows = await self._http.ask(ORDER, ORDER_ANSWER, {"instId": symbol, **name}, symbol=symbol)
-        except NotFoundError:
-            return None
-        if rows and rows[0].algo_cl_ord_id:
-            self._placed.add(rows[0].algo_cl_ord_id, rows[0].ord_id)
-        return rows[0] if rows else None
-
-    async def _stop(self, state: OrderState) -> AlgoRow | None:
-        try:
-            rows = await self._http.ask(
-                "/api/v5/trade/order-algo", ALGO_ANSWER, requests.name_stop(state), symbol=state.order.symbol
-            )
-        except NotFoundError:
-            return None
-        if rows and rows[0].placed:
-            self._placed.add(state.order.client_order_id, rows[0].placed)
-        return rows[0] if rows else None
-
-    async def _name_of(self, row: FillRow) -> str:
-        """The client order id of a fill, which names a stop order's order by OKX's id only."""
-        if self.orders.get(row.cl_ord_id) is None and not self._placed.name(row.ord_id):
-            stops = (state for state in self.orders.open.values() if requests.is_stop(state.order))
-            if any(state.order.symbol == row.inst_id for state in stops):
-                await self._order(row.inst_id, {"ordId": row.ord_id})
-        return self._placed.name(row.ord_id) or row.cl_ord_id or row.ord_id
-
-    async def _pending(self, symbol: str | None) -> AsyncIterator[OrderRow]:
-        query = {"instId": symbol or ""}
-        async for row in self._pages("/api/v5/trade/orders-pending", ORDER_ANSWER, _order_id, query):
-            if row.inst_id in self._instruments:  # options and dated futures are not ours to describe
-                yield row
-
-    async def _pending_stops(self, symbol: str | None) -> AsyncIterator[AlgoRow]:
-        query = {"ordType": "conditional", "instId": symbol or ""}
-        async for row in self._pages("/api/v5/trade/orders-algo-pending", ALGO_ANSWER, _algo_id, query):
-            if row.inst_id in self._instruments and row.sl_trigger_px and row.sz:
-                yield row
-
-    async def _pages(
-        self, path: str, decoder: Decoder[Answer[_T]], key: Callable[[_T], str], query: dict[str, str]
-    ) -> AsyncIterator[_T]:
-        """Everything behind a list of at most 100 a time, newest first."""
-        after = ""
-        while True:
-            rows = await self._http.ask(path, decoder, {**query, "limit": str(_PAGE), "after": after})
-            for row in rows:
-                yield row
-            if len(rows) < _PAGE:
-                return
-            after = key(rows[-1])
 
     # Streams.
 
@@ -384,8 +356,7 @@ class OkxAdapter(CcxtAdapter):
 
     def _on_order(self, row: OrderRow) -> None:
         self._account_stream.reported(reports.client_id(row))
-        if row.algo_cl_ord_id:
-            self._placed.add(row.algo_cl_ord_id, row.ord_id)
+        self._placed.note(row)
         if row.amend_result and row.req_id in self._amendments:
             outcome = self._amendments[row.req_id]
             if not outcome.done():
@@ -394,8 +365,7 @@ class OkxAdapter(CcxtAdapter):
 
     def _on_stop(self, row: AlgoRow) -> None:
         self._account_stream.reported(row.algo_cl_ord_id)
-        if row.placed and row.algo_cl_ord_id:
-            self._placed.add(row.algo_cl_ord_id, row.placed)
+        self._placed.note_stop(row)
         self._deliver(reports.stop_update(row))
 
 
@@ -408,18 +378,6 @@ _ROOTS = {
     True: {"rest": "https://www.okx.com", "ws": "wss://wspap.okx.com:8443"},
 }
 """By `testnet`. Accounts of other regions name theirs in `base_urls`."""
-
-
-def _order_id(row: OrderRow) -> str:
-    return row.ord_id
-
-
-def _algo_id(row: AlgoRow) -> str:
-    return row.algo_id
-
-
-def _bill_id(row: FillRow) -> str:
-    return row.bill_id
 
 
 def _check_amendment(row: OrderRow | None, symbol: str, price: Decimal | None, quantity: Decimal | None) -> None:
