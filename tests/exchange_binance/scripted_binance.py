@@ -43,7 +43,12 @@ SYMBOL = {
     "permissions": [],
     "permissionSets": [["SPOT"]],
     "filters": [
-        {"filterType": "PRICE_FILTER", "minPrice": "0.01000000", "maxPrice": "1000000.00000000", "tickSize": "0.01000000"},
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": "0.01000000",
+            "maxPrice": "1000000.00000000",
+            "tickSize": "0.01000000",
+        },
         {"filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000.00000000", "stepSize": "0.00001000"},
         {"filterType": "MARKET_LOT_SIZE", "minQty": "0.00000000", "maxQty": "120.5", "stepSize": "0.00000000"},
         {
@@ -241,7 +246,11 @@ class ScriptedBinance:
             await self.event(
                 report(parameters["newClientOrderId"], i=self._next_id, S=parameters["side"], q=parameters["quantity"])
             )
-        return {"symbol": parameters["symbol"], "orderId": self._next_id, "clientOrderId": parameters["newClientOrderId"]}
+        return {
+            "symbol": parameters["symbol"],
+            "orderId": self._next_id,
+            "clientOrderId": parameters["newClientOrderId"],
+        }
 
     async def _rest(self, request: web.Request) -> web.StreamResponse:
         body = await request.text()

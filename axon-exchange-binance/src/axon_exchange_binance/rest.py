@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
@@ -32,7 +32,7 @@ class Rest:
         sign: Callable[[str], str],
         venue_time: Callable[[], int],
         validity: float,
-        on_headers: Callable[[object], None],
+        on_headers: Callable[[Mapping[str, str]], None],
     ) -> None:
         self._session = session
         self._root = root

@@ -62,7 +62,9 @@ def make(
     client = type(original.__name__, bases, {})(settings)
     client.logger = _SILENT
     if config is not None and config.testnet:
-        _use_test_system(client, exchange_id)
+        if not client.urls.get("test"):
+            raise ConfigError(f"{exchange_id} has no test system", hint="testnet=False trades for real")
+        client.set_sandbox_mode(True)
     return client
 
 
@@ -92,14 +94,3 @@ def _module(streams: bool) -> ModuleType:
             'ccxt is not installed: pip install "axon-core[ccxt]"',
         ) from None
     return module  # type: ignore[no-any-return]
-
-
-def _use_test_system(client: Any, exchange_id: str) -> None:
-    from ccxt.base.errors import BaseError
-
-    try:
-        client.set_sandbox_mode(True)
-        return
-    except BaseError:
-        pass  # said below, without ccxt's text
-    raise ConfigError(f"{exchange_id} has no test system", hint="testnet=False trades for real")

@@ -20,6 +20,7 @@ _STATUSES = {
     "expired": OrderStatus.Expired,
     "rejected": OrderStatus.Rejected,
 }
+_STOPS = ("stopLossPrice", "takeProfitPrice", "triggerPrice", "stopPrice")
 _ZERO = Decimal(0)
 
 
@@ -77,7 +78,8 @@ def terms(order: Order, client_order_id: str, *, rising: bool | None) -> tuple[s
 
 def state_of(found: Mapping[str, Any], symbol: str, client_order_id: str) -> OrderState | None:
     """One of ccxt's orders; None for one without a quantity, which is never ours."""
-    price, stop = _positive(found.get("price")), _positive(found.get("triggerPrice") or found.get("stopPrice"))
+    price = _positive(found.get("price"))
+    stop = next((stop for name in _STOPS if (stop := _positive(found.get(name))) is not None), None)
     is_limit = price is not None and found.get("type") != "market"
     if stop is not None:
         kind = OrderType.StopLimit if is_limit else OrderType.Stop

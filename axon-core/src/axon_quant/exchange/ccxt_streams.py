@@ -62,10 +62,13 @@ class Watches:
 
     async def _say_up(self) -> None:
         # Without anything to watch there is no connection, and nothing to miss.
-        while len(self._tasks) > 1 and not any(other.connected.done() for other in self._client.clients.values()):
+        while len(self._tasks) > 1 and not self._is_connected():  # noqa: ASYNC110 - ccxt has no event for it
             await asyncio.sleep(_LOOK_EVERY)
         await asyncio.sleep(_SUBSCRIBED_WITHIN)
         self._link.up()
+
+    def _is_connected(self) -> bool:
+        return any(other.connected.done() for other in self._client.clients.values())
 
 
 class MarketWatch:
