@@ -11,7 +11,7 @@ import aiohttp
 from axon_exchange_okx import reports
 from axon_exchange_okx.errors import VENUE
 from axon_exchange_okx.payloads import ACCOUNTS, ALGOS, ORDERS, AlgoRow, Arg, OrderRow, Push, nanoseconds
-from axon_exchange_okx.socket import Argument, Sockets
+from axon_exchange_okx.socket import Argument, Sockets, together
 from axon_quant.errors import UnavailableError
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.stream import BalanceUpdate
@@ -54,10 +54,10 @@ class AccountStream:
         """One connection's life. Returns when it is lost, or raises why."""
         self._expected.clear()
         async with Sockets(session, root, link.heard, self._on_push) as sockets:
-            private = await sockets.open(PRIVATE, login)
-            business = await sockets.open(BUSINESS, login)
-            await sockets.until(private.subscribe([{"channel": "orders", "instType": "ANY"}, {"channel": "account"}]))
-            await sockets.until(business.subscribe([{"channel": "orders-algo", "instType": "ANY"}]))
+            private, business = await together(sockets.open(PRIVATE, login), sockets.open(BUSINESS, login))
+            channels: list[Argument] = [{"channel": "orders", "instType": "ANY"}, {"channel": "account"}]
+            stops: list[Argument] = [{"channel": "orders-algo", "instType": "ANY"}]
+            await sockets.until(together(private.subscribe(channels), business.subscribe(stops)))
             self._is_up = True
             link.up()
             try:

@@ -209,6 +209,17 @@ class Sockets:
         await asyncio.gather(*(connection.close() for connection in self._connections), return_exceptions=True)
 
 
+async def together(*parts: Awaitable[_T]) -> list[_T]:
+    """What all of them come to; the first that fails ends the others."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _key(channel: str, symbol: str) -> tuple[str, str]:
     return channel, symbol
 
