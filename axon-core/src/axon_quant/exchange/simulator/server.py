@@ -39,7 +39,8 @@ class Answer:
 class Asked:
     """One request: `name` is what faults and limits know it by (`order.place`), empty when there is no such thing.
 
-    `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came.
+    `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came; `data`
+    is the protocol's own.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Asked:
     text: str
     name: str = ""
     changes: bool = False
+    data: Any = None
 
 
 class Socket:
@@ -177,6 +179,10 @@ class Simulator(ABC):
     def cost(self, asked: Asked) -> tuple[str, int, int]:
         """Whose meter it counts on, its weight, and how many orders it places."""
 
+    def limits_of(self, who: str) -> tuple[Limit, ...]:  # noqa: ARG002 - a venue may count endpoints by themselves
+        """What a meter that `cost` names allows."""
+        return self._limits
+
     @abstractmethod
     def refused(self, asked: Asked, code: str, retry_after: float = 0.0) -> Answer:
         """What the venue says for `busy`, `unknown`, `too-many`, `too-many-orders` or `banned`."""
@@ -300,7 +306,9 @@ class Simulator(ABC):
         """Carry a request out with what goes wrong; None: the connection breaks and nothing is said."""
         place = f"request:{asked.name}"
         who, weight, orders = self.cost(asked)
-        meter = self.meters.setdefault(who, Meter(self._limits))
+        meter = self.meters.get(who)
+        if meter is None:
+            meter = self.meters[who] = Meter(self.limits_of(who))
         fault = self.faults.draw(place, REQUEST_FAULTS | START_FAULTS)
         kind = None if fault is None else fault.kind
         seconds = 0.0 if fault is None else fault.seconds
