@@ -1,4 +1,11 @@
-"""Venues: what an adapter is, the rate budget, the matching engine and the paper venue that stands on it."""
+"""Venues: what an adapter is, the rate budget, the matching engine and the paper venue that stands on it.
+
+`CcxtAdapter` (extra `ccxt`) and the adapters of our plugins (`BinanceAdapter`, …) are importable from here, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from axon_quant.exchange.base import ExchangeAdapter, OrderLog, Receipt
 from axon_quant.exchange.budget import RateBudget, Request, VenueLimit
@@ -14,6 +21,24 @@ from axon_quant.exchange.repair import Repair
 from axon_quant.exchange.sequenced import SequencedBook
 from axon_quant.exchange.stream import AdapterEvent, BalanceUpdate, EventStream, ForeignOrder, StreamState
 from axon_quant.exchange.urls import roots
+
+if TYPE_CHECKING:
+    from axon_exchange_binance import BinanceAdapter as BinanceAdapter
+    from axon_exchange_okx import OkxAdapter as OkxAdapter
+    from axon_quant.exchange.ccxt_adapter import CcxtAdapter as CcxtAdapter
+else:
+
+    def __getattr__(name: str) -> object:
+        if name == "CcxtAdapter":
+            from axon_quant.exchange.ccxt_adapter import CcxtAdapter
+
+            return CcxtAdapter
+        from axon_quant.plugins.first_party import FIRST_PARTY, resolve
+
+        if name in FIRST_PARTY and FIRST_PARTY[name].kind == "exchange":
+            return resolve(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "IDLE",
