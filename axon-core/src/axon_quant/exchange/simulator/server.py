@@ -57,8 +57,11 @@ class Asked:
 class Socket:
     """One WebSocket of a client. `send` goes through the faults of `place`; `data` is the protocol's own."""
 
-    def __init__(self, simulator: Simulator, response: web.WebSocketResponse, path: str) -> None:
+    def __init__(
+        self, simulator: Simulator, response: web.WebSocketResponse, path: str, headers: Mapping[str, str]
+    ) -> None:
         self.path = path
+        self.headers = headers
         self.data: dict[str, Any] = {}
         self._simulator = simulator
         self._response = response
@@ -352,7 +355,7 @@ class Simulator(ABC):
             await asyncio.sleep(fault.seconds)
         response = web.WebSocketResponse(autoping=True, heartbeat=None)
         await response.prepare(request)
-        socket = Socket(self, response, request.path_qs)
+        socket = Socket(self, response, request.path_qs, request.headers)
         self.sockets.add(socket)
         writer = asyncio.ensure_future(socket.write())
         try:
