@@ -23,6 +23,7 @@ from axon_quant.exchange import (
     EventStream,
     ExchangeAdapter,
     ExchangeConfig,
+    ForeignOrder,
     ForeignOrders,
     RateLimitConfig,
     ReconnectConfig,
@@ -34,8 +35,8 @@ from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
 from axon_quant.runtime.collector import quiet_collector
 from axon_quant.runtime.engine import Engine, Handlers
-from axon_quant.runtime.past import read_past
-from axon_quant.runtime.reconciliation import describe, read_account, settle
+from axon_quant.runtime.past import Past, read_past
+from axon_quant.runtime.reconciliation import Account, adopt, describe, read_account, settle, track_past
 from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
@@ -173,17 +174,18 @@ class Live:
         self._stop.set()
 
     async def run(self) -> RunSummary:
-        """Connect, trade until the market ends or `stop()` is called, and disconnect."""
+        """Settle with the venue what earlier runs left, trade until the market ends or `stop()`, and disconnect."""
+        past = read_past(self._config.journal.path, build_instruments(self._config))
+        track_past(self._adapter, past)
+        stream = self._adapter.events()
         await self._adapter.connect()
         try:
-            return await self._run_connected()
+            account = await read_account(self._adapter, past, stream)
+            return await self._run_connected(past, account, stream)
         finally:
             await self._adapter.close()
 
-    async def _run_connected(self) -> RunSummary:
-        stream = self._adapter.events()
-        past = read_past(self._config.journal.path, build_instruments(self._config))
-        account = await read_account(self._adapter, past, stream)
+    async def _run_connected(self, past: Past, account: Account, stream: EventStream) -> RunSummary:
         self._settled = account.fill_ids
 
         def make_router(surroundings: Surroundings) -> AdapterRouter:
@@ -200,7 +202,8 @@ class Live:
             started = perf_counter()
             notices = [*killed_before(built.info), *describe(past, account)]
             with built.ending():
-                built.clock.advance(self._adapter.clock.now())
+                if self._feed is None:  # a feed brings its own time
+                    built.clock.advance(self._adapter.clock.now())
                 settle(built, past, account, self._foreign)
                 with quiet_collector(), built.reload:
                     await self._trade(built, stream)
@@ -252,19 +255,26 @@ class Live:
                 self._take_update(event, built)
             elif isinstance(event, StreamState):
                 built.bus.record(StreamChanged(event.at, event.stream, event.up, event.reason))
+            elif isinstance(event, ForeignOrder):
+                self._meet(event, built)
             elif own and isinstance(event, MarketEvent) and not self._take(event, built):
                 return
 
     def _take_update(self, update: OrderUpdate, built: Pipeline) -> None:
-        """A change of an order: ours, or one of somebody else on the account."""
+        """A change of an order of ours, or of one that the adapter has adopted just now."""
         if built.engine.tracker.get(update.client_order_id) is not None:
             built.engine.on_update(update)
             return
-        if update.fill is not None and update.fill.fill_id in self._settled:
-            return  # the balances that the run began with contain it
-        built.engine.on_foreign(update)
+        state = self._adapter.orders.get(update.client_order_id)
+        if state is None:
+            return
+        adopt(built, state, ours=False)
+        if update.fill is not None and update.fill.fill_id not in self._settled:
+            built.engine.on_foreign(update)
+
+    def _meet(self, event: ForeignOrder, built: Pipeline) -> None:
         if self._foreign is ForeignOrders.Halt:
-            built.risk.halt(f"order {update.client_order_id or update.venue_order_id} on the account is not ours")
+            built.risk.halt(f"order {event.client_order_id or event.venue_order_id} on the account is not ours")
 
     async def _take_feed(self, feed: AsyncIterator[MarketEvent], built: Pipeline, router: AdapterRouter) -> None:
         async for event in feed:

@@ -6,8 +6,10 @@ the balances, until nothing lies between: only then is it known which fills the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import attrs
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _OVERLAP = 60 * NANOSECONDS
 """Fills are asked for from this long before the last report, for venues whose clock differs."""
+_MARGIN = 5.0
+_LOOK_EVERY = 0.02
 _PATIENCE = 10
 """How often balances are read again because fills came between."""
 
@@ -34,33 +38,36 @@ _PATIENCE = 10
 class Account:
     """What the venue says, all of one moment.
 
-    `updates` bring the orders of the past up to it; `fill_ids` are those the balances contain. `foreign` are open and
-    not ours.
+    `updates` bring the orders of the past up to it; `fill_ids` are those the balances contain. `adopted` are open
+    orders of somebody else that are followed from now on, `foreign` those that are left alone.
     """
 
     updates: tuple[OrderUpdate, ...]
     balances: Mapping[str, Decimal]
+    adopted: tuple[OrderState, ...]
     foreign: tuple[OrderState, ...]
     fill_ids: frozenset[str]
 
 
-async def read_account(adapter: ExchangeAdapter, past: Past, stream: EventStream) -> Account:
-    """Follow the past's open orders at the venue and read the account; `stream` must have been opened on `adapter`.
-
-    Raises UnavailableError when fills keep coming between two readings of the balances.
-    """
+def track_past(adapter: ExchangeAdapter, past: Past) -> None:
+    """Let `adapter`, which is about to connect, follow the orders that may still live."""
     for state in past.orders.values():
         adapter.track(attrs.evolve(state, fill_ids=set(state.fill_ids)))
+
+
+async def read_account(adapter: ExchangeAdapter, past: Past, stream: EventStream) -> Account:
+    """Read the account at the venue; `adapter` tracks the past's orders, `stream` was opened before it connected.
+
+    Raises UnavailableError when an order's fate cannot be found out, or when fills keep coming between two readings of
+    the balances.
+    """
     has = adapter.capabilities.__contains__
+    await _until_known(adapter, past)
     since = max(0, (past.last or adapter.venue_time()) - _OVERLAP)
     for _ in range(_PATIENCE):
         await adapter.repair()
         before = {fill.fill_id for fill in await adapter.fills(since)} if has(Capability.Fills) else set()
-        balances = (
-            {asset: balance.total for asset, balance in (await adapter.balances()).items()}
-            if has(Capability.Balances)
-            else {}
-        )
+        held = await adapter.balances() if has(Capability.Balances) else {}
         after = {fill.fill_id for fill in await adapter.fills(since)} if has(Capability.Fills) else set()
         if before == after:
             break
@@ -71,9 +78,34 @@ async def read_account(adapter: ExchangeAdapter, past: Past, stream: EventStream
             hint="is another process trading on it?",
         )
     open_orders = await adapter.open_orders() if has(Capability.OpenOrders) else []
-    foreign = tuple(state for state in open_orders if adapter.orders.get(state.order.client_order_id) is None)
-    updates = tuple(event for event in stream.take() if isinstance(event, OrderUpdate))
-    return Account(updates, balances, foreign, frozenset(after))
+    return Account(
+        updates=tuple(event for event in stream.take() if isinstance(event, OrderUpdate)),
+        balances={asset: balance.total for asset, balance in held.items()},
+        adopted=tuple(state for name, state in adapter.orders.open.items() if name not in past.orders),
+        foreign=tuple(state for state in open_orders if adapter.orders.get(state.order.client_order_id) is None),
+        fill_ids=frozenset(after),
+    )
+
+
+async def _until_known(adapter: ExchangeAdapter, past: Past) -> None:
+    """Wait until no order of the past is in doubt: found, or proven not to exist."""
+    if not {Capability.FetchOrder, Capability.OpenOrders} & adapter.capabilities:
+        return
+    patience = adapter.validity + adapter.engine_timeout + _MARGIN
+    deadline = monotonic() + patience
+    while unknown := [name for name in past.orders if _is_unknown(adapter, name)]:
+        if monotonic() > deadline:
+            raise UnavailableError(
+                f"what became of {len(unknown)} orders could not be found out within {patience:.0f} s",
+                venue=adapter.name,
+                hint="the venue could not be asked; start again when it can",
+            )
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+def _is_unknown(adapter: ExchangeAdapter, client_order_id: str) -> bool:
+    state = adapter.orders.get(client_order_id)
+    return state is not None and state.status is OrderStatus.Unknown
 
 
 def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders) -> None:
@@ -84,8 +116,7 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
     engine = built.engine
     at = engine.clock.time
     for state in past.orders.values():
-        built.bus.record(_adopted(at, state, ours=True))
-        engine.adopt(state)
+        adopt(built, state, ours=True)
     settled = fills = 0
     for update in account.updates:
         followed = engine.tracker.get(update.client_order_id)
@@ -94,10 +125,8 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
             built.risk.on_update(update)
             settled += followed.status.is_terminal
             fills += update.fill is not None
-    adopted = [state for state in account.foreign if policy is ForeignOrders.Adopt and _can_adopt(built, state)]
-    for state in adopted:
-        built.bus.record(_adopted(at, state, ours=False))
-        engine.adopt(state)
+    for state in account.adopted:
+        adopt(built, state, ours=False)
     if account.foreign and policy is ForeignOrders.Halt:
         built.risk.halt(f"{len(account.foreign)} open orders on the account are not ours")
     built.bus.record(
@@ -112,6 +141,20 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
     )
 
 
+def adopt(built: Pipeline, state: OrderState, *, ours: bool) -> None:
+    """Journal an order that was at the venue already, and follow it; one of a symbol that is not traded is left out."""
+    if state.order.symbol not in built.engine.lanes:
+        return
+    status = OrderStatus.Submitted if state.status is OrderStatus.Created else state.status
+    fill_ids = tuple(sorted(state.fill_ids))
+    built.bus.record(
+        OrderAdopted(
+            built.clock.time, state.order, status.value, state.venue_order_id, state.filled_quantity, fill_ids, ours
+        )
+    )
+    built.engine.adopt(state)
+
+
 def describe(past: Past, account: Account) -> list[str]:
     """What to tell about it in the run's summary; nothing when there was nothing to do."""
     notices = []
@@ -122,6 +165,8 @@ def describe(past: Past, account: Account) -> list[str]:
             f"{len(past.orders)} orders of an earlier run were open in the journal: "
             f"{ended} had ended at the venue, {fills} fills were missing"
         )
+    if account.adopted:
+        notices.append(f"{len(account.adopted)} open orders of somebody else were adopted")
     if account.foreign:
         names = ", ".join(state.order.client_order_id or state.venue_order_id for state in account.foreign[:5])
         notices.append(f"{len(account.foreign)} open orders on the account are not ours: {names}")
@@ -130,17 +175,6 @@ def describe(past: Past, account: Account) -> list[str]:
         for difference in _differences(past.balances, account.balances)
     ]
     return notices
-
-
-def _can_adopt(built: Pipeline, state: OrderState) -> bool:
-    return state.order.symbol in built.engine.lanes
-
-
-def _adopted(at: int, state: OrderState, *, ours: bool) -> OrderAdopted:
-    status = OrderStatus.Submitted if state.status is OrderStatus.Created else state.status
-    return OrderAdopted(
-        at, state.order, status.value, state.venue_order_id, state.filled_quantity, tuple(sorted(state.fill_ids)), ours
-    )
 
 
 def _differences(expected: Mapping[str, Decimal] | None, found: Mapping[str, Decimal]) -> Iterable[BalanceDifference]:

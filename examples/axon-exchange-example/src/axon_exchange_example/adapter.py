@@ -58,10 +58,10 @@ class ExampleAdapter(ExchangeAdapter):
             await self._http.close()
 
     async def _fetch_instruments(self) -> Iterable[Instrument]:
-        return [Instrument(venue=self.name, **one) for one in await self._ask("GET", "/instruments")]
+        return [Instrument(venue=self.name, **one) for one in await self._call("GET", "/instruments")]
 
     async def _fetch_time(self) -> int:
-        return int((await self._ask("GET", "/time"))["now"])
+        return int((await self._call("GET", "/time"))["now"])
 
     async def _send_order(self, order: Order) -> str:
         body = {
@@ -74,26 +74,26 @@ class ExampleAdapter(ExchangeAdapter):
             "time_in_force": order.time_in_force.value,
             "post_only": order.post_only,
         }
-        return str((await self._ask("POST", "/orders", body, changes=True))["id"])
+        return str((await self._call("POST", "/orders", body, changes=True))["id"])
 
     async def _send_cancel(self, state: OrderState) -> None:
-        await self._ask("DELETE", f"/orders/{state.order.client_order_id}", changes=True)
+        await self._call("DELETE", f"/orders/{state.order.client_order_id}", changes=True)
 
     async def _fetch_order(self, state: OrderState) -> OrderState | None:
         try:
-            return _state(await self._ask("GET", f"/orders/{state.order.client_order_id}"))
+            return _state(await self._call("GET", f"/orders/{state.order.client_order_id}"))
         except NotFoundError:
             return None
 
     async def _fetch_open_orders(self, symbol: str | None) -> list[OrderState]:
-        found = [_state(one) for one in await self._ask("GET", "/orders")]
+        found = [_state(one) for one in await self._call("GET", "/orders")]
         return [state for state in found if symbol in (None, state.order.symbol)]
 
     async def _fetch_fills(self, since: int) -> list[Fill]:
-        return [_fill(one) for one in await self._ask("GET", f"/fills?since={since}")]
+        return [_fill(one) for one in await self._call("GET", f"/fills?since={since}")]
 
     async def _fetch_balances(self) -> dict[str, Balance]:
-        held = await self._ask("GET", "/balances")
+        held = await self._call("GET", "/balances")
         return {asset: Balance(asset, Decimal(one["free"]), Decimal(one["locked"])) for asset, one in held.items()}
 
     async def _subscribe(self, channel: Channel, symbol: str) -> None:
@@ -131,7 +131,7 @@ class ExampleAdapter(ExchangeAdapter):
         signature = hmac.new(self.config.api_secret.reveal().encode(), f"{stamp}:{body}".encode(), hashlib.sha256)
         return {"X-Key": self.config.api_key.reveal(), "X-Time": stamp, "X-Signature": signature.hexdigest()}
 
-    async def _ask(self, method: str, path: str, body: object = None, *, changes: bool = False) -> Any:
+    async def _call(self, method: str, path: str, body: object = None, *, changes: bool = False) -> Any:
         """One request. `changes`: a lost answer leaves the outcome unknown."""
         text = "" if body is None else json.dumps(body)
         url = self._roots["rest"] + path
@@ -139,7 +139,9 @@ class ExampleAdapter(ExchangeAdapter):
             async with self._http.request(method, url, data=text, headers=self._signed(text)) as answer:
                 said = await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            kind = AmbiguousError if changes and not isinstance(error, aiohttp.ClientConnectorError) else UnavailableError
+            kind = (
+                AmbiguousError if changes and not isinstance(error, aiohttp.ClientConnectorError) else UnavailableError
+            )
             raise kind(f"{method} {path}: {type(error).__name__}", venue=self.name) from None
         if answer.status < 400:
             return said
