@@ -33,6 +33,8 @@ def sha256_of(config: Config) -> str:
     for model, entry in zip(config.models, tree["models"], strict=True):
         if not model.reload:
             del entry["reload"]  # likewise
+    if config.exchange.foreign_orders == "ignore":
+        del tree["exchange"]["foreign_orders"]
     tree["strategy"] = {
         "name": config.strategy.name.replace("\\", "/").rpartition("/")[2],
         "options": plain(config.strategy.options),
