@@ -11,7 +11,7 @@ from typing import ClassVar, ParamSpec, TypeVar
 import attrs
 
 from axon_quant.clock import NANOSECONDS, Clock, LiveClock
-from axon_quant.errors import ClockError, ExchangeError, RateLimitedError, UnavailableError
+from axon_quant.errors import AmbiguousError, ClockError, ExchangeError, RateLimitedError, UnavailableError
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit, sleeper
 from axon_quant.exchange.capabilities import Capabilities, Capability
 from axon_quant.exchange.config import ExchangeConfig
@@ -34,6 +34,13 @@ class Stamp:
 
 SIGNED: ContextVar[Stamp | None] = ContextVar("axon_signed", default=None)
 """Where `venue_time` notes what a request of this task is signed with."""
+
+
+def unavailable(error: AmbiguousError) -> UnavailableError:
+    """A question that was not answered: nothing about its outcome is open."""
+    return UnavailableError(
+        error.message, venue=error.venue, symbol=error.symbol, code=error.code, text=error.text, hint=error.hint
+    )
 
 
 class Requests(VenuePrimitives):
@@ -89,6 +96,8 @@ class Requests(VenuePrimitives):
                 ) from None
             except ExchangeError as error:
                 self._note_penalty(error)
+                if isinstance(error, AmbiguousError) and request is Request.Query:
+                    raise unavailable(error) from error
                 raise
         raise AssertionError  # the loop returns or raises
 

@@ -9,14 +9,14 @@ from functools import partial
 from typing import ClassVar
 
 from axon_quant.clock import NANOSECONDS, Clock
-from axon_quant.errors import AuthError, ClockError, ExchangeError, UnavailableError
+from axon_quant.errors import AmbiguousError, AuthError, ClockError, ExchangeError, UnavailableError
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.config import ExchangeConfig, ReconnectConfig
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.primitives import VenuePrimitives
 from axon_quant.exchange.repair import Repairs
-from axon_quant.exchange.requests import logger
+from axon_quant.exchange.requests import logger, unavailable
 from axon_quant.exchange.stream import StreamName, StreamState
 
 _LOOKS = 4  # at a link's silence, within `stale_after`
@@ -137,6 +137,8 @@ class Supervision(Repairs):
         failure = None if task.cancelled() else task.exception()
         if failure is None:
             return UnavailableError("the venue closed the connection", venue=self.name)
+        if isinstance(failure, AmbiguousError):
+            return unavailable(failure)
         if isinstance(failure, ExchangeError):
             self._note_penalty(failure)
             return failure
