@@ -14,7 +14,7 @@ from decimal import Decimal
 import attrs
 
 from axon_quant.clock import NANOSECONDS, Clock
-from axon_quant.errors import AmbiguousError, ExchangeError, NotFoundError
+from axon_quant.errors import AmbiguousError, ExchangeError, NotFoundError, UnavailableError
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Capability
 from axon_quant.exchange.config import ExchangeConfig
@@ -67,6 +67,7 @@ class Evidence(Reports):
         super().__init__(config, clock, sleep)
         self._cases: dict[str, list[Case]] = {}
         self._doubted: set[str] = set()
+        self._amending: set[str] = set()
         self._lacking: dict[str, _Lack] = {}
         self._chasing = False
 
@@ -173,12 +174,11 @@ class Evidence(Reports):
             if found.order.client_order_id == order.client_order_id:
                 return found
         names = {order.client_order_id, state.venue_order_id}
-        fills = {
-            fill.fill_id: fill
-            for fill in await self._call_primitive(Request.Query, self._fetch_fills, state.created_at - OVERLAP)
-            if fill.client_order_id in names
-        }
+        recent = await self._call_primitive(Request.Query, self._fetch_fills, max(state.created_at - OVERLAP, 0))
+        fills = {fill.fill_id: fill for fill in recent if fill.client_order_id in names}
         if not fills and not state.venue_order_id:
+            if any(self._may_be_of(fill, state) for fill in recent):
+                raise UnavailableError("there are fills that may be this order's: the venue does not name it")
             return None
         filled = ZERO
         for fill in fills.values():
@@ -186,6 +186,15 @@ class Evidence(Reports):
         status = OrderStatus.Filled if filled >= order.quantity else OrderStatus.Cancelled
         reason = "" if status is OrderStatus.Filled else "it is no longer among the open orders"
         return OrderState(order, status, state.venue_order_id, filled, reason=reason)
+
+    def _may_be_of(self, fill: Fill, state: OrderState) -> bool:
+        """Whether a fill under a name that is not known may belong to an order that the venue has not named."""
+        return (
+            (fill.symbol, fill.side) == (state.order.symbol, state.order.side)
+            and fill.at >= state.created_at + self._venue_clock.offset - OVERLAP
+            and fill.client_order_id not in self._ours
+            and self._find_order(fill.client_order_id) is None
+        )
 
     def _is_same(self, found: OrderState, state: OrderState) -> bool:
         """Whether the venue speaks of this order, not of an earlier one under the same name."""
@@ -221,6 +230,10 @@ class Evidence(Reports):
         return sum(self._count_fill(fill) for fill in sorted(fills, key=fill_time))
 
     # What does not fit.
+
+    def _is_in_question(self, state: OrderState) -> bool:
+        name = state.order.client_order_id
+        return name in self._amending or name in self._cases
 
     def _follow_up(self, state: OrderState, update: OrderUpdate, before: OrderStatus) -> None:
         name = state.order.client_order_id

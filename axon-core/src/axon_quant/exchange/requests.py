@@ -136,6 +136,9 @@ class Requests(VenuePrimitives):
             raise UnavailableError(
                 f"the venue did not tell its time within {self.query_timeout:g} s", venue=self.name
             ) from None
+        except ExchangeError as error:
+            self._note_penalty(error)
+            raise
 
     async def _keep_time(self) -> None:
         while True:

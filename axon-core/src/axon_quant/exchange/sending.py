@@ -77,6 +77,8 @@ class Sending(Evidence):
         self, state: OrderState, is_done: Callable[[], bool], send: Callable[[], Awaitable[None]]
     ) -> None:
         """Amend an order in place; `amend_order` says what is raised."""
+        name = state.order.client_order_id
+        self._amending.add(name)
         stamp = Stamp()
         token = SIGNED.set(stamp)
         try:
@@ -89,6 +91,7 @@ class Sending(Evidence):
             raise
         finally:
             SIGNED.reset(token)
+            self._amending.discard(name)
 
     async def _send_once(self, request: Request, primitive: str, send: Callable[[], Awaitable[_T]]) -> _T:
         """Send once; once more, with the clock set right, when the venue refuses our time."""
