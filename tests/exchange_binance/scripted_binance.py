@@ -219,7 +219,7 @@ class ScriptedBinance:
         app.router.add_get("/ws-api/v3", self._user)
         app.router.add_get("/stream", self._market)
         app.router.add_route("*", "/{path:.*}", self._rest)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()

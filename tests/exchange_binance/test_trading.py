@@ -359,5 +359,9 @@ async def test_what_is_not_written_here_is_ccxts(trading):
         venue.answers["GET /api/v3/ticker/24hr"] = {"symbol": "BTCUSDT", "lastPrice": "50000.00", "closeTime": 1}
         ticker = await adapter.client.fetch_ticker("BTC/USDT")
         assert ticker["last"] == "50000.00"  # text, so that nothing is rounded
-        restricted = await adapter.client.sapi_get_account_apirestrictions()
-        assert restricted["enableReading"] is True
+        account = await adapter.client.private_get_account()
+        assert account["canTrade"] is True
+        venue.answers["GET /api/v3/account"] = Refuse(400, -1131, "recvWindow must be less than 60000.")
+        with pytest.raises(RejectedError) as caught:
+            await adapter._asked(None, adapter.client.private_get_account)
+        assert caught.value.code == "-1131"

@@ -87,6 +87,7 @@ class BinanceAdapter(CcxtAdapter):
     watches_account = False
     capabilities = CAPABILITIES
     client_order_id_length = 36
+    stale_after = 25.0  # the venue pings every 20 s
     venue_limits: tuple[VenueLimit, ...] = (
         VenueLimit("weight", 6000, 60.0),
         VenueLimit("orders", 100, 10.0),

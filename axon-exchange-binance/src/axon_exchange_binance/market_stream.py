@@ -75,7 +75,7 @@ class MarketStream:
         """Connect, subscribe to `wanted` and publish until the connection ends. Raises ExchangeErrors."""
         for book in self._books.values():
             book.reset()
-        async with connected(self._session, self._url, link.heard) as connection:
+        async with connected(self._session, self._url, link.heard, pongs_count=False) as connection:
             self._connection = connection
             reader = asyncio.create_task(self._read(connection))
             try:
@@ -128,7 +128,11 @@ class MarketStream:
             async with asyncio.timeout(_ANSWER_WITHIN + _REQUEST_EVERY * (len(names) // _STREAMS_A_REQUEST)):
                 await asyncio.gather(*futures)
         except TimeoutError:
+            self._asked.difference_update(names)
             raise UnavailableError(f"no answer to the subscription of {names[0]}", venue=VENUE) from None
+        except ExchangeError:
+            self._asked.difference_update(names)
+            raise
 
     async def _send_wanted(self) -> None:
         while self._wanted and self._connection is not None:

@@ -65,7 +65,7 @@ class UserStream:
     async def run(self, link: Link) -> None:
         """Connect, subscribe and report until the venue or we end it. Raises ExchangeErrors."""
         self._expected.clear()
-        async with connected(self._session, self._url, link.heard) as connection:
+        async with connected(self._session, self._url, link.heard, pongs_count=True) as connection:
             await self._subscribe(connection)
             watch = asyncio.create_task(self._watch(connection))
             self._is_up = True

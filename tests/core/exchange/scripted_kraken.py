@@ -122,7 +122,7 @@ class ScriptedKraken:
     async def __aenter__(self) -> ScriptedKraken:
         app = web.Application()
         app.router.add_route("*", "/0/{kind}/{method}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.port = self._runner.addresses[0][1]
