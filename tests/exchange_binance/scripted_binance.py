@@ -206,6 +206,7 @@ class ScriptedBinance:
         self.drift_ms = 0
         self.reports = True  # report accepted orders on the user stream
         self.answers_pings = True
+        self.answers_questions = True
         self.subscriptions: list[dict] = []
         self.user_sockets: list[web.WebSocketResponse] = []
         self.market_sockets: list[web.WebSocketResponse] = []
@@ -308,6 +309,10 @@ class ScriptedBinance:
         return socket
 
     async def _requested(self, socket: web.WebSocketResponse, request: dict) -> None:
+        if request["method"] == "ping":
+            if self.answers_questions:
+                await socket.send_json({"id": request["id"], "status": 200, "result": {}})
+            return
         parameters = dict(request["params"])
         signature = parameters.pop("signature")
         payload = "&".join(f"{name}={value}" for name, value in sorted(parameters.items()))

@@ -86,8 +86,8 @@ class BinanceAdapter(CcxtAdapter):
     client_mixin = SpotErrors
     watches_account = False
     capabilities = CAPABILITIES
-    client_order_id_length = 36
-    stale_after = 25.0  # the venue pings every 20 s
+    client_order_id_length: ClassVar[int] = 36
+    stale_after: ClassVar[float] = 25.0  # the venue pings every 20 s
     venue_limits: tuple[VenueLimit, ...] = (
         VenueLimit("weight", 6000, 60.0),
         VenueLimit("orders", 100, 10.0),
@@ -150,6 +150,7 @@ class BinanceAdapter(CcxtAdapter):
             on_execution=self._on_execution,
             on_balances=self._on_balances,
             now_ms=self._now_ms,
+            may_ask=lambda: self._requests is not None and self._requests.is_open,
         )
         self._market_stream = MarketStream(
             session, self._addresses.streams, clock=self.clock, publish=self._publish, snapshot=self._depth

@@ -75,7 +75,7 @@ class MarketStream:
         """Connect, subscribe to `wanted` and publish until the connection ends. Raises ExchangeErrors."""
         for book in self._books.values():
             book.reset()
-        async with connected(self._session, self._url, link.heard, pongs_count=False) as connection:
+        async with connected(self._session, self._url, link.heard) as connection:
             self._connection = connection
             reader = asyncio.create_task(self._read(connection))
             try:

@@ -79,18 +79,21 @@ class Rest:
         """Send nothing for `seconds`."""
         self._closed_until = max(self._closed_until, self._venue_time() + round(seconds * NANOSECONDS))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the venue may be asked anything now."""
+        return self._closed_until <= self._venue_time()
+
     def check_open(self) -> None:
         """Raises RateLimitedError while the venue's ban lasts."""
-        if self._closed_until:
+        if self._closed_until and not self.is_open:
             left = (self._closed_until - self._venue_time()) / NANOSECONDS
-            if left > 0:
-                raise RateLimitedError(
-                    f"the venue answers nothing for {left:.1f} s more: too much was asked of it",
-                    venue=VENUE,
-                    retry_after=left,
-                    hint="lower RateLimitConfig; others may use the same address or key",
-                )
-            self._closed_until = 0
+            raise RateLimitedError(
+                f"the venue answers nothing for {left:.1f} s more: too much was asked of it",
+                venue=VENUE,
+                retry_after=left,
+                hint="lower RateLimitConfig; others may use the same address or key",
+            )
 
     async def _send(self, method: str, url: URL, body: bytes | None, symbol: str | None, *, changes: bool) -> bytes:
         self.check_open()

@@ -29,14 +29,13 @@ class Connection:
     """An open connection. `receive` gives the text of each message and answers the venue's pings meanwhile.
 
     Ours go out every few seconds; a connection that leaves two of them unanswered is lost, because TCP alone takes
-    minutes to notice. `heard` is called for everything that the venue sends by itself, and with `pongs_count` for its
-    answers to our pings: they prove that it is there, not that it has nothing to say.
+    minutes to notice. `heard` is called for everything but the answers to our pings: a stalled server may still
+    give those.
     """
 
-    def __init__(self, socket: ClientWebSocketResponse, heard: Callable[[], None], *, pongs_count: bool) -> None:
+    def __init__(self, socket: ClientWebSocketResponse, heard: Callable[[], None]) -> None:
         self._socket = socket
         self._heard = heard
-        self._pongs_count = pongs_count
         self._unanswered = 0
         self._reason = ""
 
@@ -57,8 +56,6 @@ class Connection:
                 await self._socket.pong(message.data)
             elif kind is WSMsgType.PONG:
                 self._unanswered = 0
-                if self._pongs_count:
-                    self._heard()
             elif kind in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return None
 
@@ -86,9 +83,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(
-    session: ClientSession, url: str, heard: Callable[[], None], *, pongs_count: bool
-) -> AsyncIterator[Connection]:
+async def connected(session: ClientSession, url: str, heard: Callable[[], None]) -> AsyncIterator[Connection]:
     """A connection, kept alive within the block and closed after. Raises UnavailableError or RateLimitedError."""
     problem: ExchangeError | None = None
     socket: ClientWebSocketResponse | None = None
@@ -104,7 +99,7 @@ async def connected(
     if socket is None:
         assert problem is not None  # noqa: S101 - one of the two is there
         raise problem
-    connection = Connection(socket, heard, pongs_count=pongs_count)
+    connection = Connection(socket, heard)
     pinger = asyncio.create_task(connection.ping())
     try:
         yield connection
