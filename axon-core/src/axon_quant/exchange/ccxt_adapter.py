@@ -324,7 +324,13 @@ class CcxtAdapter(ExchangeAdapter):
     def _own_id(self, found: Mapping[str, Any]) -> str:
         """Our client order id of one of ccxt's orders; the venue's text, or its own id, for one that is not ours."""
         wire_id = str(found.get("clientOrderId") or "")
-        return self._own_ids.get(wire_id) or wire_id or str(found["id"])
+        if wire_id in self._own_ids:
+            return self._own_ids[wire_id]
+        info = found.get("info")  # ccxt does not always look where the venue puts it
+        for value in info.values() if isinstance(info, dict) else ():
+            if isinstance(value, str) and value in self._own_ids:
+                return self._own_ids[value]
+        return wire_id if wire_id.strip("0") else str(found["id"])
 
     def _unified(self, symbol: str) -> str:
         markets = self.client.markets_by_id.get(symbol)
