@@ -32,7 +32,14 @@ from axon_exchange_binance.rest import Rest
 from axon_exchange_binance.signing import escaped, signer
 from axon_exchange_binance.user_stream import UserStream
 from axon_quant.clock import MILLISECOND, Clock
-from axon_quant.errors import AmbiguousError, MalformedMessageError, NotFoundError, RejectedError, UnavailableError
+from axon_quant.errors import (
+    AmbiguousError,
+    MalformedMessageError,
+    NotFoundError,
+    RateLimitedError,
+    RejectedError,
+    UnavailableError,
+)
 from axon_quant.exchange.base import OrderLog
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
@@ -278,7 +285,11 @@ class BinanceAdapter(CcxtAdapter):
         self._rest.check_open()
         await self._spend(Request.Query, "_run_account")
         if self._user_stream is not None:
-            await self._user_stream.run(link)
+            try:
+                await self._user_stream.run(link)
+            except RateLimitedError as error:
+                self._rest.hold(error.retry_after)
+                raise
 
     async def _run_market(self, link: Link) -> None:
         if self._market_stream is not None:
