@@ -236,6 +236,19 @@ async def test_too_many_orders_do_not_stop_cancels_at_the_wire(trading):
         assert venue.asked(f"DELETE {ORDER}")
 
 
+async def test_too_many_orders_hold_back_orders_only(trading):
+    async with trading() as (venue, adapter):
+        order_id = await adapter.place_order(order())
+        venue.answers[f"POST {ORDER}"] = Refuse(429, -1015, "Too many new orders; current limit is 50 per 10 SECOND.")
+        with pytest.raises(RateLimitedError):
+            await adapter.place_order(order())
+        with pytest.raises(RateLimitedError, match="budget is spent"):
+            await adapter.place_order(order())
+        assert len(venue.asked(f"POST {ORDER}")) == 2
+        await adapter.cancel_order(order_id)
+        await adapter.balances()
+
+
 async def test_the_used_weight_of_every_answer_reaches_the_budget(trading):
     async with trading() as (venue, adapter):
         seen = []
