@@ -17,6 +17,6 @@ def test_the_example_runs(monkeypatch):
     with venue.running() as roots:
         monkeypatch.setenv("AXON_BINANCE_REST_URL", roots["rest"])
         monkeypatch.setenv("AXON_BINANCE_WS_URL", roots["ws"])
-        exec(compile(block, str(DOCUMENT), "exec"), {"__name__": "example"})  # noqa: S102
+        exec(compile(block, str(DOCUMENT), "exec"), {"__name__": "example"})
         (order,) = venue.truth()["accounts"]["main"]["orders"]
         assert order["status"].lower() in ("canceled", "cancelled")
