@@ -167,7 +167,9 @@ async def test_a_lost_answer_is_resolved_by_looking_the_order_up(trading):
     async with trading() as (venue, adapter):
         lost = order()
         venue.answers[f"POST {ORDER}"] = DROP
-        venue.answers[f"GET {ORDER}"] = lambda _: order_row(orderId=55, clientOrderId=lost.client_order_id)
+        venue.answers[f"GET {ORDER}"] = lambda _: order_row(
+            orderId=55, clientOrderId=lost.client_order_id, time=venue.now_ms()
+        )
         assert await adapter.place_order(lost) == "55"
         assert venue.asked(f"GET {ORDER}")[0]["origClientOrderId"] == lost.client_order_id
         assert len(venue.asked(f"POST {ORDER}")) == 1

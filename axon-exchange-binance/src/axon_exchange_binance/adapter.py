@@ -41,13 +41,13 @@ from axon_quant.errors import (
     RejectedError,
     UnavailableError,
 )
-from axon_quant.exchange.base import OrderLog
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_adapter import CcxtAdapter
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import KeyPermissions
 from axon_quant.exchange.stream import BalanceUpdate
 from axon_quant.market.instrument import Instrument

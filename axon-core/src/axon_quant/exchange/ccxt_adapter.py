@@ -18,7 +18,6 @@ from typing import Any, ClassVar, TypeVar
 from axon_quant.clock import MILLISECOND, Clock
 from axon_quant.errors import AmbiguousError, ConfigError, NotFoundError, RejectedError
 from axon_quant.exchange import ccxt_streams
-from axon_quant.exchange.base import OrderLog
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_calls import CcxtCalls
@@ -26,6 +25,7 @@ from axon_quant.exchange.ccxt_records import fill_of, instrument_of, number, sta
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import FundingRate, MarginMode, Position
 from axon_quant.exchange.stream import BalanceUpdate
 from axon_quant.market.instrument import Instrument
@@ -93,7 +93,7 @@ class CcxtAdapter(CcxtCalls):
     async def _send_order(self, order: Order) -> str:
         self._note(order)
         given = await self._given(order)
-        answer = await self._changed(order.symbol, lambda: self.client.create_order(*given))
+        answer = await self._changing(order.symbol, lambda: self.client.create_order(*given))
         if not answer.get("id"):
             raise AmbiguousError("the answer names no order", venue=self.name, symbol=order.symbol)
         return str(answer["id"])
@@ -101,11 +101,11 @@ class CcxtAdapter(CcxtCalls):
     async def _send_cancel(self, state: OrderState) -> None:
         symbol = state.order.symbol
         order_id, given = await self._naming(state)
-        await self._changed(symbol, lambda: self.client.cancel_order(order_id, self._unified(symbol), given))
+        await self._changing(symbol, lambda: self.client.cancel_order(order_id, self._unified(symbol), given))
 
     async def _send_cancel_all(self, symbol: str | None) -> None:
         unified = None if symbol is None else self._unified(symbol)
-        await self._changed(symbol, lambda: self.client.cancel_all_orders(unified))
+        await self._changing(symbol, lambda: self.client.cancel_all_orders(unified))
 
     async def _send_amend(self, state: OrderState, price: Decimal | None, quantity: Decimal | None) -> None:
         order = state.order
@@ -120,23 +120,23 @@ class CcxtAdapter(CcxtCalls):
             None if new_price is None else self._number(new_price, "price", order.symbol),
             given,
         )
-        await self._changed(order.symbol, lambda: self.client.edit_order(*arguments))
+        await self._changing(order.symbol, lambda: self.client.edit_order(*arguments))
 
     async def _send_replace(self, state: OrderState, order: Order) -> str:
         self._note(order)
         order_id, _ = await self._naming(state)
         given = await self._given(order)
-        answer = await self._changed(order.symbol, lambda: self.client.edit_order(order_id, *given))
+        answer = await self._changing(order.symbol, lambda: self.client.edit_order(order_id, *given))
         return str(answer["id"])
 
     async def _send_cancel_after(self, seconds: float) -> None:
-        await self._changed(None, lambda: self.client.cancel_all_orders_after(round(seconds * 1000)))
+        await self._changing(None, lambda: self.client.cancel_all_orders_after(round(seconds * 1000)))
 
     async def _send_leverage(self, symbol: str, leverage: int) -> None:
-        await self._changed(symbol, lambda: self.client.set_leverage(leverage, self._unified(symbol)))
+        await self._changing(symbol, lambda: self.client.set_leverage(leverage, self._unified(symbol)))
 
     async def _send_margin_mode(self, symbol: str, mode: MarginMode) -> None:
-        await self._changed(symbol, lambda: self.client.set_margin_mode(mode.value, self._unified(symbol)))
+        await self._changing(symbol, lambda: self.client.set_margin_mode(mode.value, self._unified(symbol)))
 
     # Look-ups.
 

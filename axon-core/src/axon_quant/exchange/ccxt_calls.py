@@ -8,10 +8,11 @@ from typing import Any, ClassVar, TypeVar
 from axon_quant.clock import Clock
 from axon_quant.errors import AmbiguousError, AxonError, ExchangeError, UnavailableError
 from axon_quant.exchange import ccxt_client
-from axon_quant.exchange.base import ExchangeAdapter, OrderLog
+from axon_quant.exchange.base import ExchangeAdapter
 from axon_quant.exchange.budget import Sleep
 from axon_quant.exchange.ccxt_errors import scrubbed, translated
 from axon_quant.exchange.config import ExchangeConfig
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.urls import roots
 from axon_quant.plugins.capabilities import Capability
 
@@ -19,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class CcxtCalls(ExchangeAdapter):
-    """An adapter with a ccxt client, made on first use and asked through `_asked` and `_changed`."""
+    """An adapter with a ccxt client, made on first use and asked through `_asked` and `_changing`."""
 
     exchange_id: ClassVar[str]
     client_options: ClassVar[Mapping[str, object]] = {}
@@ -77,7 +78,7 @@ class CcxtCalls(ExchangeAdapter):
         """Ask ccxt something; its exceptions become ours."""
         return await self._translating(symbol, call, changes=False)
 
-    async def _changed(self, symbol: str | None, call: Callable[[], Awaitable[_T]]) -> _T:
+    async def _changing(self, symbol: str | None, call: Callable[[], Awaitable[_T]]) -> _T:
         """Have ccxt change something, so that a lost answer leaves the outcome unknown."""
         return await self._translating(symbol, call, changes=True)
 
