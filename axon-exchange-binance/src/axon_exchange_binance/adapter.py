@@ -172,10 +172,10 @@ class BinanceAdapter(CcxtAdapter):
             await session.close()
 
     async def _fetch_time(self) -> int:
-        return decoded(await self._rest.get("/api/v3/time"), ServerTime).server_time * MILLISECOND
+        return _told(await self._rest.get("/api/v3/time"), ServerTime).server_time * MILLISECOND
 
     async def _fetch_instruments(self) -> Iterable[Instrument]:
-        info = decoded(await self._rest.get("/api/v3/exchangeInfo"), ExchangeInfo)
+        info = _told(await self._rest.get("/api/v3/exchangeInfo"), ExchangeInfo)
         self._limit(limits(info))
         traded = [symbol for symbol in info.symbols if symbol.is_spot_trading_allowed]
         self._order_types = {symbol.symbol: frozenset(symbol.order_types) for symbol in traded}
@@ -183,10 +183,10 @@ class BinanceAdapter(CcxtAdapter):
 
     async def _fetch_permissions(self) -> KeyPermissions:
         if self._testnet:  # it knows no restrictions of keys, and nothing can be withdrawn from it
-            account = decoded(await self._rest.get("/api/v3/account", signed=True), Account)
+            account = _told(await self._rest.get("/api/v3/account", signed=True), Account)
             return KeyPermissions(trade=account.can_trade, withdraw=False)
         answer = await self._rest.get("/sapi/v1/account/apiRestrictions", signed=True)
-        restrictions = decoded(answer, Restrictions)
+        restrictions = _told(answer, Restrictions)
         return KeyPermissions(
             trade=restrictions.enable_spot_and_margin_trading, withdraw=restrictions.enable_withdrawals
         )
@@ -247,11 +247,11 @@ class BinanceAdapter(CcxtAdapter):
             answer = await self._rest.get(_ORDERS, {"symbol": state.order.symbol, **which}, signed=True)
         except NotFoundError:
             return None
-        return state_of(decoded(answer, OrderRecord))
+        return state_of(_told(answer, OrderRecord))
 
     async def _fetch_open_orders(self, symbol: str | None) -> list[OrderState]:
         answer = await self._rest.get(_OPEN_ORDERS, None if symbol is None else {"symbol": symbol}, signed=True)
-        states = [state_of(record) for record in decoded(answer, list[OrderRecord])]
+        states = [state_of(record) for record in _told(answer, list[OrderRecord])]
         found = [state for state in states if state is not None]
         self._seen.update(dict.fromkeys(state.order.symbol for state in found))
         return found
@@ -267,7 +267,7 @@ class BinanceAdapter(CcxtAdapter):
                 requests += 1
                 given: dict[str, str | int] = {"symbol": symbol, **start, "limit": _PAGE}
                 answer = await self._rest.get("/api/v3/myTrades", given, signed=True)
-                page = decoded(answer, list[TradeRecord])
+                page = _told(answer, list[TradeRecord])
                 fills += [fill_of(record, str(record.order_id)) for record in page]
                 if len(page) < _PAGE:
                     break
@@ -277,7 +277,7 @@ class BinanceAdapter(CcxtAdapter):
     async def _fetch_balances(self) -> dict[str, Balance]:
         answer = await self._rest.get("/api/v3/account", {"omitZeroBalances": "true"}, signed=True)
         return {
-            entry.asset: Balance(entry.asset, entry.free, entry.locked) for entry in decoded(answer, Account).balances
+            entry.asset: Balance(entry.asset, entry.free, entry.locked) for entry in _told(answer, Account).balances
         }
 
     # Streams.
@@ -303,7 +303,7 @@ class BinanceAdapter(CcxtAdapter):
     async def _depth(self, symbol: str) -> DepthSnapshot:
         await self._spend(Request.Query, "_depth")
         answer = await self._rest.get("/api/v3/depth", {"symbol": symbol, "limit": _SNAPSHOT_LEVELS})
-        return decoded(answer, DepthSnapshot)
+        return _told(answer, DepthSnapshot)
 
     def _on_execution(self, report: Execution) -> None:
         self._seen.setdefault(report.symbol)
@@ -341,7 +341,7 @@ class BinanceAdapter(CcxtAdapter):
 
     async def _last_price(self, symbol: str) -> Decimal:
         await self._spend(Request.Query, "_last_price")
-        return decoded(await self._rest.get("/api/v3/ticker/price", {"symbol": symbol}), LastPrice).price
+        return _told(await self._rest.get("/api/v3/ticker/price", {"symbol": symbol}), LastPrice).price
 
     def _subscription(self) -> dict[str, str | int]:
         """What subscribes to the account's events; signed over its parameters in the order of their names."""
@@ -401,6 +401,14 @@ def _used_headers(venue_limits: tuple[VenueLimit, ...]) -> tuple[tuple[str, Venu
             length, letter = next((length, letter) for length, letter in _PERIODS if limit.period >= length)
             headers.append((f"{_USED[limit.kind]}{int(limit.period // length)}{letter}", limit))
     return tuple(headers)
+
+
+def _told(answer: bytes, shape: type[_T]) -> _T:
+    """What a question was answered. Raises UnavailableError for what cannot be read: the venue did not answer it."""
+    try:
+        return decoded(answer, shape)
+    except MalformedMessageError as error:
+        raise UnavailableError(f"the answer cannot be read: {error.message}", venue=VENUE, hint="ask again") from None
 
 
 def _acknowledged(answer: bytes, shape: type[_T], symbol: str) -> _T:
