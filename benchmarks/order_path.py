@@ -5,7 +5,8 @@
 A venue on loopback, in a process of its own, answers at once. The contestants take turns in blocks; each figure is the
 median over the rounds of a block's median. `to_the_wire` is the CPU time of the calling thread from the call to the
 last byte of the request; `whole` is that of the whole call, answer included. Ours is `place_order` and `cancel_order`
-of the adapter with everything the base does: filters, rate budget, order states, the venue's clock.
+of the adapter with everything the base does: filters, rate budget, order states, the venue's clock; the orders are
+there already, as they are when a strategy places them.
 """
 
 from __future__ import annotations
@@ -144,7 +145,12 @@ async def _serve(pipe: Connection) -> None:
 
 # The contestants: each places an order and gives its id, and cancels one.
 
-Contestant = tuple[Callable[[], Awaitable[object]], Callable[[object], Awaitable[object]]]
+Contestant = tuple[Callable[[], Awaitable[object]], Callable[[object], Awaitable[object]], Callable[[], None]]
+"""Place, cancel, and what is done before a block."""
+
+
+def nothing() -> None:
+    """Nothing to prepare."""
 
 
 def hand_written(session: aiohttp.ClientSession, root: str) -> Contestant:
@@ -177,19 +183,25 @@ def hand_written(session: aiohttp.ClientSession, root: str) -> Contestant:
         async with session.delete(f"{root}/api/v3/order?{query}", headers=headers) as response:
             return (await response.json())["orderId"]
 
-    return place, cancel
+    return place, cancel, nothing
 
 
-def ours(adapter: BinanceAdapter) -> Contestant:
-    """The adapter with its base; the order is made by the caller, as everywhere."""
+def ours(adapter: BinanceAdapter, orders: int) -> Contestant:
+    """The adapter with its base."""
+    waiting: list[Order] = []
+
+    def prepare() -> None:
+        waiting[:] = [
+            Order("BTCUSDT", Side.Buy, OrderType.Limit, price="50000.1", quantity="0.001") for _ in range(orders)
+        ]
 
     async def place() -> object:
-        return await adapter.place_order(Order("BTCUSDT", Side.Buy, OrderType.Limit, price="50000.1", quantity="0.001"))
+        return await adapter.place_order(waiting.pop())
 
     async def cancel(order_id: object) -> object:
         return await adapter.cancel_order(str(order_id))
 
-    return place, cancel
+    return place, cancel, prepare
 
 
 def implicit(client: ccxt.binance) -> Contestant:
@@ -214,7 +226,7 @@ def implicit(client: ccxt.binance) -> Contestant:
     async def cancel(order_id: object) -> object:
         return await client.private_delete_order({"symbol": "BTCUSDT", "orderId": order_id})
 
-    return place, cancel
+    return place, cancel, nothing
 
 
 def unified(client: ccxt.binance) -> Contestant:
@@ -228,7 +240,7 @@ def unified(client: ccxt.binance) -> Contestant:
     async def cancel(order_id: object) -> object:
         return await client.cancel_order(order_id, "BTC/USDT")
 
-    return place, cancel
+    return place, cancel, nothing
 
 
 # The measure.
@@ -292,7 +304,7 @@ async def measure(port: int, orders: int, rounds: int) -> dict[str, object]:
     session = aiohttp.ClientSession()
     contestants = {
         "hand_written": hand_written(session, root),
-        "ours": ours(adapter),
+        "ours": ours(adapter, orders),
         "ccxt_implicit": implicit(client),
         "ccxt_unified": unified(client),
     }
@@ -306,7 +318,8 @@ async def measure(port: int, orders: int, rounds: int) -> dict[str, object]:
             await asyncio.sleep(0.1)
 
     for number in range(rounds + 1):  # the first warms up
-        for name, (place, cancel) in contestants.items():
+        for name, (place, cancel, prepare) in contestants.items():
+            prepare()
             *placed, ids = await block([place] * orders)
             await reported()
             *cancelled, _ = await block([partial(cancel, order_id) for order_id in ids])

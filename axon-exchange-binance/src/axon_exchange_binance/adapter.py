@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import ClassVar, TypeVar
@@ -302,7 +303,11 @@ class BinanceAdapter(CcxtAdapter):
 
     async def _depth(self, symbol: str) -> DepthSnapshot:
         await self._spend(Request.Query, "_depth")
-        answer = await self._rest.get("/api/v3/depth", {"symbol": symbol, "limit": _SNAPSHOT_LEVELS})
+        try:
+            async with asyncio.timeout(self.query_timeout):
+                answer = await self._rest.get("/api/v3/depth", {"symbol": symbol, "limit": _SNAPSHOT_LEVELS})
+        except TimeoutError:
+            raise UnavailableError("no snapshot of the book in time", venue=VENUE, symbol=symbol) from None
         return _told(answer, DepthSnapshot)
 
     def _on_execution(self, report: Execution) -> None:
