@@ -149,6 +149,7 @@ class BinanceAdapter(CcxtAdapter):
             self._addresses.rest,
             sign=self._sign,
             venue_time=self.venue_time,
+            now=self.clock.now,
             validity=self.validity,
             on_headers=self._note_used,
         )
