@@ -95,7 +95,7 @@ class SimulatedExchange:
     ) -> SimulatedOrder:
         """Take an order. Raises RefusedError when the venue does not; then nothing is left of it.
 
-        `rises` says, for a stop, that its price is reached from below; a stop on the wrong side is refused. None: from
+        Filters other than the grid are the protocol's to check before, in its own words. `rises` says, for a stop, that its price is reached from below; a stop on the wrong side is refused. None: from
         wherever the price is.
         """
         self.check(account, order)
@@ -171,7 +171,7 @@ class SimulatedExchange:
         engine = engines.get(account.key)
         if engine is None:
             engine = engines[account.key] = MatchingEngine(
-                self.instruments[symbol],
+                _grid(self.instruments[symbol]),
                 self.books[symbol],
                 maker_fee=ZERO,  # fees are the account's business: they may be paid in what a fill brings in
                 taker_fee=ZERO,
@@ -318,9 +318,7 @@ class SimulatedExchange:
             placed.waiting = False
             order = placed.order
             kind = OrderType.Market if order.order_type is OrderType.Stop else OrderType.Limit
-            reason = self._submit(
-                account, placed, attrs.evolve(order, order_type=kind, stop_price=None), "triggered"
-            )
+            reason = self._submit(account, placed, attrs.evolve(order, order_type=kind, stop_price=None), "triggered")
             if reason:
                 self._finish(account, placed, "expired", reason)
 
@@ -332,6 +330,18 @@ class _Submission:
     placed: SimulatedOrder
     cause: Cause | None
     reason: str = ""
+
+
+def _grid(instrument: Instrument) -> Instrument:
+    """The instrument with its grid alone. The protocol checks filters, once: what is left of an order may break them."""
+    return Instrument(
+        venue=instrument.venue,
+        symbol=instrument.symbol,
+        base=instrument.base,
+        quote=instrument.quote,
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
+    )
 
 
 def _with(order: Order, price: Decimal | None, quantity: Decimal) -> Order:
