@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -101,7 +102,7 @@ class BinanceSimulator(Simulator):
         self._unknowns = 0
         exchange.listeners.append(self._on_market)
         for account in exchange.accounts.values():
-            account.listeners.append(lambda event, account=account: self._on_account(account, event))
+            account.listeners.append(partial(self._on_account, account))
 
     # Requests.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 from axon_exchange_binance.simulator.candles import MINUTE, Candle, Candles
@@ -66,9 +67,9 @@ class Streams:
         elif isinstance(event, BookUpdate):
             for speed in ("depth@100ms", "depth"):
                 self._say(f"{symbol}@{speed}", lambda: _depth(event))
-            for partial, depth in _PARTIAL.items():
+            for name, depth in _PARTIAL.items():
                 for suffix in ("", "@100ms"):
-                    self._say(f"{symbol}@{partial}{suffix}", lambda depth=depth: self._partial(event.symbol, depth))
+                    self._say(f"{symbol}@{name}{suffix}", partial(self._partial, event.symbol, depth))
             if candles.day is not None:
                 self._say(f"{symbol}@miniTicker", lambda: _mini_ticker(event, candles))
                 self._say(f"{symbol}@ticker", lambda: _ticker(event, candles, self._exchange.quotes.get(event.symbol)))
