@@ -28,8 +28,9 @@ class MarketFeed:
     """Plays events into an exchange, stamped with the exchange's clock as they are played.
 
     Without a `recording` each symbol has a generated market that begins at its start price (`prices` by symbol, with
-    or without its separator), the same for the same `seed`. `speed` is how fast market time passes. A recording begins
-    where every symbol has a book, and stays as it is when it ends. Raises MarketDataError for one without any event.
+    or without its separator), the same for the same `seed`. `speed` is how fast market time passes. The market has
+    been open for `history` seconds when the simulator starts; a recording begins where every symbol has a book, and
+    stays as it is when it ends. Raises MarketDataError for one without any event.
     """
 
     def __init__(
@@ -41,9 +42,12 @@ class MarketFeed:
         prices: Mapping[str, float] | None = None,
         seed: int = 0,
         speed: float = 1.0,
+        history: float = 0.0,
     ) -> None:
         self._exchange = exchange
         self._speed = speed
+        self._history = round(history * NANOSECONDS)
+        self._started = False
         self.symbols = tuple(symbols)
         self.played = 0
         starts = {**START_PRICES, **(prices or {})}
@@ -59,18 +63,25 @@ class MarketFeed:
         self._position = 0 if self._next is None else self._next.received
 
     def prepare(self) -> None:
-        """Play what comes before every symbol has a book, at once: at most a minute of it."""
-        until = self._position + round(_FIRST_BOOK_WITHIN * NANOSECONDS)
+        """Play what has been when the simulator starts: `history`, and what comes before every symbol has a book."""
+        if self._started:
+            return
+        self._started = True
+        first, now = self._position, self._exchange.now()
         books = [self._exchange.books[symbol] for symbol in self.symbols]
-        while self._next is not None and self._next.received <= until and not all(book.whole for book in books):
+        latest = first + max(self._history, round(_FIRST_BOOK_WITHIN * NANOSECONDS))
+        while self._next is not None and self._next.received <= latest:
+            past = self._history - (self._next.received - first)
+            if past < 0 and all(book.whole for book in books):
+                break
             self._position = self._next.received
-            self._play()
+            self._play(now - max(0, past))
 
     def advance(self, seconds: float) -> None:
         """Let so many seconds pass and play what is due."""
         self._position += round(seconds * self._speed * NANOSECONDS)
         while self._next is not None and self._next.received <= self._position:
-            self._play()
+            self._play(self._exchange.now())
 
     async def run(self) -> None:
         """Play in real time, until there is no more."""
@@ -83,11 +94,10 @@ class MarketFeed:
             self.advance(min(now - last, _LONGEST_STEP))
             last = now
 
-    def _play(self) -> None:
+    def _play(self, now: int) -> None:
         event = self._next
         if event is None:
             return
-        now = self._exchange.now()
         stamped = (
             structs.replace(event, received=now)
             if isinstance(event, Bar)

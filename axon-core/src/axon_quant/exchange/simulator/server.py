@@ -48,7 +48,8 @@ class Asked:
     """One request: `name` is what faults and limits know it by, empty when there is no such thing.
 
     `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came.
-    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time.
+    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `socket`
+    is where it came from, if it did not come by HTTP.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Asked:
     name: str = ""
     changes: bool = False
     entered: int = 0
+    socket: Socket | None = None
 
 
 class Simulator(ABC):

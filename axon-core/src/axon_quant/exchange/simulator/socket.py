@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from axon_quant.exchange.simulator.faults import STREAM_FAULTS, FaultPlan
 
@@ -112,4 +113,4 @@ class Socket:
 
 def encoded(message: object) -> str:
     """JSON as venues write it, without spaces; a text as it is."""
-    return message if isinstance(message, str) else json.dumps(message, separators=(",", ":"))
+    return message if isinstance(message, str) else msgspec.json.encode(message).decode()
