@@ -58,6 +58,16 @@ _STANDING = (OrderStatus.Open, OrderStatus.PartiallyFilled)
 _PERIODS = ((86400.0, "D"), (3600.0, "H"), (60.0, "M"), (1.0, "S"))
 
 
+class SpotErrors:
+    """ccxt's own errors for spot, whatever the URL is: it looks for them at Binance's addresses only."""
+
+    exceptions: Mapping[str, Mapping[str, Mapping[str, type[Exception]]]]
+
+    def get_exceptions_by_url(self, _: str, kind: str) -> Mapping[str, type[Exception]]:
+        """The exceptions by code (`exact`) or by a part of the text (`broad`)."""
+        return self.exceptions["spot"].get(kind, {})
+
+
 class BinanceAdapter(CcxtAdapter):
     """One spot account at Binance; `testnet` picks the test network, which has keys of its own.
 
@@ -68,6 +78,13 @@ class BinanceAdapter(CcxtAdapter):
 
     name = VENUE
     exchange_id = "binance"
+    client_options: ClassVar[Mapping[str, object]] = {
+        "fetchMarkets": {"types": ["spot"]},
+        "fetchMargins": False,
+        "fetchCurrencies": False,
+    }
+    client_mixin = SpotErrors
+    watches_account = False
     capabilities = CAPABILITIES
     client_order_id_length = 36
     venue_limits: tuple[VenueLimit, ...] = (
@@ -105,7 +122,6 @@ class BinanceAdapter(CcxtAdapter):
         self._user_stream: UserStream | None = None
         self._market_stream: MarketStream | None = None
         self._order_types: dict[str, frozenset[str]] = {}
-        self._seen: dict[str, None] = {}
         self._used = _used_headers(self.venue_limits)
 
     # Connection.
@@ -210,10 +226,6 @@ class BinanceAdapter(CcxtAdapter):
         return order_id
 
     # Look-ups.
-
-    def track(self, state: OrderState) -> None:
-        self._seen.setdefault(state.order.symbol)
-        super().track(state)
 
     async def _fetch_order(self, state: OrderState) -> OrderState | None:
         which = (

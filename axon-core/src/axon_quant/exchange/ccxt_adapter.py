@@ -55,7 +55,8 @@ class CcxtAdapter(ExchangeAdapter):
     `client_options` are ccxt's `options`; `error_codes` the venue's codes, or texts, that ccxt sorts wrongly;
     `request_timeout` is in seconds. `finds_by_client_id` says that ccxt's fetch_order and cancel_order take a client
     order id there; where they do not, open and closed orders are searched. `fills_by_symbol` says that its
-    fetch_my_trades needs a symbol. A venue that wants client order ids of another shape overrides `_wire_id`.
+    fetch_my_trades needs a symbol. A venue that wants client order ids of another shape overrides `_wire_id`; one with
+    an account stream of its own sets `watches_account` to False, so that ccxt.pro, which is large, stays out.
 
     Raises PluginMissingError without ccxt when it is first used.
     """
@@ -65,6 +66,7 @@ class CcxtAdapter(ExchangeAdapter):
     error_codes: ClassVar[Mapping[str, type[ExchangeError]]] = {}
     client_mixin: ClassVar[type | None] = None
     request_timeout: ClassVar[float] = 3.0
+    watches_account: ClassVar[bool] = True
     finds_by_client_id: ClassVar[bool] = False
     fills_by_symbol: ClassVar[bool] = False
 
@@ -88,7 +90,8 @@ class CcxtAdapter(ExchangeAdapter):
     def client(self) -> Any:
         """ccxt's client, for what the adapter has no method for. Made on first use; loads its markets by itself."""
         if self._client is None:
-            self._client = self._make_client(streams=Capability.AccountStream in self.capabilities, exact=True)
+            streams = self.watches_account and Capability.AccountStream in self.capabilities
+            self._client = self._make_client(streams=streams, exact=True)
         return self._client
 
     # Connection.

@@ -97,8 +97,9 @@ class SimulatedExchange:
     ) -> SimulatedOrder:
         """Take an order. Raises RefusedError when the venue does not; then nothing is left of it.
 
-        A market order that finds nothing to take is taken, and expires. Filters other than the grid are the protocol's to check before, in its own words. `rises` says, for a stop, that its price is reached from below; a stop on the wrong side is refused. None: from
-        wherever the price is.
+        A market order that finds nothing to take is taken, and expires. Filters other than the grid are the protocol's
+        to check before, in its own words. `rises` says, for a stop, that its price is reached from below; a stop on the
+        wrong side is refused. None: from wherever the price is.
         """
         self.check(account, order)
         placed = SimulatedOrder(order, self._next_order, self.now(), tag=dict(tag or {}))
@@ -353,7 +354,7 @@ class _Submission:
 
 
 def _grid(instrument: Instrument) -> Instrument:
-    """The instrument with its grid alone. The protocol checks filters, once: what is left of an order may break them."""
+    """The instrument with its grid alone: the protocol checks filters, and what is left of an order may break them."""
     return Instrument(
         venue=instrument.venue,
         symbol=instrument.symbol,

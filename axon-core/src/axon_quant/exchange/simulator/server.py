@@ -15,7 +15,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import attrs
 
@@ -48,8 +48,8 @@ class Asked:
     """One request: `name` is what faults and limits know it by, empty when there is no such thing.
 
     `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came.
-    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `socket`
-    is where it came from, if it did not come by HTTP.
+    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `data` is
+    the protocol's own.
     """
 
     method: str
@@ -61,7 +61,7 @@ class Asked:
     name: str = ""
     changes: bool = False
     entered: int = 0
-    socket: Socket | None = None
+    data: Any = None
 
 
 class Simulator(ABC):
