@@ -238,7 +238,7 @@ class BinanceSimulator(Simulator):
         if _is_api(socket):
             self._user_streams.opened(socket)
             query = parse_qs(urlsplit(socket.path).query)
-            socket.data["rate limits"] = query.get("returnRateLimits", ["true"])[-1] != "false"
+            socket.data["rate limits"] = query.get("returnRateLimits", ["true"])[-1]
             allowed = self.meter("address").take(now, {"weight": _CONNECTION_WEIGHT, "requests": 1}).allowed and allowed
         else:
             self._streams.subscriptions.opened(socket)
@@ -287,7 +287,7 @@ class BinanceSimulator(Simulator):
             return
         body: dict[str, object] = {"id": id_, "status": answer.status}
         body["result" if answer.status == 200 else "error"] = answer.body
-        if socket.data["rate limits"]:
+        if parameters.get("returnRateLimits", socket.data["rate limits"]) == "true":
             body["rateLimits"] = self._rate_limits(request, asked)
         socket.say(body)
 

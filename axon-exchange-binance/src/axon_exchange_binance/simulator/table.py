@@ -82,15 +82,19 @@ REST = {
     ),
     ("GET", "/sapi/v1/account/apiRestrictions"): _query("apiRestrictions", 1, sapi=True),
     ("GET", "/sapi/v1/capital/config/getall"): _query("coins", 10, sapi=True),
-    ("GET", "/sapi/v1/margin/allPairs"): _public("margin.pairs", 1, "symbol", sapi=True),
+    ("GET", "/sapi/v1/margin/allPairs"): _public("margin.pairs", 1, f"symbol {_SIGNING}", sapi=True),
     ("GET", "/sapi/v1/margin/isolated/allPairs"): _query("margin.isolated", 10, "symbol", sapi=True),
 }
 SUBSCRIBE = _query("userDataStream.subscribe.signature", 2)
+_ONLY_HERE = (
+    SUBSCRIBE,
+    _public("userDataStream.unsubscribe", 2, "subscriptionId"),
+    _public("session.subscriptions", 2),
+)
 SOCKET = {
-    **{request.name: request for request in REST.values() if not request.sapi},
-    SUBSCRIBE.name: SUBSCRIBE,
-    "userDataStream.unsubscribe": _public("userDataStream.unsubscribe", 2, "subscriptionId"),
-    "session.subscriptions": _public("session.subscriptions", 2),
+    request.name: attrs.evolve(request, known=request.known | {"returnRateLimits"})
+    for request in (*REST.values(), *_ONLY_HERE)
+    if not request.sapi
 }
 """The methods of the WebSocket API; where REST has the same request, it has the same name here."""
 

@@ -295,7 +295,7 @@ class Simulator(ABC):
         )
         if answer is None:
             if request.transport is not None:
-                request.transport.abort()  # type: ignore[attr-defined]  # asyncio.Transport has it
+                request.transport.abort()
             return web.Response()
         kind = "text/html" if isinstance(answer.body, str) else "application/json"
         body = encoded(answer.body)
