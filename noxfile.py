@@ -27,6 +27,7 @@ ONNX = "./axon-backend-onnx[cpu]"
 SAFETENSORS = "./axon-backend-safetensors"
 TORCH = "./axon-backend-torch"
 BINANCE = "./axon-exchange-binance"
+OKX = "./axon-exchange-okx"
 PLUGINS = {
     "axon-core": [],
     "onnx": [ONNX],
@@ -71,7 +72,7 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, BINANCE, tools=TEST_TOOLS)
+    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, BINANCE, OKX, tools=TEST_TOOLS)
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
@@ -86,7 +87,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict; the torch backend's types need torch and are checked in its own session."""
-    install(session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, BINANCE, tools=["mypy==2.4.1", "pyarrow-stubs"])
+    install(
+        session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, BINANCE, OKX, tools=["mypy==2.4.1", "pyarrow-stubs"]
+    )
     packages = [path for path in sorted(ROOT.glob("axon-*/src/*")) if path.name != "axon_backend_torch"]
     session.run("mypy", *map(os.fspath, packages))
 
@@ -136,7 +139,7 @@ def numba(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
-    install(session, CORE, ONNX, SAFETENSORS, BINANCE, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, tools=[])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
     left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
     every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]

@@ -43,6 +43,7 @@ FIRST_PARTY = {
             for name in ("TorchBackend", "TchBackend")
         ),
         FirstParty("BinanceAdapter", "exchange", "binance", "axon-exchange-binance", "axon-exchange-binance"),
+        FirstParty("OkxAdapter", "exchange", "okx", "axon-exchange-okx", "axon-exchange-okx"),
     )
 }
 """Public name → where it comes from. One line per class that a first-party distribution provides."""

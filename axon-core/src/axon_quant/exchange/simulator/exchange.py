@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
-from axon_quant.exchange.exact import ZERO, add, from_float, multiply, subtract
+from axon_quant.exchange.exact import ZERO, from_float, multiply, subtract
 from axon_quant.exchange.matching import MatchingEngine
 from axon_quant.exchange.simulator.account import Account, AccountEvent, Cause, SimulatedFill, SimulatedOrder, Transfer
 from axon_quant.exchange.simulator.refusals import FUNDS, Refusal, RefusedError, kind_of, refused
@@ -57,6 +58,7 @@ class SimulatedExchange:
         self._next_order = first_order_id
         self._next_trade: dict[str, int] = dict.fromkeys(self.instruments, 1)
         self._engines: dict[str, dict[str, MatchingEngine]] = {symbol: {} for symbol in self.instruments}
+        self._handlers: dict[str, list[dict[type, Callable[[Any], None]]]] = {symbol: [] for symbol in self.instruments}
         self._stops: dict[str, list[tuple[Account, SimulatedOrder]]] = {symbol: [] for symbol in self.instruments}
         self._submission: _Submission | None = None
         self._ending: Cause | None = None  # why the engine is asked to cancel; None: for an amendment, which is silent
@@ -72,8 +74,8 @@ class SimulatedExchange:
             book.restore(event)
         elif isinstance(event, Quote):
             self.quotes[symbol] = event
-        for engine in self._engines[symbol].values():
-            engine.handlers[type(event)](event)
+        for handlers in self._handlers[symbol]:
+            handlers[type(event)](event)
         if isinstance(event, Trade):
             self.last[symbol] = event
             if self._stops[symbol]:
@@ -95,8 +97,9 @@ class SimulatedExchange:
     ) -> SimulatedOrder:
         """Take an order. Raises RefusedError when the venue does not; then nothing is left of it.
 
-        `rises` says, for a stop, that its price is reached from below; a stop on the wrong side is refused. None: from
-        wherever the price is.
+        A market order that finds nothing to take is taken, and expires. Filters other than the grid are the protocol's
+        to check before, in its own words. `rises` says, for a stop, that its price is reached from below; a stop on the
+        wrong side is refused. None: from wherever the price is.
         """
         self.check(account, order)
         placed = SimulatedOrder(order, self._next_order, self.now(), tag=dict(tag or {}))
@@ -109,7 +112,10 @@ class SimulatedExchange:
             self._tell(account, placed, "new")
             return placed
         reason = self._submit(account, placed, order, "new")
-        if reason:
+        if kind_of(reason) is Refusal.NoLiquidity:
+            self._tell(account, placed, "new")
+            self._finish(account, placed, "expired", reason)
+        elif reason:
             account.forget(placed)
             raise refused(reason)
         return placed
@@ -120,9 +126,7 @@ class SimulatedExchange:
             raise RefusedError(Refusal.Permission, "the key may not trade")
         if order.symbol not in self.instruments:
             raise RefusedError(Refusal.Symbol, f"no instrument {order.symbol}")
-        named = account.by_client.get(order.client_order_id, ())
-        if any(one.is_open or not self._reuse for one in named):
-            raise RefusedError(Refusal.Duplicate, f"client order id {order.client_order_id} is in use")
+        self._check_name(account, order.client_order_id)
 
     def cancel(self, account: Account, placed: SimulatedOrder) -> SimulatedOrder:
         """Cancel an open order. Raises RefusedError when it is not open."""
@@ -132,9 +136,15 @@ class SimulatedExchange:
         return placed
 
     def amend(
-        self, account: Account, placed: SimulatedOrder, *, price: Decimal | None = None, quantity: Decimal | None = None
+        self,
+        account: Account,
+        placed: SimulatedOrder,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        client_order_id: str | None = None,
     ) -> SimulatedOrder:
-        """Change price or total quantity of a resting limit order.
+        """Change price or total quantity of a resting limit order, and its client order id with it.
 
         It keeps its place in the queue when only its quantity becomes less. Raises RefusedError when it is not open,
         or cannot be what was asked for; the order is then as it was, unless the venue could not put it back.
@@ -145,12 +155,17 @@ class SimulatedExchange:
         wanted = old.quantity if quantity is None else quantity
         if not wanted > placed.filled:
             raise RefusedError(Refusal.Filter, f"quantity {wanted} is not above the {placed.filled} that has filled")
-        new = _with(old, old.price if price is None else price, wanted)
+        name = old.client_order_id if client_order_id is None else client_order_id
+        if name != old.client_order_id:
+            self._check_name(account, name)
+        new = attrs.evolve(old, price=old.price if price is None else price, quantity=wanted, client_order_id=name)
         if new.price == old.price and wanted <= old.quantity:
             self._reduce(account, placed, new)
         else:
             self._resubmit(account, placed, new)
         placed.amended += 1
+        if name != old.client_order_id:
+            account.by_client.setdefault(name, []).append(placed)
         return placed
 
     def transfer(self, account: Account, asset: str, amount: Decimal) -> None:
@@ -164,20 +179,25 @@ class SimulatedExchange:
         """Everything that happened, by account, as plain values."""
         return ledger(self.accounts.values())
 
-    # Inside: the matching engine of an account and a symbol.
+    # Inside: the matching engine of an account and a symbol. It knows orders by their venue id, which never changes.
+
+    def _check_name(self, account: Account, name: str) -> None:
+        if any(one.is_open or not self._reuse for one in account.by_client.get(name, ())):
+            raise RefusedError(Refusal.Duplicate, f"client order id {name} is in use")
 
     def _engine(self, account: Account, symbol: str) -> MatchingEngine:
         engines = self._engines[symbol]
         engine = engines.get(account.key)
         if engine is None:
             engine = engines[account.key] = MatchingEngine(
-                self.instruments[symbol],
+                _grid(self.instruments[symbol]),
                 self.books[symbol],
                 maker_fee=ZERO,  # fees are the account's business: they may be paid in what a fill brings in
                 taker_fee=ZERO,
                 on_update=lambda update: self._updated(account, update),
                 admit=lambda order, need: self._admit(account, order, need),
             )
+            self._handlers[symbol].append(engine.handlers)
             if symbol in self.quotes:
                 engine.on_quote(self.quotes[symbol])
         return engine
@@ -185,6 +205,7 @@ class SimulatedExchange:
     def _submit(self, account: Account, placed: SimulatedOrder, order: Order, cause: Cause | None) -> str:
         """Give an order to the matching engine; why it is refused, or ""."""
         engine = self._engine(account, order.symbol)
+        order = attrs.evolve(order, client_order_id=str(placed.venue_order_id))
         while True:
             submission = self._submission = _Submission(placed, cause)
             try:
@@ -196,7 +217,7 @@ class SimulatedExchange:
             if order.post_only:
                 return "post-only: it would take an order of the same account"
             maker = next(one for one in engine.resting if one.side is order.side.opposite)
-            self._end(account, next(one for one in account.open.values() if _names(one, maker)), "prevented")
+            self._end(account, account.orders[int(maker.client_order_id)], "prevented")
 
     def _admit(self, account: Account, order: Order, need: Decimal) -> str:
         submission = self._submission
@@ -242,14 +263,14 @@ class SimulatedExchange:
             return
         self._ending = cause
         try:
-            self._engine(account, placed.order.symbol).cancel(placed.order.client_order_id, self.now())
+            self._engine(account, placed.order.symbol).cancel(str(placed.venue_order_id), self.now())
         finally:
             self._ending = None
 
     def _reduce(self, account: Account, placed: SimulatedOrder, new: Order) -> None:
         left = subtract(new.quantity, placed.filled)
         engine = self._engine(account, new.symbol)
-        reason = engine.reduce(new.client_order_id, left)
+        reason = engine.reduce(str(placed.venue_order_id), left)
         if reason:
             raise refused(reason)
         less = subtract(placed.order.quantity, new.quantity)
@@ -259,13 +280,13 @@ class SimulatedExchange:
 
     def _resubmit(self, account: Account, placed: SimulatedOrder, new: Order) -> None:
         old = placed.order
-        self._engine(account, old.symbol).cancel(old.client_order_id, self.now())
+        self._engine(account, old.symbol).cancel(str(placed.venue_order_id), self.now())
         account.release(placed)
         placed.order = new
-        reason = self._submit(account, placed, _with(new, new.price, placed.remaining), "amended")
+        reason = self._submit(account, placed, attrs.evolve(new, quantity=placed.remaining), "amended")
         if reason:
             placed.order = old
-            if self._submit(account, placed, _with(old, old.price, placed.remaining), None):
+            if self._submit(account, placed, attrs.evolve(old, quantity=placed.remaining), None):
                 self._finish(account, placed, "cancelled")
             raise refused(reason)
 
@@ -318,9 +339,7 @@ class SimulatedExchange:
             placed.waiting = False
             order = placed.order
             kind = OrderType.Market if order.order_type is OrderType.Stop else OrderType.Limit
-            reason = self._submit(
-                account, placed, attrs.evolve(order, order_type=kind, stop_price=None), "triggered"
-            )
+            reason = self._submit(account, placed, attrs.evolve(order, order_type=kind, stop_price=None), "triggered")
             if reason:
                 self._finish(account, placed, "expired", reason)
 
@@ -334,19 +353,13 @@ class _Submission:
     reason: str = ""
 
 
-def _with(order: Order, price: Decimal | None, quantity: Decimal) -> Order:
-    return Order(
-        order.symbol,
-        order.side,
-        order.order_type,
-        price,
-        quantity,
-        time_in_force=order.time_in_force,
-        post_only=order.post_only,
-        reduce_only=order.reduce_only,
-        client_order_id=order.client_order_id,
+def _grid(instrument: Instrument) -> Instrument:
+    """The instrument with its grid alone: the protocol checks filters, and what is left of an order may break them."""
+    return Instrument(
+        venue=instrument.venue,
+        symbol=instrument.symbol,
+        base=instrument.base,
+        quote=instrument.quote,
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
     )
-
-
-def _names(placed: SimulatedOrder, order: Order) -> bool:
-    return placed.order.client_order_id == order.client_order_id and placed.order.symbol == order.symbol
