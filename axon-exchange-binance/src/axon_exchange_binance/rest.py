@@ -31,7 +31,7 @@ class Rest:
     `venue_time` signs and `now` waits, both in ns: the venue's clock, as far as we know it, may jump. An answer that
     bans us (429, 418) stops every later request here for as long as it says, whoever asks. Nothing here limits how long
     an answer may take: the caller waits as long as it is good for. `on_headers` gets the headers of each answer, where
-    the venue reports the budget that is used.
+    the venue reports the budget that is used; `on_too_many_orders` gets the seconds for which it takes no more of them.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Rest:
         now: Callable[[], int],
         validity: float,
         on_headers: Callable[[Mapping[str, str]], None],
+        on_too_many_orders: Callable[[float], None],
     ) -> None:
         self._session = session
         self._root = root
@@ -52,6 +53,7 @@ class Rest:
         self._now = now
         self._window = f"recvWindow={round(validity * 1000)}&timestamp="
         self._on_headers = on_headers
+        self._on_too_many_orders = on_too_many_orders
         self._urls: dict[str, URL] = {}
         self._closed_until = 0
 
@@ -127,8 +129,12 @@ class Rest:
         except (TimeoutError, ClientError, OSError) as error:
             problem = _lost(error, symbol, changes=changes)
         # Raised here, so that no cause or context leads to an exception that knows the URL, which is signed.
-        if isinstance(problem, RateLimitedError) and problem.code != TOO_MANY_ORDERS:
-            self.hold(problem.retry_after)
+        if isinstance(problem, RateLimitedError):
+            if problem.code == TOO_MANY_ORDERS:
+                self._on_too_many_orders(problem.retry_after)
+                problem.retry_after = 0.0  # which would hold back cancels, too
+            else:
+                self.hold(problem.retry_after)
         raise problem
 
 
