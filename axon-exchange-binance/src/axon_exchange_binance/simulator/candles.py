@@ -1,23 +1,36 @@
-"""The running day and minute of each symbol, for tickers and klines."""
+"""The public trades of a symbol, and what they add up to: klines, the day, the mean price."""
 
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
 
 import attrs
 
-from axon_exchange_binance.simulator.messages import milliseconds, number
+from axon_exchange_binance.simulator.numbers import milliseconds, number
 from axon_quant.clock import NANOSECONDS
+from axon_quant.exchange.exact import from_float
 from axon_quant.market.types import Trade
 
-MINUTE = 60 * NANOSECONDS
+_LENGTHS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_MONDAY = 4 * 86_400 * NANOSECONDS
+"""The weeks of 1970 begin at its fifth day."""
+INTERVALS = {
+    name: int(name[:-1]) * _LENGTHS[name[-1]] * NANOSECONDS
+    for name in ["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w"]
+}
+"""Names and lengths in ns. Months have no fixed length and are left out."""
+DAY = INTERVALS["1d"]
+_MINUTES_OF_MEAN = 5
+_KEPT = 1_000
 
 
 @attrs.define
 class Candle:
-    """One interval of trades."""
+    """The trades of one interval. Times are UTC ns; `value` is the sum of price × quantity."""
 
     start: int
+    length: int
     open: float
     high: float
     low: float
@@ -30,10 +43,20 @@ class Candle:
     bought: float = 0.0
     bought_value: float = 0.0
 
+    @classmethod
+    def begun(cls, trade: Trade, start: int, length: int) -> Candle:
+        """With its first trade, which is not counted yet."""
+        price = trade.price
+        return cls(start, length, price, price, price, price, first=trade.trade_id)
+
     def add(self, trade: Trade) -> None:
         """Count a trade."""
         price, quantity = trade.price, trade.quantity
-        self.high, self.low, self.close = max(self.high, price), min(self.low, price), price
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.close = price
         self.volume += quantity
         self.value += price * quantity
         self.trades += 1
@@ -47,7 +70,7 @@ class Candle:
         return [
             milliseconds(self.start),
             *map(number, (self.open, self.high, self.low, self.close, self.volume)),
-            milliseconds(self.start + MINUTE) - 1,
+            milliseconds(self.start + self.length) - 1,
             number(self.value),
             self.trades,
             number(self.bought),
@@ -56,27 +79,34 @@ class Candle:
         ]
 
 
-class Candles:
-    """Minutes of one symbol, and its day so far."""
+class Tape:
+    """What was traded in one symbol: the latest trades, candles of every interval, and the day so far."""
 
-    def __init__(self) -> None:
-        self.minutes: deque[Candle] = deque(maxlen=1500)
+    def __init__(self, *, kept: int = 10_000) -> None:
+        self.trades: deque[Trade] = deque(maxlen=kept)
+        self.candles: dict[str, deque[Candle]] = {name: deque(maxlen=_KEPT) for name in INTERVALS}
         self.day: Candle | None = None
-        self.trades: deque[Trade] = deque(maxlen=1000)
 
-    def add(self, trade: Trade) -> Candle:
-        """Count a trade; returns its minute."""
-        start = trade.received - trade.received % MINUTE
-        if not self.minutes or self.minutes[-1].start < start:
-            self.minutes.append(_begin(trade, start))
-        if self.day is None:
-            self.day = _begin(trade, trade.received)
-        self.minutes[-1].add(trade)
-        self.day.add(trade)
+    def add(self, trade: Trade) -> None:
+        """Count a trade."""
+        at = trade.received
         self.trades.append(trade)
-        return self.minutes[-1]
+        if self.day is None:
+            self.day = Candle.begun(trade, at, DAY)
+        self.day.add(trade)
+        for name, length in INTERVALS.items():
+            candles = self.candles[name]
+            shift = _MONDAY if name == "1w" else 0
+            start = at - (at - shift) % length
+            if not candles or candles[-1].start < start:
+                candles.append(Candle.begun(trade, start, length))
+            candles[-1].add(trade)
 
-
-def _begin(trade: Trade, start: int) -> Candle:
-    price = trade.price
-    return Candle(start, price, price, price, price, first=trade.trade_id)
+    def mean(self, now: int) -> Decimal | None:
+        """The mean price of the last minutes, weighted by quantity; else the last price; None before any trade."""
+        since = now - _MINUTES_OF_MEAN * INTERVALS["1m"]
+        recent = [candle for candle in list(self.candles["1m"])[-_MINUTES_OF_MEAN - 1 :] if candle.start >= since]
+        volume = sum(candle.volume for candle in recent)
+        if volume > 0:
+            return from_float(round(sum(candle.value for candle in recent) / volume, 8))
+        return from_float(self.trades[-1].price) if self.trades else None

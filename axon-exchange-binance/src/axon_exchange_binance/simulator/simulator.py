@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import attrs
 
-from axon_exchange_binance.simulator import messages
-from axon_exchange_binance.simulator.candles import Candles
+from axon_exchange_binance.simulator import errors
+from axon_exchange_binance.simulator.account_queries import AccountQueries
+from axon_exchange_binance.simulator.candles import Tape
 from axon_exchange_binance.simulator.errors import BinanceError
-from axon_exchange_binance.simulator.requests import REST, SOCKET, Request, Requests
+from axon_exchange_binance.simulator.exchange_info import interval, rate_limit
+from axon_exchange_binance.simulator.identity import identified, signed_parameters, signed_text
+from axon_exchange_binance.simulator.market_queries import MarketQueries
+from axon_exchange_binance.simulator.numbers import milliseconds
+from axon_exchange_binance.simulator.parameters import Parameters
 from axon_exchange_binance.simulator.streams import Streams
+from axon_exchange_binance.simulator.table import NOWHERE, REST, SOCKET, Request, weight
+from axon_exchange_binance.simulator.trading import Trading
+from axon_exchange_binance.simulator.user_streams import UserStreams
+from axon_quant.clock import Clock
 from axon_quant.exchange.simulator import (
     Account,
-    AccountEvent,
     Answer,
     Asked,
+    Charge,
     FaultPlan,
     Limit,
     MarketFeed,
+    Meter,
     SimulatedExchange,
     Simulator,
     Socket,
+    Verdict,
 )
 from axon_quant.exchange.simulator.instruments import instruments as default_instruments
 from axon_quant.market.instrument import Instrument
@@ -38,38 +48,31 @@ from axon_quant.market.types import MarketEvent, Trade
 if TYPE_CHECKING:
     from aiohttp import web
 
-_SIGNATURE = re.compile(r"&?signature=[^&]*")
-_NOWHERE = Request("", 1)
-_BUSY = BinanceError(
-    -1008, "Server is currently overloaded with other requests. Please try again in a few minutes.", 503
-)
-_UNKNOWN = (
-    BinanceError(
-        -1007,
-        "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
-        504,
-    ),
-    BinanceError(-1006, "An unexpected response was received from the message bus. Execution status unknown.", 503),
-)
-_STREAMS_INSTEAD = "Please use WebSocket Streams for live updates to avoid"
-_PING_EVERY = 20.0
 BALANCES = {"USDT": "1000000", "BTC": "20", "ETH": "200", "BNB": "100", "EUR": "100000"}
+_SAPI = Limit("weight", 12_000, 60.0)
+_CONNECTIONS = Limit("requests", 300, 300.0)
+_CONNECTION_WEIGHT = 2
+_MESSAGES_PER_SECOND = 5
+_NOT_FOUND = Answer("<html><body><h2>404 Not found</h2></body></html>", 404)
+_BAD_JSON = {"error": {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}}
 
 
 class BinanceSimulator(Simulator):
     """Binance spot. Two accounts trade the same market: `YOUR_API_KEY` / `YOUR_API_SECRET`, and `OTHER_…`.
 
-    `instruments` default to ten, of which `symbols` (default: BTCUSDT and ETHUSDT) have a market. Options as of
-    `Simulator` and `MarketFeed`.
+    `instruments` default to ten, of which `symbols` (default: BTCUSDT and ETHUSDT) have a market that has been open for
+    `history` seconds. Fees are fractions, in what a fill brings in. Other options as of `Simulator` and `MarketFeed`.
     """
 
     name = "binance"
     limits = (
-        Limit("weight", 6000, 60.0),
+        Limit("weight", 6_000, 60.0),
         Limit("orders", 100, 10.0),
-        Limit("orders", 200_000, 86400.0),
+        Limit("orders", 200_000, 86_400.0),
         Limit("requests", 61_000, 300.0),
     )
+    ping_every = 20.0
+    silence_limit = 60.0
 
     def __init__(
         self,
@@ -77,6 +80,8 @@ class BinanceSimulator(Simulator):
         instruments: Iterable[Instrument] | None = None,
         symbols: Iterable[str] = ("BTCUSDT", "ETHUSDT"),
         accounts: Iterable[Account] | None = None,
+        maker_fee: Decimal = Decimal("0.001"),
+        taker_fee: Decimal = Decimal("0.001"),
         faults: FaultPlan | None = None,
         limits: tuple[Limit, ...] | None = None,
         drift_ms: float = 0.0,
@@ -84,189 +89,237 @@ class BinanceSimulator(Simulator):
         prices: Mapping[str, float] | None = None,
         seed: int = 0,
         speed: float = 1.0,
+        history: float = 30.0,
         engine_timeout: float = 1.0,
+        clock: Clock | None = None,
     ) -> None:
         exchange = SimulatedExchange(
             default_instruments("binance") if instruments is None else instruments,
             (Account.named("main", BALANCES, prefix="YOUR"), Account.named("other", BALANCES, prefix="OTHER"))
             if accounts is None
             else accounts,
-            maker_fee=Decimal("0.001"),
-            taker_fee=Decimal("0.001"),
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
         )
-        feed = MarketFeed(exchange, symbols, recording=recording, prices=prices, seed=seed, speed=speed)
-        super().__init__(exchange, feed, faults=faults, drift_ms=drift_ms, limits=limits, engine_timeout=engine_timeout)
-        self._candles = {symbol: Candles() for symbol in exchange.instruments}
-        self._requests = Requests(exchange, self._candles, self._limits)
-        self._streams = Streams(exchange)
+        feed = MarketFeed(
+            exchange, symbols, recording=recording, prices=prices, seed=seed, speed=speed, history=history
+        )
+        super().__init__(
+            exchange,
+            feed,
+            faults=faults,
+            drift_ms=drift_ms,
+            limits=limits,
+            engine_timeout=engine_timeout,
+            clock=clock,
+        )
+        self._tapes = {symbol: Tape() for symbol in exchange.instruments}
+        market, queries = (
+            MarketQueries(exchange, self._tapes, self.limits),
+            AccountQueries(exchange, self._order_counts),
+        )
+        self._market_queries = market.by_name
+        self._account_requests = queries.by_name | Trading(exchange, self._tapes).by_name
+        self._streams = Streams(exchange, self._tapes)
+        self._user_streams = UserStreams(self.sockets)
         self._unknowns = 0
         exchange.listeners.append(self._on_market)
         for account in exchange.accounts.values():
-            account.listeners.append(partial(self._on_account, account))
+            account.listeners.append(partial(self._user_streams.publish, account))
+
+    def terminate(self, account: Account) -> None:
+        """End every subscription to an account's events, as when its key is revoked."""
+        self._user_streams.terminate(account, self.now())
 
     # Requests.
 
     def parameters(self, request: web.Request, text: str) -> Mapping[str, str]:
-        return {**dict(request.query), **dict(parse_qsl(text, keep_blank_values=True))}
+        """Of the body and the query, which wins."""
+        query = request.rel_url.raw_query_string
+        return {
+            **dict(parse_qsl(text, keep_blank_values=True)),
+            **dict(parse_qsl(query, keep_blank_values=True)),
+        }
 
     def route(self, asked: Asked) -> Asked:
-        request = REST.get((asked.method, asked.path), _NOWHERE)
+        request = REST.get((asked.method, asked.path), NOWHERE)
         return attrs.evolve(asked, name=request.name, changes=request.changes)
 
-    def cost(self, asked: Asked) -> tuple[str, int, int]:
+    def charges(self, asked: Asked) -> list[Charge]:
         request = _request(asked)
-        weight = request.weight
-        if request.name == "openOrders" and not asked.parameters.get("symbol"):
-            weight = 80
-        elif request.name == "depth":
-            limit = int(asked.parameters.get("limit", "100") or 100)
-            weight = 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
-        elif request.name.startswith("ticker") and not asked.parameters.get("symbol"):
-            weight = 80 if request.name == "ticker.24hr" else 4
-        return "address", weight, request.orders
+        uses = {"weight": weight(request, asked.parameters), "requests": 1}
+        charges: list[Charge] = [("sapi" if request.sapi else "address", uses)]
+        account = self.exchange.accounts.get(_key(asked))
+        if request.orders and account is not None:
+            charges.append((f"orders:{account.name}", {"orders": request.orders}))
+        return charges
+
+    def make_meter(self, name: str) -> Meter:
+        if name == "sapi":
+            return Meter((_SAPI,))
+        if name == "connections":
+            return Meter((_CONNECTIONS,), bans=False)
+        of_orders = name.startswith("orders:")
+        return Meter((limit for limit in self.limits if (limit.kind == "orders") is of_orders), bans=not of_orders)
 
     def answer(self, asked: Asked) -> Answer:
         request = _request(asked)
-        headers = messages.used_headers(self.meters["address"].used(self.now())) if "address" in self.meters else {}
         if not request.name:
-            return Answer("<html><body><h2>404 Not found</h2></body></html>", 404)
-        payload = _SIGNATURE.sub("", asked.query) + _SIGNATURE.sub("", asked.text)
-        if asked.path == "/ws-api":
-            payload = _sorted(asked.parameters)
-        key = asked.headers.get("X-MBX-APIKEY", "") or asked.parameters.get("apiKey", "")
+            return _NOT_FOUND
         try:
-            body = self._requests.carry_out(request, asked.parameters, key, payload)
+            body, status = self._carried_out(request, asked), 200
         except BinanceError as error:
-            answer = error.answer()
-            data = getattr(error, "data", None)
-            whole = answer.body if data is None else {"code": error.code, "msg": error.message, "data": data}
-            return Answer(whole, answer.status, headers)
-        except ValueError as error:
-            return Answer({"code": -1100, "msg": f"Illegal characters found in a parameter. {error}"}, 400, headers)
-        return Answer(body, 200, headers)
+            body, status = error.body, error.status
+        return Answer(body, status, self._used_headers(request, asked))
 
-    def refused(self, asked: Asked, code: str, retry_after: float = 0.0) -> Answer:  # noqa: ARG002
-        wait = {"Retry-After": str(max(1, -int(-retry_after // 1)))}
+    def _carried_out(self, request: Request, asked: Asked) -> object:
+        given = Parameters(asked.parameters, self.exchange.instruments)
+        given.check(request.known)
+        if request.name in self._market_queries:
+            return self._market_queries[request.name](given)
+        if isinstance(asked.data, Socket) and not request.signed:
+            return self._user_streams.asked(request.name, asked.data, given, self.now())
+        by_socket = isinstance(asked.data, Socket)
+        signed = signed_parameters(asked.parameters) if by_socket else signed_text(asked.query, asked.text)
+        account = identified(self.exchange.accounts, asked.parameters, _key(asked), signed, asked.entered)
+        if isinstance(asked.data, Socket) and request.name not in self._account_requests:
+            return self._user_streams.subscribe(asked.data, account)
+        return self._account_requests[request.name](account, given)
+
+    def refused(self, asked: Asked, code: str, verdict: Verdict) -> Answer:
         if code == "busy":
-            return _BUSY.answer()
+            return errors.BUSY.answer()
         if code == "unknown":
             self._unknowns += 1
-            return _UNKNOWN[self._unknowns % 2].answer()
+            return errors.UNKNOWN[self._unknowns % len(errors.UNKNOWN)].answer()
+        now_ms, wait_ms = milliseconds(self.now()), round(verdict.retry_after * 1000)
         if code == "banned":
-            until = messages.milliseconds(self.now()) + round(retry_after * 1000)
-            text = f"Way too much request weight used; IP banned until {until}. {_STREAMS_INSTEAD} bans."
-            return Answer({"code": -1003, "msg": text}, 418, wait)
-        if code == "too-many-orders":
-            text = "Too many new orders; current limit is 100 orders per 10 SECOND."
-            return Answer({"code": -1015, "msg": text}, 429, wait)
-        used = "current limit is 6000 request weight per 1 MINUTE"
-        text = f"Too much request weight used; {used}. {_STREAMS_INSTEAD} polling the API."
-        return Answer({"code": -1003, "msg": text}, 429, wait)
+            error = errors.banned(now_ms + wait_ms)
+        elif verdict.limit is None:
+            error = errors.waiting(verdict)
+        else:
+            error = errors.over_limit(verdict.limit, " ".join(map(str, interval(verdict.limit))))
+        if isinstance(asked.data, Socket):
+            error.data = {"serverTime": now_ms, "retryAfter": now_ms + wait_ms}
+        return Answer(error.body, error.status, {"Retry-After": str(max(1, -(-wait_ms // 1000)))})
+
+    # What is used.
+
+    def _order_counts(self, account: Account) -> list[tuple[Limit, int]]:
+        return self.meter(f"orders:{account.name}").used(self.now())
+
+    def _used_headers(self, request: Request, asked: Asked) -> dict[str, str]:
+        headers = {}
+        for limit, count in self.meter("sapi" if request.sapi else "address").used(self.now()):
+            if limit.kind == "weight":
+                many, unit = interval(limit)
+                prefix = "X-SAPI-USED-IP-WEIGHT" if request.sapi else "X-MBX-USED-WEIGHT"
+                headers[f"{prefix}-{many}{unit[0]}"] = str(count)
+                if not request.sapi:
+                    headers[prefix] = str(count)
+        account = self.exchange.accounts.get(_key(asked))
+        if request.orders and account is not None:
+            for limit, count in self._order_counts(account):
+                many, unit = interval(limit)
+                headers[f"X-MBX-ORDER-COUNT-{many}{unit[0]}"] = str(count)
+        return headers
+
+    def _rate_limits(self, request: Request, asked: Asked) -> list[dict[str, object]]:
+        account = self.exchange.accounts.get(_key(asked))
+        used = self._order_counts(account) if request.orders and account is not None else []
+        used += [(limit, count) for limit, count in self.meter("address").used(self.now()) if limit.kind == "weight"]
+        return [rate_limit(limit, count) for limit, count in used]
 
     # Sockets.
 
     def opened(self, socket: Socket) -> None:
-        if "/ws-api/" in socket.path:
-            socket.data["subscriptions"] = {}
+        now = self.now()
+        allowed = self.meter("connections").take(now, {"requests": 1}).allowed
+        if _is_api(socket):
+            self._user_streams.opened(socket)
+            query = parse_qs(urlsplit(socket.path).query)
+            socket.data["rate limits"] = query.get("returnRateLimits", ["true"])[-1]
+            allowed = self.meter("address").take(now, {"weight": _CONNECTION_WEIGHT, "requests": 1}).allowed and allowed
         else:
-            self._streams.opened(socket)
-        self.spawn(self._ping(socket))
+            self._streams.subscriptions.opened(socket)
+        if not allowed:
+            socket.close()
 
     def dropped(self, socket: Socket) -> None:
-        self._streams.dropped(socket)
-
-    async def _ping(self, socket: Socket) -> None:
-        while not socket.closed:
-            await asyncio.sleep(_PING_EVERY)
-            await socket.ping()
+        if not _is_api(socket):
+            self._streams.subscriptions.dropped(socket)
 
     async def talk(self, socket: Socket, text: str) -> None:
         try:
-            said = json.loads(text)
+            said = json.loads(text, parse_float=str)
         except ValueError:
             said = None
         if not isinstance(said, dict):
-            socket.say({"error": {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}})
-            return
-        if "/ws-api/" not in socket.path:
-            socket.say(self._streams.asked(socket, said))
-            return
-        await self._asked(socket, said)
+            socket.say(_BAD_JSON)
+        elif _is_api(socket):
+            await self._requested(socket, said)
+        elif self._is_too_much(socket):
+            socket.close()
+        else:
+            socket.say(self._streams.subscriptions.asked(socket, said))
 
-    async def _asked(self, socket: Socket, said: dict[str, object]) -> None:
+    def _is_too_much(self, socket: Socket) -> bool:
+        """Whether a client of the market's streams says more than it may in a second."""
+        second = int(asyncio.get_running_loop().time())
+        known, count = socket.data.get("said", (second, 0))
+        count = count + 1 if known == second else 1
+        socket.data["said"] = (second, count)
+        return count > _MESSAGES_PER_SECOND
+
+    async def _requested(self, socket: Socket, said: dict[str, object]) -> None:
         """A request of the WebSocket API."""
-        method, id_ = str(said.get("method")), said.get("id")
-        raw = said.get("params")
-        given = {key: _text(value) for key, value in raw.items()} if isinstance(raw, dict) else {}
-        if method == "userDataStream.subscribe.signature":
-            self._subscribe(socket, id_, given)
-            return
-        if method == "userDataStream.unsubscribe":
-            socket.data["subscriptions"].clear()
-            socket.say({"id": id_, "status": 200, "result": {}})
-            return
-        request = SOCKET.get(method)
-        if request is None:
+        method, id_, given = said.get("method"), said.get("id"), said.get("params", {})
+        request = SOCKET.get(str(method))
+        if request is None or not isinstance(given, dict):
             error = {"code": -1000, "msg": f"Unknown method: {method}"}
-            socket.say({"id": id_, "status": 400, "error": error})
+            socket.say({"id": id_, "status": 400, "error": error, "rateLimits": []})
             return
-        asked = Asked(method, "/ws-api", "", given, {}, "", request.name, request.changes)
+        parameters = {name: _text(value) for name, value in given.items()}
+        asked = Asked(request.name, "/ws-api/v3", "", parameters, {}, "", request.name, request.changes, data=socket)
         answer = await self.respond(asked)
         if answer is None:
             socket.close()
             return
-        body: dict[str, object] = {"id": id_, "status": answer.status, "rateLimits": []}
+        body: dict[str, object] = {"id": id_, "status": answer.status}
         body["result" if answer.status == 200 else "error"] = answer.body
+        if parameters.get("returnRateLimits", socket.data["rate limits"]) == "true":
+            body["rateLimits"] = self._rate_limits(request, asked)
         socket.say(body)
 
-    def _subscribe(self, socket: Socket, id_: object, given: Mapping[str, str]) -> None:
-        try:
-            account = self._requests.identified(given, given.get("apiKey", ""), _sorted(given))
-        except BinanceError as error:
-            socket.say({"id": id_, "status": error.status, "error": {"code": error.code, "msg": error.message}})
-            return
-        subscriptions = socket.data["subscriptions"]
-        number = len(subscriptions)
-        subscriptions[number] = account.key
-        socket.say({"id": id_, "status": 200, "result": {"subscriptionId": number}})
-
     def announce_shutdown(self, socket: Socket) -> None:
-        event = {"e": "serverShutdown", "E": messages.milliseconds(self.now())}
-        if "/ws-api/" in socket.path:
+        event = {"e": "serverShutdown", "E": milliseconds(self.now())}
+        if _is_api(socket):
             socket.say({"event": event})
         else:
-            socket.say(event)
+            socket.say({"stream": "!serverShutdown", "data": event} if socket.data["combined"] else event)
 
     # Events.
 
-    def _on_account(self, account: Account, event: AccountEvent) -> None:
-        report: dict[str, object] | None = None
-        for socket in list(self.sockets):
-            for number, key in list(socket.data.get("subscriptions", {}).items()):
-                if key == account.key:
-                    if report is None:
-                        report = messages.execution_report(event)
-                        position = messages.account_position(account, event)
-                    socket.send("stream:account", {"subscriptionId": number, "event": report})
-                    socket.send("stream:account", {"subscriptionId": number, "event": position})
-
     def _on_market(self, event: MarketEvent) -> None:
-        candle = self._candles[event.symbol].add(event) if isinstance(event, Trade) else None
-        self._streams.publish(event, candle, self._candles[event.symbol])
+        if isinstance(event, Trade):
+            self._tapes[event.symbol].add(event)
+        self._streams.publish(event)
 
 
 def _request(asked: Asked) -> Request:
-    if asked.path == "/ws-api":
-        return SOCKET[asked.method]
-    return REST.get((asked.method, asked.path), _NOWHERE)
+    if isinstance(asked.data, Socket):
+        return SOCKET[asked.name]
+    return REST.get((asked.method, asked.path), NOWHERE)
 
 
-def _sorted(given: Mapping[str, str]) -> str:
-    """What a request of the WebSocket API signs: its parameters in order of their names."""
-    return "&".join(f"{key}={value}" for key, value in sorted(given.items()) if key != "signature")
+def _key(asked: Asked) -> str:
+    return asked.headers.get("X-MBX-APIKEY", "") or asked.parameters.get("apiKey", "")
+
+
+def _is_api(socket: Socket) -> bool:
+    return socket.path.startswith("/ws-api/")
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+    """A parameter as it is signed."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -1,200 +1,149 @@
-"""Market streams: who has subscribed to what, and what each channel says."""
+"""The market's streams: each event to whoever has subscribed, as often as Binance says it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
-from urllib.parse import parse_qs, urlsplit
 
-from axon_exchange_binance.simulator.candles import MINUTE, Candle, Candles
-from axon_exchange_binance.simulator.messages import levels, milliseconds, number
+from axon_exchange_binance.simulator import market_messages as messages
+from axon_exchange_binance.simulator.candles import INTERVALS, Tape
+from axon_exchange_binance.simulator.numbers import ladder, milliseconds, number
+from axon_exchange_binance.simulator.subscriptions import EVERY, Subscriptions
+from axon_quant.clock import NANOSECONDS
 from axon_quant.exchange.simulator import SimulatedExchange, Socket
-from axon_quant.market.types import BookUpdate, MarketEvent, Quote, Trade
+from axon_quant.exchange.simulator.socket import encoded
+from axon_quant.market.types import BookUpdate, Level, MarketEvent, Quote, Trade
 
-_PARTIAL = {"depth5": 5, "depth10": 10, "depth20": 20}
+_SECOND = NANOSECONDS
+_FAST = "@100ms"
 
 
 class Streams:
-    """Every subscription by channel name, `btcusdt@trade`. A combined connection names the stream of each message."""
+    """Says every event of the market on the sockets that have subscribed; `tapes` have counted it before."""
 
-    def __init__(self, exchange: SimulatedExchange) -> None:
+    def __init__(self, exchange: SimulatedExchange, tapes: Mapping[str, Tape]) -> None:
+        self.subscriptions = Subscriptions()
         self._exchange = exchange
-        self._subscribed: defaultdict[str, dict[Socket, bool]] = defaultdict(dict)
-        self._last_ids: dict[str, int] = {}
+        self._tapes = tapes
+        self._said_at: dict[tuple[str, str], int] = {}
+        self._slow: dict[str, _SlowBook] = {}
 
-    def opened(self, socket: Socket) -> None:
-        """A socket may name its streams in its address: `/ws/a/b`, `/stream?streams=a/b`."""
-        parts = urlsplit(socket.path)
-        socket.data["combined"] = parts.path.startswith("/stream")
-        if parts.path.startswith("/ws/"):
-            names = parts.path.removeprefix("/ws/").split("/")
-        else:
-            names = "/".join(parse_qs(parts.query).get("streams", [])).split("/")
-        for name in names:
-            if name:
-                self._subscribed[name][socket] = True
-
-    def dropped(self, socket: Socket) -> None:
-        """A socket is gone."""
-        for sockets in self._subscribed.values():
-            sockets.pop(socket, None)
-
-    def asked(self, socket: Socket, said: Mapping[str, object]) -> dict[str, object]:
-        """SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS."""
-        id_, method, names = said.get("id"), said.get("method"), said.get("params")
-        if method == "LIST_SUBSCRIPTIONS":
-            return {"result": [name for name, sockets in self._subscribed.items() if socket in sockets], "id": id_}
-        if method not in ("SUBSCRIBE", "UNSUBSCRIBE") or not isinstance(names, list):
-            return {"error": {"code": 2, "msg": "Invalid request: unknown variant"}, "id": id_}
-        for name in map(str, names):
-            if method == "SUBSCRIBE":
-                self._subscribed[name][socket] = True
-            else:
-                self._subscribed[name].pop(socket, None)
-        return {"result": None, "id": id_}
-
-    def publish(self, event: MarketEvent, candle: Candle | None, candles: Candles) -> None:
+    def publish(self, event: MarketEvent) -> None:
         """Tell everybody who has subscribed."""
-        symbol = event.symbol.lower()
-        if isinstance(event, Trade):
-            self._say(f"{symbol}@trade", lambda: _trade(event))
-            self._say(f"{symbol}@aggTrade", lambda: _aggregate(event))
-            if candle is not None:
-                self._say(f"{symbol}@kline_1m", lambda: _kline(event, candle))
-        elif isinstance(event, Quote):
-            self._say(f"{symbol}@bookTicker", lambda: _book_ticker(event))
-        elif isinstance(event, BookUpdate):
-            for speed in ("depth@100ms", "depth"):
-                self._say(f"{symbol}@{speed}", lambda: _depth(event))
-            for name, depth in _PARTIAL.items():
-                for suffix in ("", "@100ms"):
-                    self._say(f"{symbol}@{name}{suffix}", partial(self._partial, event.symbol, depth))
-            if candles.day is not None:
-                self._say(f"{symbol}@miniTicker", lambda: _mini_ticker(event, candles))
-                self._say(f"{symbol}@ticker", lambda: _ticker(event, candles, self._exchange.quotes.get(event.symbol)))
+        channels = self.subscriptions.of.get(event.symbol)
+        if channels:
+            if isinstance(event, Trade):
+                self._on_trade(event, channels)
+            elif isinstance(event, Quote):
+                self._say(channels, event.symbol, "bookTicker", lambda: messages.book_ticker_message(event))
+            elif isinstance(event, BookUpdate):
+                self._on_book(event, channels)
+            if "miniTicker" in channels or "ticker" in channels or "avgPrice" in channels:
+                self._on_day(event.symbol, event.received, channels)
+        every = self.subscriptions.of.get(EVERY)
+        if every:
+            self._on_every_day(event.received, every)
 
-    def _say(self, name: str, message: Callable[[], dict[str, object]]) -> None:
-        sockets = self._subscribed.get(name)
+    def _on_trade(self, trade: Trade, channels: Mapping[str, dict[Socket, None]]) -> None:
+        symbol = trade.symbol
+        self._say(channels, symbol, "trade", lambda: messages.trade_message(trade))
+        self._say(channels, symbol, "aggTrade", lambda: messages.aggregate_message(trade))
+        for channel in [channel for channel in channels if channel.startswith("kline_")]:
+            self._on_candle(trade, channel.removeprefix("kline_"), channels)
+
+    def _on_candle(self, trade: Trade, interval: str, channels: Mapping[str, dict[Socket, None]]) -> None:
+        """A kline every second or two, and once more when its interval is over: at the first trade of the next."""
+        candles, channel, at = self._tapes[trade.symbol].candles[interval], f"kline_{interval}", trade.received
+        newest = candles[-1]
+        if newest.trades == 1 and len(candles) > 1:
+            ended = messages.kline_message(trade.symbol, interval, candles[-2], at, closed=True)
+            self._say(channels, trade.symbol, channel, lambda: ended)
+        period = _SECOND if INTERVALS[interval] == _SECOND else 2 * _SECOND
+        if newest.trades == 1 or self._is_due(trade.symbol, channel, at, period):
+            begun = messages.kline_message(trade.symbol, interval, newest, at, closed=False)
+            self._say(channels, trade.symbol, channel, lambda: begun)
+
+    def _on_book(self, update: BookUpdate, channels: Mapping[str, dict[Socket, None]]) -> None:
+        symbol, at = update.symbol, update.received
+        self._say(channels, symbol, f"depth{_FAST}", lambda: messages.depth_message(update))
+        if "depth" in channels:
+            slow = self._slow.setdefault(symbol, _SlowBook())
+            slow.add(update)
+            if self._is_due(symbol, "depth", at, _SECOND):
+                whole = slow.taken(update)
+                self._say(channels, symbol, "depth", lambda: messages.depth_message(whole))
+        else:
+            self._slow.pop(symbol, None)
+        for count in (5, 10, 20):
+            self._say(channels, symbol, f"depth{count}{_FAST}", partial(self._partial, symbol, count))
+            if f"depth{count}" in channels and self._is_due(symbol, f"depth{count}", at, _SECOND):
+                self._say(channels, symbol, f"depth{count}", partial(self._partial, symbol, count))
+
+    def _on_day(self, symbol: str, at: int, channels: Mapping[str, dict[Socket, None]]) -> None:
+        tape, day = self._tapes[symbol], self._tapes[symbol].day
+        if day is None:
+            return
+        if "miniTicker" in channels and self._is_due(symbol, "miniTicker", at, _SECOND):
+            self._say(channels, symbol, "miniTicker", lambda: messages.mini_ticker_message(symbol, day, at))
+        if "ticker" in channels and self._is_due(symbol, "ticker", at, _SECOND):
+            quote = self._exchange.quotes.get(symbol)
+            self._say(channels, symbol, "ticker", lambda: messages.ticker_message(symbol, day, tape, quote, at))
+        if "avgPrice" in channels and self._is_due(symbol, "avgPrice", at, _SECOND):
+            mean, last = tape.mean(at), milliseconds(tape.trades[-1].received)
+            said = {"e": "avgPrice", "E": milliseconds(at), "s": symbol, "i": "5m", "w": number(mean or 0.0), "T": last}
+            self._say(channels, symbol, "avgPrice", lambda: said)
+
+    def _on_every_day(self, at: int, channels: Mapping[str, dict[Socket, None]]) -> None:
+        days = [(symbol, tape, tape.day) for symbol, tape in self._tapes.items() if tape.day is not None]
+        if "!miniTicker@arr" in channels and self._is_due(EVERY, "!miniTicker@arr", at, _SECOND):
+            rows = [messages.mini_ticker_message(symbol, day, at) for symbol, _, day in days]
+            self._say(channels, EVERY, "!miniTicker@arr", lambda: rows)
+        if "!ticker@arr" in channels and self._is_due(EVERY, "!ticker@arr", at, _SECOND):
+            quotes = self._exchange.quotes
+            more = [messages.ticker_message(symbol, day, tape, quotes.get(symbol), at) for symbol, tape, day in days]
+            self._say(channels, EVERY, "!ticker@arr", lambda: more)
+
+    def _partial(self, symbol: str, count: int) -> dict[str, object]:
+        book = self._exchange.books[symbol]
+        return {"lastUpdateId": book.sequence, "bids": ladder(book.bids(count)), "asks": ladder(book.asks(count))}
+
+    def _is_due(self, symbol: str, channel: str, at: int, period: int) -> bool:
+        last = self._said_at.get((symbol, channel), 0)
+        if abs(at - last) < period:  # a clock may be set back, too
+            return False
+        self._said_at[symbol, channel] = at
+        return True
+
+    def _say(
+        self, channels: Mapping[str, dict[Socket, None]], symbol: str, channel: str, message: Callable[[], object]
+    ) -> None:
+        sockets = channels.get(channel)
         if not sockets:
             return
-        said = message()
-        for socket in list(sockets):
-            socket.send("stream:market", {"stream": name, "data": said} if socket.data["combined"] else said)
-
-    def _partial(self, symbol: str, depth: int) -> dict[str, object]:
-        book = self._exchange.books[symbol]
-        return {
-            "lastUpdateId": book.sequence,
-            "bids": levels(list(zip(*book.bids(depth), strict=True))),
-            "asks": levels(list(zip(*book.asks(depth), strict=True))),
-        }
+        name = channel if symbol == EVERY else f"{symbol.lower()}@{channel}"
+        plain = encoded(message())
+        combined = f'{{"stream":"{name}","data":{plain}}}'
+        for socket in tuple(sockets):
+            socket.send(f"stream:market:{channel}", combined if socket.data["combined"] else plain)
 
 
-def _trade(trade: Trade) -> dict[str, object]:
-    at = milliseconds(trade.received)
-    return {
-        "e": "trade",
-        "E": at,
-        "s": trade.symbol,
-        "t": trade.trade_id,
-        "p": number(trade.price),
-        "q": number(trade.quantity),
-        "T": at,
-        "m": trade.buyer_is_maker,
-        "M": True,
-    }
+class _SlowBook:
+    """The changes of a second, as one."""
 
+    def __init__(self) -> None:
+        self._first = 0
+        self._bids: dict[float, float] = {}
+        self._asks: dict[float, float] = {}
 
-def _aggregate(trade: Trade) -> dict[str, object]:
-    return {**_trade(trade), "e": "aggTrade", "a": trade.trade_id, "f": trade.trade_id, "l": trade.trade_id}
+    def add(self, update: BookUpdate) -> None:
+        self._first = self._first or update.first_sequence
+        self._bids.update(update.bids)
+        self._asks.update(update.asks)
 
-
-def _book_ticker(quote: Quote) -> dict[str, object]:
-    return {
-        "u": quote.sequence,
-        "s": quote.symbol,
-        "b": number(quote.bid),
-        "B": number(quote.bid_quantity),
-        "a": number(quote.ask),
-        "A": number(quote.ask_quantity),
-    }
-
-
-def _depth(update: BookUpdate) -> dict[str, object]:
-    return {
-        "e": "depthUpdate",
-        "E": milliseconds(update.received),
-        "s": update.symbol,
-        "U": update.first_sequence,
-        "u": update.last_sequence,
-        "b": levels(update.bids),
-        "a": levels(update.asks),
-    }
-
-
-def _kline(trade: Trade, candle: Candle) -> dict[str, object]:
-    return {
-        "e": "kline",
-        "E": milliseconds(trade.received),
-        "s": trade.symbol,
-        "k": {
-            "t": milliseconds(candle.start),
-            "T": milliseconds(candle.start + MINUTE) - 1,
-            "s": trade.symbol,
-            "i": "1m",
-            "f": candle.first,
-            "L": candle.last,
-            "o": number(candle.open),
-            "c": number(candle.close),
-            "h": number(candle.high),
-            "l": number(candle.low),
-            "v": number(candle.volume),
-            "n": candle.trades,
-            "x": False,
-            "q": number(candle.value),
-            "V": number(candle.bought),
-            "Q": number(candle.bought_value),
-            "B": "0",
-        },
-    }
-
-
-def _mini_ticker(update: BookUpdate, candles: Candles) -> dict[str, object]:
-    day = candles.day
-    assert day is not None  # noqa: S101 - asked before
-    return {
-        "e": "24hrMiniTicker",
-        "E": milliseconds(update.received),
-        "s": update.symbol,
-        "c": number(day.close),
-        "o": number(day.open),
-        "h": number(day.high),
-        "l": number(day.low),
-        "v": number(day.volume),
-        "q": number(day.value),
-    }
-
-
-def _ticker(update: BookUpdate, candles: Candles, quote: Quote | None) -> dict[str, object]:
-    day = candles.day
-    assert day is not None  # noqa: S101 - asked before
-    at = milliseconds(update.received)
-    return {
-        **_mini_ticker(update, candles),
-        "e": "24hrTicker",
-        "p": number(day.close - day.open),
-        "P": f"{(day.close / day.open - 1) * 100:.3f}",
-        "w": number(day.value / day.volume if day.volume else 0.0),
-        "x": number(day.open),
-        "Q": number(0.0),
-        "b": number(quote.bid if quote else 0.0),
-        "B": number(quote.bid_quantity if quote else 0.0),
-        "a": number(quote.ask if quote else 0.0),
-        "A": number(quote.ask_quantity if quote else 0.0),
-        "O": at - 86_400_000,
-        "C": at,
-        "F": day.first,
-        "L": day.last,
-        "n": day.trades,
-    }
+    def taken(self, last: BookUpdate) -> BookUpdate:
+        """All changes up to `last`, and begin anew."""
+        bids: list[Level] = list(self._bids.items())
+        asks: list[Level] = list(self._asks.items())
+        whole = BookUpdate(last.symbol, last.received, self._first, last.last_sequence, bids, asks)
+        self._first, self._bids, self._asks = 0, {}, {}
+        return whole

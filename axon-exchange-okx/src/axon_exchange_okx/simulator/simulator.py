@@ -24,13 +24,17 @@ from axon_quant.exchange.simulator import (
     AccountEvent,
     Answer,
     Asked,
+    Charge,
     FaultPlan,
     Limit,
     MarketFeed,
+    Meter,
     RefusedError,
     SimulatedExchange,
     Simulator,
     Socket,
+    Transfer,
+    Verdict,
 )
 from axon_quant.exchange.simulator.instruments import instruments as default_instruments
 from axon_quant.market.instrument import Instrument
@@ -95,14 +99,14 @@ class OkxSimulator(Simulator):
         request = REST.get((asked.method, asked.path), _NOWHERE)
         return attrs.evolve(asked, name=request.name, changes=request.changes)
 
-    def cost(self, asked: Asked) -> tuple[str, int, int]:
-        return asked.name, 1, 0
+    def charges(self, asked: Asked) -> list[Charge]:
+        return [(asked.name, {"requests": 1})]
 
-    def limits_of(self, who: str) -> tuple[Limit, ...]:
+    def make_meter(self, name: str) -> Meter:
         if self._own_limits is not None:
-            return self._own_limits
-        limit = next((request.limit for request in REST.values() if request.name == who), 100)
-        return (Limit("requests", limit, 2.0),)
+            return Meter(self._own_limits, bans=False)
+        limit = next((request.limit for request in REST.values() if request.name == name), 100)
+        return Meter((Limit("requests", limit, 2.0),), bans=False)
 
     def answer(self, asked: Asked) -> Answer:
         request = REST.get((asked.method, asked.path), _NOWHERE)
@@ -120,7 +124,7 @@ class OkxSimulator(Simulator):
             return Answer({"code": "51000", "msg": f"Parameter error: {error}", "data": []}, 400)
         return Answer({"code": code, "msg": message, "data": data})
 
-    def refused(self, asked: Asked, code: str, retry_after: float = 0.0) -> Answer:  # noqa: ARG002
+    def refused(self, asked: Asked, code: str, verdict: Verdict) -> Answer:  # noqa: ARG002
         if code == "busy":
             return _failure("50001", "Service temporarily unavailable. Please try again later", 503)
         if code == "unknown":
@@ -129,7 +133,7 @@ class OkxSimulator(Simulator):
         return Answer(
             {"code": "50011", "msg": "Too Many Requests", "data": []},
             429,
-            {"Retry-After": str(max(1, -int(-retry_after // 1)))},
+            {"Retry-After": str(max(1, -int(-verdict.retry_after // 1)))},
         )
 
     # Sockets.
@@ -199,7 +203,7 @@ class OkxSimulator(Simulator):
             socket.say({**_error("60011", "Please log in"), "id": id_})
             return
         request = OPERATIONS[operation]
-        asked = Asked("POST", "/ws", "", {}, {}, "", request.name, request.changes, (account, request, arguments))
+        asked = Asked("POST", "/ws", "", {}, {}, "", request.name, request.changes, data=(account, request, arguments))
         answer = await self.respond(asked)
         if answer is None:
             socket.close()
@@ -214,7 +218,7 @@ class OkxSimulator(Simulator):
 
     # Events.
 
-    def _on_account(self, account: Account, event: AccountEvent) -> None:
+    def _on_account(self, account: Account, event: AccountEvent | Transfer) -> None:
         self._streams.on_account(account, event)
 
     def _on_stop(self, account: Account, stop: StopOrder) -> None:

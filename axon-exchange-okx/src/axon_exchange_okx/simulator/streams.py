@@ -10,7 +10,7 @@ from axon_exchange_okx.simulator import messages
 from axon_exchange_okx.simulator.messages import StopOrder
 from axon_exchange_okx.simulator.requests import Requests, trade_row
 from axon_quant.clock import NANOSECONDS
-from axon_quant.exchange.simulator import Account, AccountEvent, SimulatedExchange, Socket
+from axon_quant.exchange.simulator import Account, AccountEvent, SimulatedExchange, Socket, Transfer
 from axon_quant.market.types import BookUpdate, MarketEvent, Quote, Trade
 
 PUBLIC = frozenset(
@@ -40,12 +40,12 @@ class Streams:
         account: Account | None = socket.data.get("account")
         if channel == "books" and symbol in self._exchange.books:
             book = {**self._requests.book(symbol, 400), "prevSeqId": -1, "checksum": 0}
-            socket.send("stream:market", {"arg": argument, "action": "snapshot", "data": [book]})
+            socket.send("stream:market:books", {"arg": argument, "action": "snapshot", "data": [book]})
         elif channel == "tickers" and symbol in self._exchange.instruments:
-            socket.send("stream:market", {"arg": argument, "data": [self._requests.ticker(symbol)]})
+            socket.send("stream:market:tickers", {"arg": argument, "data": [self._requests.ticker(symbol)]})
         elif channel == "account" and account is not None:
             row = messages.account_row(account, self._exchange.now())
-            socket.send("stream:account", {"arg": argument, "data": [row]})
+            socket.send("stream:account:balances", {"arg": argument, "data": [row]})
 
     def unsubscribe(self, socket: Socket, argument: Mapping[str, Any]) -> None:
         """End a subscription."""
@@ -57,16 +57,19 @@ class Streams:
         for sockets in self._subscribed.values():
             sockets.pop(socket, None)
 
-    def on_account(self, account: Account, event: AccountEvent) -> None:
-        """An order of an account changed, and with it its balances."""
+    def on_account(self, account: Account, event: AccountEvent | Transfer) -> None:
+        """An order of an account changed, and with it its balances; or its balances alone."""
+        if isinstance(event, Transfer):
+            self._tell(account, "account", lambda: messages.account_row(account, event.at, (event.asset,)), "transfer")
+            return
         placed = event.order
         amended = str(placed.tag.pop("request", "")) if event.cause == "amended" else ""
-        self._tell(account, "orders", lambda: messages.order_push(placed, event.fill, amended=amended))
-        self._tell(account, "account", lambda: messages.account_row(account, event.at, event.changed))
+        self._tell(account, "orders", lambda: messages.order_push(placed, event.fill, amended=amended), event.cause)
+        self._tell(account, "account", lambda: messages.account_row(account, event.at, event.changed), "balances")
 
     def on_stop(self, account: Account, stop: StopOrder) -> None:
         """An algo order of an account changed."""
-        self._tell(account, "orders-algo", lambda: messages.stop_row(stop))
+        self._tell(account, "orders-algo", lambda: messages.stop_row(stop), "stop")
 
     def publish(self, event: MarketEvent) -> None:
         """Tell everybody who has subscribed."""
@@ -82,12 +85,12 @@ class Streams:
             self._say("books", symbol, lambda: _changes(event), action="update")
             self._say("books5", symbol, lambda: self._requests.book(symbol, 5))
 
-    def _tell(self, account: Account, channel: str, row: Callable[[], dict[str, object]]) -> None:
+    def _tell(self, account: Account, channel: str, row: Callable[[], dict[str, object]], cause: str) -> None:
         data: list[dict[str, object]] = []
         for socket, argument in list(self._subscribed[channel, ""].items()):
             if socket.data.get("account") is account:
                 data = data or [row()]
-                socket.send("stream:account", {"arg": argument, "data": data})
+                socket.send(f"stream:account:{cause}", {"arg": argument, "data": data})
 
     def _say(self, channel: str, symbol: str, row: Callable[[], dict[str, object]], *, action: str = "") -> None:
         sockets = self._subscribed.get((channel, symbol))
@@ -98,7 +101,7 @@ class Streams:
             message: dict[str, object] = {"arg": argument, "data": data}
             if action:
                 message["action"] = action
-            socket.send("stream:market", message)
+            socket.send(f"stream:market:{channel}", message)
 
     def _candle(self, trade: Trade) -> None:
         start = float(trade.received - trade.received % _MINUTE)
@@ -120,7 +123,7 @@ class Streams:
         numbers = [messages.number(value) for value in candle[1:]]
         row = [messages.milliseconds(int(candle[0])), *numbers, numbers[-1], confirmed]
         for socket, argument in list(sockets.items()):
-            socket.send("stream:market", {"arg": argument, "data": [row]})
+            socket.send("stream:market:candle1m", {"arg": argument, "data": [row]})
 
 
 def _best(quote: Quote) -> dict[str, object]:

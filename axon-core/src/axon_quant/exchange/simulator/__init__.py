@@ -4,13 +4,15 @@ A venue's distribution adds its protocol: how requests, answers and streams look
 is decided here, by the matching engine that the paper venue stands on, so that `truth()` can be trusted by tests.
 """
 
-from axon_quant.exchange.simulator.account import Account, AccountEvent, SimulatedFill, SimulatedOrder
-from axon_quant.exchange.simulator.exchange import Refusal, RefusedError, SimulatedExchange
+from axon_quant.exchange.simulator.account import Account, AccountEvent, SimulatedFill, SimulatedOrder, Transfer
+from axon_quant.exchange.simulator.exchange import SimulatedExchange
 from axon_quant.exchange.simulator.faults import Fault, FaultPlan, FaultRule
 from axon_quant.exchange.simulator.instruments import INSTRUMENTS, START_PRICES
 from axon_quant.exchange.simulator.limits import Limit, Meter, Verdict
 from axon_quant.exchange.simulator.market import MarketFeed
-from axon_quant.exchange.simulator.server import Answer, Asked, Simulator, Socket
+from axon_quant.exchange.simulator.refusals import Refusal, RefusedError
+from axon_quant.exchange.simulator.server import Answer, Asked, Charge, Simulator
+from axon_quant.exchange.simulator.socket import Socket
 
 __all__ = [
     "INSTRUMENTS",
@@ -19,6 +21,7 @@ __all__ = [
     "AccountEvent",
     "Answer",
     "Asked",
+    "Charge",
     "Fault",
     "FaultPlan",
     "FaultRule",
@@ -32,5 +35,6 @@ __all__ = [
     "SimulatedOrder",
     "Simulator",
     "Socket",
+    "Transfer",
     "Verdict",
 ]

@@ -12,11 +12,12 @@ from msgspec import Struct
 from axon_quant.exchange.exact import ZERO, add, subtract
 from axon_quant.orders.types import Liquidity, Order, OrderStatus
 
-Cause: TypeAlias = Literal["new", "trade", "cancelled", "expired", "rejected", "amended", "triggered"]
+Cause: TypeAlias = Literal["new", "trade", "cancelled", "expired", "amended", "triggered", "prevented"]
+"""What happened to an order. `prevented`: it ended because an order of the same account would have met it."""
 
 
 class SimulatedFill(Struct, frozen=True):
-    """One execution. `trade_id` counts per symbol; `fee` is in `fee_asset`."""
+    """One execution. `trade_id` counts per symbol; `fee` is in `fee_asset`. `at` is UTC ns of the venue's clock."""
 
     trade_id: int
     venue_order_id: int
@@ -34,8 +35,8 @@ class SimulatedFill(Struct, frozen=True):
 class SimulatedOrder:
     """One order as the venue has it. `order` is what was asked for last (an amendment replaces it).
 
-    `resting` is the quantity that still waits, `lock` what it holds of `lock_asset`. `waiting` says that a stop has not
-    been triggered; `rises`, that its price must rise to the stop. `tag` is the protocol's own.
+    `lock` is what it holds of `lock_asset`. `waiting` says that a stop has not been triggered; `rises`, that its price
+    must rise to the stop. `value` is the sum of price × quantity of the fills. `tag` is the protocol's own.
     """
 
     order: Order
@@ -82,9 +83,22 @@ class AccountEvent(Struct, frozen=True):
     at: int
 
 
+class Transfer(Struct, frozen=True):
+    """Something was paid in or, with a negative amount, out. Numbered with the account's events."""
+
+    sequence: int
+    asset: str
+    amount: Decimal
+    at: int
+
+
+Listener: TypeAlias = Callable[[AccountEvent | Transfer], None]
+"""Told of what happens, synchronously; it must not call the exchange back."""
+
+
 @attrs.define(eq=False)
 class Account:
-    """A key pair and what belongs to it. `listeners` are told of every event, synchronously.
+    """A key pair and what belongs to it. `listeners` are told of every event.
 
     `fee_asset`: fees are paid in it, at the price of the moment; else in what a fill brings in.
     """
@@ -102,7 +116,7 @@ class Account:
     by_client: dict[str, list[SimulatedOrder]] = attrs.field(factory=dict)
     open: dict[int, SimulatedOrder] = attrs.field(factory=dict)
     fills: list[SimulatedFill] = attrs.field(factory=list)
-    listeners: list[Callable[[AccountEvent], None]] = attrs.field(factory=list)
+    listeners: list[Listener] = attrs.field(factory=list)
     sequence: int = 0
 
     @classmethod
@@ -120,6 +134,25 @@ class Account:
         named = self.by_client.get(client_order_id, ())
         return next((order for order in reversed(named) if order.is_open), named[-1] if named else None)
 
+    def open_for(self, symbol: str | None) -> list[SimulatedOrder]:
+        """The open orders, of every symbol for None, oldest first."""
+        return [order for order in self.open.values() if symbol in (None, order.order.symbol)]
+
+    def add(self, order: SimulatedOrder) -> None:
+        """Remember an order that the venue took."""
+        self.orders[order.venue_order_id] = self.open[order.venue_order_id] = order
+        self.by_client.setdefault(order.order.client_order_id, []).append(order)
+
+    def forget(self, order: SimulatedOrder) -> None:
+        """Leave nothing of an order that the venue did not take after all."""
+        self.release(order)
+        del self.orders[order.venue_order_id]
+        del self.open[order.venue_order_id]
+        named = self.by_client[order.order.client_order_id]
+        named.remove(order)
+        if not named:
+            del self.by_client[order.order.client_order_id]
+
     def hold(self, order: SimulatedOrder, asset: str, amount: Decimal) -> None:
         """Set aside `amount` for an order."""
         order.lock_asset, order.lock = asset, amount
@@ -135,3 +168,13 @@ class Account:
     def change(self, asset: str, amount: Decimal) -> None:
         """Add `amount`, which may be negative."""
         self.totals[asset] = add(self.totals.get(asset, ZERO), amount)
+
+    def tell(self, event: AccountEvent | Transfer) -> None:
+        """Tell every listener."""
+        for listener in tuple(self.listeners):
+            listener(event)
+
+    def next_sequence(self) -> int:
+        """The number of the next event."""
+        self.sequence += 1
+        return self.sequence

@@ -16,19 +16,20 @@ class _Row(NamedTuple):
     min_notional: str
     max_quantity: str
     price: float
+    level: float
 
 
 _ROWS = (
-    _Row("BTC", "USDT", "0.01", "0.00001", "5", "9000", 50_000.0),
-    _Row("ETH", "USDT", "0.01", "0.0001", "5", "9000", 2_500.0),
-    _Row("BNB", "USDT", "0.01", "0.001", "5", "9000", 550.0),
-    _Row("SOL", "USDT", "0.01", "0.001", "5", "9000", 150.0),
-    _Row("XRP", "USDT", "0.0001", "0.1", "5", "9000000", 0.6),
-    _Row("ADA", "USDT", "0.0001", "0.1", "5", "900000", 0.45),
-    _Row("DOGE", "USDT", "0.00001", "1", "1", "9000000", 0.12),
-    _Row("LTC", "USDT", "0.01", "0.001", "5", "9000", 70.0),
-    _Row("ETH", "BTC", "0.00001", "0.0001", "0.0001", "9000", 0.05),
-    _Row("BTC", "EUR", "0.01", "0.00001", "5", "9000", 46_000.0),
+    _Row("BTC", "USDT", "0.01", "0.00001", "5", "9000", 50_000.0, 1),
+    _Row("ETH", "USDT", "0.01", "0.0001", "5", "9000", 2_500.0, 20),
+    _Row("BNB", "USDT", "0.01", "0.001", "5", "9000", 550.0, 90),
+    _Row("SOL", "USDT", "0.01", "0.001", "5", "9000", 150.0, 300),
+    _Row("XRP", "USDT", "0.0001", "0.1", "5", "9000000", 0.6, 80_000),
+    _Row("ADA", "USDT", "0.0001", "0.1", "5", "9000000", 0.45, 100_000),
+    _Row("DOGE", "USDT", "0.00001", "1", "1", "9000000", 0.12, 400_000),
+    _Row("LTC", "USDT", "0.01", "0.001", "5", "9000", 70.0, 700),
+    _Row("ETH", "BTC", "0.00001", "0.0001", "0.0001", "9000", 0.05, 20),
+    _Row("BTC", "EUR", "0.01", "0.00001", "5", "9000", 46_000.0, 1),
 )
 
 
@@ -57,3 +58,5 @@ INSTRUMENTS = instruments("simulator")
 """Ten of them, one by one liquid enough to fill small orders."""
 START_PRICES = {f"{row.base}{row.quote}": row.price for row in _ROWS}
 """By symbol without a separator: where its generated market begins."""
+LEVEL_SIZES = {f"{row.base}{row.quote}": row.level for row in _ROWS}
+"""Likewise: how much of the base asset a level of its generated book has, more or less."""

@@ -1,34 +1,42 @@
 """The server that a venue's simulator adds its protocol to: requests, sockets, and what goes wrong with them.
 
 A simulator subclasses `Simulator`, names its requests by `route`, and writes `answer` and `talk`. Faults, limits and
-the control endpoint (`/simulator/truth`, `/simulator/faults`) are here.
+the control endpoints are here:
+
+    GET  /simulator/truth      the ledger of every account, the faults that fired, requests over limits and during bans
+    POST /simulator/faults     another plan (a JSON list; `?seed=N`); counts go on
+    POST /simulator/transfer   {"account", "asset", "amount"}: money arrives, or leaves for a negative amount
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import attrs
 
-from axon_quant.clock import MILLISECOND, LiveClock
+from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, LiveClock
+from axon_quant.exchange.simulator.control import add_control
 from axon_quant.exchange.simulator.exchange import SimulatedExchange
-from axon_quant.exchange.simulator.faults import REQUEST_FAULTS, START_FAULTS, STREAM_FAULTS, FaultPlan
-from axon_quant.exchange.simulator.limits import Limit, Meter
+from axon_quant.exchange.simulator.faults import CONNECTION_FAULTS, REQUEST_FAULTS, Fault, FaultPlan
+from axon_quant.exchange.simulator.limits import Limit, Meter, Verdict
 from axon_quant.exchange.simulator.market import MarketFeed
+from axon_quant.exchange.simulator.socket import Socket, encoded
 
 if TYPE_CHECKING:
     from aiohttp import web
 
+Charge: TypeAlias = tuple[str, Mapping[str, int]]
+"""A meter's name, and how much of each kind of limit is used."""
+
 
 @attrs.frozen
 class Answer:
-    """What is said to one request."""
+    """What is said to one request: JSON of `body`, or a text as it is."""
 
     body: object
     status: int = 200
@@ -37,10 +45,11 @@ class Answer:
 
 @attrs.frozen(eq=False)
 class Asked:
-    """One request: `name` is what faults and limits know it by (`order.place`), empty when there is no such thing.
+    """One request: `name` is what faults and limits know it by, empty when there is no such thing.
 
-    `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came; `data`
-    is the protocol's own.
+    `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came.
+    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `data` is
+    the protocol's own.
     """
 
     method: str
@@ -51,89 +60,24 @@ class Asked:
     text: str
     name: str = ""
     changes: bool = False
+    entered: int = 0
     data: Any = None
-
-
-class Socket:
-    """One WebSocket of a client. `send` goes through the faults of `place`; `data` is the protocol's own."""
-
-    def __init__(
-        self, simulator: Simulator, response: web.WebSocketResponse, path: str, headers: Mapping[str, str]
-    ) -> None:
-        self.path = path
-        self.headers = headers
-        self.data: dict[str, Any] = {}
-        self._simulator = simulator
-        self._response = response
-        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
-        self._held: str | None = None
-        self.stalled = False
-        self.closed = False
-
-    def say(self, message: object) -> None:
-        """Send what no fault touches: answers and heartbeats."""
-        if not (self.closed or self.stalled):
-            self._queue.put_nowait(message if isinstance(message, str) else json.dumps(message, separators=(",", ":")))
-
-    def send(self, place: str, message: object) -> None:
-        """Send a message of a stream, unless something goes wrong with it."""
-        if self.closed or self.stalled:
-            return
-        fault = self._simulator.faults.draw(place, STREAM_FAULTS)
-        kind = None if fault is None else fault.kind
-        text = message if isinstance(message, str) else json.dumps(message, separators=(",", ":"))
-        if kind == "drop":
-            return
-        if kind == "stall":
-            self.stalled = True
-            return
-        if kind == "reorder" and self._held is None:
-            self._held = text
-            return
-        if kind in ("disconnect", "shutdown"):
-            if kind == "shutdown":
-                self._simulator.announce_shutdown(self)
-            self.close()
-            return
-        self._queue.put_nowait(text)
-        if kind == "duplicate":
-            self._queue.put_nowait(text)
-        if self._held is not None:
-            self._queue.put_nowait(self._held)
-            self._held = None
-
-    def close(self) -> None:
-        """End the connection after what is queued."""
-        if not self.closed:
-            self.closed = True
-            self._queue.put_nowait(None)
-
-    async def ping(self) -> None:
-        """A ping of the WebSocket protocol, unless the connection has stalled."""
-        if not (self.closed or self.stalled):
-            await self._response.ping()
-
-    async def write(self) -> None:
-        """Send what is queued, in order, until closed."""
-        while (text := await self._queue.get()) is not None:
-            try:
-                await self._response.send_str(text)
-            except (ConnectionError, RuntimeError):
-                break
-        self.closed = True
-        transport = self._response._req.transport if self._response._req is not None else None  # noqa: SLF001 - a cut
-        if transport is not None:
-            transport.close()
 
 
 class Simulator(ABC):
     """A venue on loopback: `start`, then its `roots`; or `with simulator.running() as roots:` from synchronous code.
 
-    `exchange` holds accounts and orders, `feed` moves its market. `drift_ms` is how far the venue's clock is ahead.
+    `exchange` holds accounts and orders, `feed` moves its market. `drift_ms` is how far the venue's clock is ahead of
+    `clock`. A request that was accepted may wait `engine_timeout` seconds in the engine. The server pings every
+    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`.
+    `start` may follow `stop`: orders and money are kept.
     """
 
     name: ClassVar[str]
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: tuple[Limit, ...] = ()
+    ping_every: float = 0.0
+    silence_limit: float = float("inf")
+    life: float = 86_400.0
 
     def __init__(
         self,
@@ -144,6 +88,7 @@ class Simulator(ABC):
         drift_ms: float = 0.0,
         limits: tuple[Limit, ...] | None = None,
         engine_timeout: float = 1.0,
+        clock: Clock | None = None,
     ) -> None:
         self.exchange = exchange
         self.feed = feed
@@ -153,10 +98,12 @@ class Simulator(ABC):
         self.meters: dict[str, Meter] = {}
         self.sockets: set[Socket] = set()
         self.port = 0
-        self._limits = self.limits if limits is None else limits
-        self._clock = LiveClock()
+        if limits is not None:
+            self.limits = limits
+        self._clock = LiveClock() if clock is None else clock
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._opens_at = 0.0
         exchange.now = self.now
 
     def now(self) -> int:
@@ -179,20 +126,24 @@ class Simulator(ABC):
         """Carry a request out."""
 
     @abstractmethod
-    def cost(self, asked: Asked) -> tuple[str, int, int]:
-        """Whose meter it counts on, its weight, and how many orders it places."""
-
-    def limits_of(self, who: str) -> tuple[Limit, ...]:  # noqa: ARG002 - a venue may count endpoints by themselves
-        """What a meter that `cost` names allows."""
-        return self._limits
+    def charges(self, asked: Asked) -> Sequence[Charge]:
+        """What a request uses of which meters; the first one is the client's address."""
 
     @abstractmethod
-    def refused(self, asked: Asked, code: str, retry_after: float = 0.0) -> Answer:
-        """What the venue says for `busy`, `unknown`, `too-many`, `too-many-orders` or `banned`."""
+    def refused(self, asked: Asked, code: str, verdict: Verdict) -> Answer:
+        """What the venue says when it is `busy`, the outcome `unknown`, there is `too-much`, or the client `banned`."""
 
     @abstractmethod
     async def talk(self, socket: Socket, text: str) -> None:
         """A client said something on a socket."""
+
+    def make_meter(self, name: str) -> Meter:  # noqa: ARG002 - for a protocol with several kinds
+        """The meter of a name that is new."""
+        return Meter(self.limits)
+
+    def parameters(self, request: web.Request, text: str) -> Mapping[str, str]:  # noqa: ARG002
+        """Of the query; a protocol with forms adds the body's."""
+        return dict(request.query)
 
     def opened(self, socket: Socket) -> None:  # noqa: B027 - most protocols wait for the client
         """A socket was opened."""
@@ -210,14 +161,15 @@ class Simulator(ABC):
         from aiohttp import web
 
         application = web.Application()
-        application.router.add_get("/simulator/truth", self._truth)
-        application.router.add_post("/simulator/faults", self._set_faults)
+        add_control(application.router, self)
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.port = self._runner.addresses[0][1]
+        fault = self.faults.draw("start", CONNECTION_FAULTS)
+        self._opens_at = asyncio.get_running_loop().time() + (0.0 if fault is None else fault.seconds)
+        self.feed.prepare()
         self.spawn(self.feed.run())
         return self.roots
 
@@ -247,39 +199,88 @@ class Simulator(ABC):
 
     def truth(self) -> dict[str, object]:
         """The ledger of every account, the faults that fired, and what came over the limits or during bans."""
+        meters = list(self.meters.values())
         return {
             "accounts": self.exchange.truth(),
             "faults": dict(sorted(self.faults.fired.items())),
-            "requests": dict(sorted(self.faults.places.items())),
-            "refused": sum(meter.refused for meter in self.meters.values()),
-            "during_ban": sum(meter.during_ban for meter in self.meters.values()),
+            "places": dict(sorted(self.faults.places.items())),
+            "refused": sum(meter.refused for meter in meters),
+            "during_wait": sum(meter.during_wait for meter in meters),
+            "during_ban": sum(meter.during_ban for meter in meters),
             "now": self.now(),
         }
 
-    def spawn(self, work: Any) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run a coroutine until the simulator stops."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    # Inside.
+    def meter(self, name: str) -> Meter:
+        """The meter of that name."""
+        meter = self.meters.get(name)
+        if meter is None:
+            meter = self.meters[name] = self.make_meter(name)
+        return meter
 
-    async def _truth(self, _: web.Request) -> web.Response:
-        from aiohttp import web
+    def shut_down(self, seconds: float) -> None:
+        """Announce on every socket that the venue goes down, and end them `seconds` later."""
+        going = list(self.sockets)
+        for socket in going:
+            self.announce_shutdown(socket)
+        self.spawn(_end(going, seconds))
 
-        return web.json_response(self.truth())
+    # Inside: requests.
 
-    async def _set_faults(self, request: web.Request) -> web.Response:
-        from aiohttp import web
+    async def respond(self, asked: Asked) -> Answer | None:
+        """Carry a request out with what goes wrong; None: the connection breaks and nothing is said."""
+        await self._wait_until_open()
+        fault = self.faults.draw(f"request:{asked.name}", REQUEST_FAULTS)
+        kind = "" if fault is None else fault.kind
+        if fault is not None and kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        elif fault is not None and kind == "drift":
+            self.drift_ms = fault.milliseconds
+        elif kind == "lose-request":
+            return None
+        asked = attrs.evolve(asked, entered=self.now())
+        charges = self.charges(asked)
+        if fault is not None and kind in ("rate-limit", "ban"):
+            self.meter(charges[0][0]).close(asked.entered, fault.seconds, banned=kind == "ban")
+        for name, use in charges:
+            verdict = self.meter(name).take(asked.entered, use)
+            if not verdict.allowed:
+                return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
+        if kind == "refuse":
+            return self.refused(asked, "busy", Verdict(False))
+        if kind == "unknown-refused":
+            return self.refused(asked, "unknown", Verdict(False))
+        if fault is not None and kind == "late-accept":
+            return self._accept_late(asked, fault)
+        answer = self.answer(asked)
+        if kind == "lose-response":
+            return None
+        if kind == "unknown-accepted":
+            return self.refused(asked, "unknown", Verdict(False))
+        return answer
 
-        from axon_quant.errors import ConfigError
+    def _accept_late(self, asked: Asked, fault: Fault) -> Answer:
+        """Say that the outcome is unknown, and let the request reach the engine, where it waits as long as may be."""
+        on_the_way = max(0.0, fault.seconds - self.engine_timeout)
+        late = attrs.evolve(asked, entered=asked.entered + round(on_the_way * NANOSECONDS))
 
-        try:
-            self.faults = FaultPlan.of(await request.json(), seed=int(request.query.get("seed", "0")))
-        except (ConfigError, ValueError) as error:
-            return web.json_response({"error": str(error)}, status=400)
-        return web.json_response({"rules": len(self.faults.rules)})
+        async def accept() -> None:
+            await asyncio.sleep(fault.seconds)
+            self.answer(late)
+
+        self.spawn(accept())
+        return self.refused(asked, "unknown", Verdict(False))
+
+    async def _wait_until_open(self) -> None:
+        left = self._opens_at - asyncio.get_running_loop().time()
+        if left > 0:
+            await asyncio.sleep(left)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
@@ -287,81 +288,43 @@ class Simulator(ABC):
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_socket(request)
         text = await request.text()
-        asked = self.route(
-            Asked(request.method, request.path, request.query_string, self.parameters(request, text),
-                  request.headers, text)
-        )  # fmt: skip
-        answer = await self.respond(asked)
+        given = self.parameters(request, text)
+        query = request.rel_url.raw_query_string
+        answer = await self.respond(
+            self.route(Asked(request.method, request.path, query, given, request.headers, text))
+        )
         if answer is None:
             if request.transport is not None:
-                request.transport.close()
-            raise asyncio.CancelledError
-        if isinstance(answer.body, str):
-            return web.Response(text=answer.body, status=answer.status, headers=dict(answer.headers))
-        return web.json_response(answer.body, status=answer.status, headers=dict(answer.headers))
+                request.transport.abort()
+            return web.Response()
+        kind = "text/html" if isinstance(answer.body, str) else "application/json"
+        body = encoded(answer.body)
+        return web.Response(text=body, status=answer.status, headers=dict(answer.headers), content_type=kind)
 
-    def parameters(self, request: web.Request, text: str) -> Mapping[str, str]:
-        """Of the query; a protocol with forms adds the body's."""
-        del text
-        return dict(request.query)
+    # Inside: sockets.
 
-    async def respond(self, asked: Asked) -> Answer | None:
-        """Carry a request out with what goes wrong; None: the connection breaks and nothing is said."""
-        place = f"request:{asked.name}"
-        who, weight, orders = self.cost(asked)
-        meter = self.meters.get(who)
-        if meter is None:
-            meter = self.meters[who] = Meter(self.limits_of(who))
-        fault = self.faults.draw(place, REQUEST_FAULTS | START_FAULTS)
-        kind = None if fault is None else fault.kind
-        seconds = 0.0 if fault is None else fault.seconds
-        if kind in ("slow", "slow-start"):
-            await asyncio.sleep(seconds)
-        elif kind == "drift" and fault is not None:
-            self.drift_ms = fault.milliseconds
-        elif kind in ("rate-limit", "ban"):
-            meter.close(self.now(), seconds, banned=kind == "ban")
-            return self.refused(asked, "banned" if kind == "ban" else "too-many", seconds)
-        verdict = meter.take(self.now(), weight=weight, orders=orders)
-        if not verdict.allowed:
-            orders_only = verdict.limit is not None and verdict.limit.kind == "orders"
-            code = "banned" if verdict.banned else "too-many-orders" if orders_only else "too-many"
-            return self.refused(asked, code, verdict.retry_after)
-        if kind == "lose-request":
-            return None
-        if kind == "refuse":
-            return self.refused(asked, "busy")
-        if kind == "unknown-refused":
-            return self.refused(asked, "unknown")
-        if kind == "late-accept":
-            self.spawn(self._later(asked, seconds))
-            return self.refused(asked, "unknown")
-        answer = self.answer(asked)
-        if kind == "lose-response":
-            return None
-        if kind == "unknown-accepted" and answer.status < 400:
-            return self.refused(asked, "unknown")
-        return answer
-
-    async def _later(self, asked: Asked, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self.answer(asked)
-
-    async def _serve_socket(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import WSMsgType, web
 
-        fault = self.faults.draw("connect", START_FAULTS)
+        await self._wait_until_open()
+        fault = self.faults.draw("connect", CONNECTION_FAULTS)
+        if fault is not None and fault.kind == "refuse-connection":
+            return web.Response(status=503)
         if fault is not None:
             await asyncio.sleep(fault.seconds)
-        response = web.WebSocketResponse(autoping=True, heartbeat=None)
+        response = web.WebSocketResponse(autoping=False)
         await response.prepare(request)
-        socket = Socket(self, response, request.path_qs, request.headers)
+        socket = Socket(response, request, lambda: self.faults, self.shut_down)
         self.sockets.add(socket)
-        writer = asyncio.ensure_future(socket.write())
+        helpers = [asyncio.ensure_future(socket.write()), asyncio.ensure_future(self._watch(socket))]
+        loop = asyncio.get_running_loop()
         try:
             self.opened(socket)
             async for message in response:
-                if message.type is WSMsgType.TEXT and not socket.stalled:
+                socket.heard = loop.time()
+                if message.type is WSMsgType.PING:
+                    await socket.pong(message.data)
+                elif message.type is WSMsgType.TEXT and not (socket.frozen or socket.closed):
                     await self.talk(socket, message.data)
         except ConnectionError:
             pass  # a client that is gone has nothing to be told
@@ -369,5 +332,31 @@ class Simulator(ABC):
             self.sockets.discard(socket)
             socket.closed = True
             self.dropped(socket)
-            writer.cancel()
+            for helper in helpers:
+                helper.cancel()
         return response
+
+    async def _watch(self, socket: Socket) -> None:
+        """Ping, and end what has been silent or has lived too long."""
+        loop = asyncio.get_running_loop()
+        pinged = socket.opened
+        while not socket.closed:
+            now = loop.time()
+            if now - socket.heard >= self.silence_limit or now - socket.opened >= self.life:
+                socket.close()
+                return
+            if self.ping_every and now - pinged >= self.ping_every:
+                pinged = now
+                try:
+                    await socket.ping()
+                except (ConnectionError, RuntimeError):
+                    return  # it is going
+            due = [socket.opened + self.life, socket.heard + self.silence_limit]
+            due += [pinged + self.ping_every] if self.ping_every else []
+            await asyncio.sleep(max(0.001, min(due) - now))
+
+
+async def _end(sockets: Sequence[Socket], seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    for socket in sockets:
+        socket.close()
