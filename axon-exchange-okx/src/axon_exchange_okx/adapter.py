@@ -39,7 +39,7 @@ from axon_quant.errors import (
     RejectedError,
     UnavailableError,
 )
-from axon_quant.exchange.base import OrderLog
+from axon_quant.exchange import OrderLog
 from axon_quant.exchange.budget import Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_adapter import CcxtAdapter
@@ -186,7 +186,7 @@ class OkxAdapter(CcxtAdapter):
 
     async def _cancel_by_its_name(self, state: OrderState) -> None:
         if not requests.is_stop(state.order):
-            await self._cancel({"instId": state.order.symbol, **requests.name(state)})
+            await self._cancel_named({"instId": state.order.symbol, **requests.name(state)})
             return
         placed = self._placed.order(state.order.client_order_id)
         if not placed:
@@ -199,9 +199,9 @@ class OkxAdapter(CcxtAdapter):
                 placed = row.placed  # it triggered before the cancel arrived
             else:
                 return
-        await self._cancel({"instId": state.order.symbol, "ordId": placed})
+        await self._cancel_named({"instId": state.order.symbol, "ordId": placed})
 
-    async def _cancel(self, body: dict[str, str]) -> None:
+    async def _cancel_named(self, body: dict[str, str]) -> None:
         try:
             await self._http.change("/api/v5/trade/cancel-order", body, symbol=body["instId"])
         except ExchangeError as error:
