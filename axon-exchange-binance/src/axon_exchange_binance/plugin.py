@@ -37,6 +37,7 @@ def axon_exchanges() -> list[ExchangeDescriptor]:
         ExchangeDescriptor(
             name="binance",
             target="axon_exchange_binance.adapter:BinanceAdapter",
+            simulator="axon_exchange_binance.simulator:BinanceSimulator",
             summary="Binance spot: production or test network",
             capabilities=CAPABILITIES,
             api=1,

@@ -16,6 +16,7 @@ def axon_exchanges() -> list[ExchangeDescriptor]:
         ExchangeDescriptor(
             name="okx",
             target="axon_exchange_okx.adapter:OkxAdapter",
+            simulator="axon_exchange_okx.simulator:OkxSimulator",
             summary="OKX: spot and linear perpetual swaps, live or demo trading",
             capabilities=CAPABILITIES,
             api=1,

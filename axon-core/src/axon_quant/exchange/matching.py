@@ -200,6 +200,17 @@ class MatchingEngine:
                     return True
         return False
 
+    def reduce(self, client_order_id: str, quantity: Decimal) -> str:
+        """Lower what is left of a resting order, which keeps its place in the queue; why not, or ""."""
+        lots = quantity / self.instrument.lot_size
+        for working in (*self._bids, *self._asks):
+            if working.order.client_order_id == client_order_id:
+                if not (lots == int(lots) and 0 < lots <= working.lots):
+                    return f"quantity {quantity} is not between nothing and what is left, in lots"
+                working.lots = int(lots)
+                return ""
+        return f"order {client_order_id} does not rest"
+
     @property
     def resting(self) -> list[Order]:
         """The resting orders, bids then asks, each in the order they would fill."""
