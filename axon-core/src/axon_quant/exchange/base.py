@@ -110,6 +110,9 @@ class ExchangeAdapter(Supervision):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        taken = sorted(name for name in vars(cls) if name in _PRIVATE)
+        if taken:
+            raise TypeError(f"{cls.__name__} writes {', '.join(taken)}, which the base needs: choose another name")
         for capability in sorted(cls.capabilities, key=lambda capability: capability.value):
             primitive = PRIMITIVES.get(capability)
             if primitive is not None and getattr(cls, primitive) is getattr(VenuePrimitives, primitive):
@@ -127,6 +130,7 @@ class ExchangeAdapter(Supervision):
         self._order_log = order_log
         self._instruments: dict[str, Instrument] = {}
         self._connected = False
+        self._containers = {name: value for name, value in vars(self).items() if isinstance(value, dict | set | list)}
 
     # Connection.
 
@@ -135,19 +139,23 @@ class ExchangeAdapter(Supervision):
 
         Raises AuthError (also for a key that may withdraw, or may not trade), ClockError or UnavailableError.
         """
+        for name, value in self._containers.items():
+            if vars(self)[name] is not value:
+                raise TypeError(f"{type(self).__name__} sets self.{name}, which the base needs: choose another name")
         try:
             await self._connect()
             await self._set_clock()
             await self._check_permissions()
-            instruments = await self._ask(Request.Query, self._fetch_instruments)
-            self._instruments = {instrument.symbol: instrument for instrument in instruments}
+            instruments = await self._call_primitive(Request.Query, self._fetch_instruments)
+            self._instruments.clear()
+            self._instruments.update((instrument.symbol, instrument) for instrument in instruments)
             self._fills_since = min(self._fills_since or self.venue_time(), self.venue_time())
             self._connected = True
             if Capability.VenueClock in self.capabilities:
-                self._start(self._keep_time())
+                self._start_task(self._keep_time())
             if Capability.AccountStream in self.capabilities:
                 self._seen_all = self._account_ready = False
-                self._begin("account", self._run_account)
+                self._supervise_new("account", self._run_account)
                 await self._wait_for("account", lambda: self._account_ready)
         except BaseException:
             await self._shut_down()
@@ -173,10 +181,10 @@ class ExchangeAdapter(Supervision):
         second after it could have been proven; the order stays Unknown and is looked up on: never send it again.
         """
         self._require_connection()
-        self._check(order)
+        self._check_order(order)
         await self._spend(Request.Order, "_send_order")
-        state = await self._prepare(order)
-        return await self._create(state, "_send_order", lambda: self._send_order(order))
+        state = await self._prepare_order(order)
+        return await self._create_order(state, "_send_order", lambda: self._send_order(order))
 
     async def cancel_order(self, order_id: str) -> None:
         """Ask for one of our orders to be cancelled; the outcome arrives as an update.
@@ -186,7 +194,7 @@ class ExchangeAdapter(Supervision):
         """
         self._require_connection()
         state = self._own_open(order_id)
-        await self._cancel(state)
+        await self._cancel_order(state)
 
     async def cancel_all(self, symbol: str | None = None) -> None:
         """Cancel every open order, of one symbol when given: the account's with CancelAll, else the ones we track.
@@ -234,9 +242,9 @@ class ExchangeAdapter(Supervision):
             raise RejectedError(
                 f"{state.filled_quantity} of the order is filled already", venue=self.name, symbol=order.symbol
             )
-        self._refuse(refusal(amended, self._instrument(order.symbol), self._reference(order.symbol)), order)
+        self._refuse_order(refusal(amended, self._instrument(order.symbol), self._reference(order.symbol)), order)
         await self._spend(Request.Order, "_send_amend")
-        await self._change(
+        await self._change_order(
             state,
             lambda: (state.order.price, state.order.quantity) == (amended.price, amended.quantity),
             lambda: self._send_amend(state, new_price, new_quantity),
@@ -251,12 +259,12 @@ class ExchangeAdapter(Supervision):
         self._require(Capability.ReplaceOrders)
         self._require_connection()
         old = self._own_open(order_id)
-        self._check(order)
+        self._check_order(order)
         await self._spend(Request.Order, "_send_replace")
-        state = await self._prepare(order)
+        state = await self._prepare_order(order)
         old.cancel_requested = True
         try:
-            return await self._create(state, "_send_replace", lambda: self._send_replace(old, order))
+            return await self._create_order(state, "_send_replace", lambda: self._send_replace(old, order))
         except BaseException:
             old.cancel_requested = False
             self._doubt(old)
@@ -271,7 +279,7 @@ class ExchangeAdapter(Supervision):
         self._require_connection()
         if not 0 <= seconds < float("inf"):
             raise ValueError(f"seconds must be zero or positive, got {seconds}")
-        await self._ask(Request.Cancel, self._send_cancel_after, seconds)
+        await self._call_primitive(Request.Cancel, self._send_cancel_after, seconds)
 
     async def set_leverage(self, symbol: str, leverage: int) -> None:
         """The leverage of a symbol's position from now on. Raises ValueError below 1."""
@@ -280,14 +288,14 @@ class ExchangeAdapter(Supervision):
         self._instrument(symbol)
         if not leverage >= 1:
             raise ValueError(f"leverage must be at least 1, got {leverage}")
-        await self._ask(Request.Query, self._send_leverage, symbol, leverage)
+        await self._call_primitive(Request.Query, self._send_leverage, symbol, leverage)
 
     async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
         """Whether a symbol's position shares the account's margin."""
         self._require(Capability.MarginMode)
         self._require_connection()
         self._instrument(symbol)
-        await self._ask(Request.Query, self._send_margin_mode, symbol, mode)
+        await self._call_primitive(Request.Query, self._send_margin_mode, symbol, mode)
 
     def track(self, state: OrderState) -> None:
         """Take an order that was placed before a restart as ours again; before or after `connect`.
@@ -298,7 +306,7 @@ class ExchangeAdapter(Supervision):
         name = state.order.client_order_id
         if self.orders.get(name) is not None:
             return
-        tracked = self._add(state.order)
+        tracked = self._add_order(state.order)
         tracked.created_at = state.created_at
         tracked.filled_quantity = state.filled_quantity
         tracked.fill_ids = set(state.fill_ids)
@@ -314,7 +322,7 @@ class ExchangeAdapter(Supervision):
     async def repair(self) -> Repair:
         """Bring orders, fills and balances up to date with the venue, as after every reconnect."""
         self._require_connection()
-        return await self._repair()
+        return await self._repair_now()
 
     # Look-ups.
 
@@ -327,8 +335,8 @@ class ExchangeAdapter(Supervision):
         """One of our orders as the venue has it. Raises NotFoundError."""
         self._require(Capability.FetchOrder)
         self._require_connection()
-        state = self._own(order_id)
-        found = await self._ask(Request.Query, self._fetch_order, state)
+        state = self._own_order(order_id)
+        found = await self._call_primitive(Request.Query, self._fetch_order, state)
         if found is None:
             raise NotFoundError(f"no order {order_id}", venue=self.name, symbol=state.order.symbol)
         return found
@@ -337,32 +345,32 @@ class ExchangeAdapter(Supervision):
         """The account's open orders as the venue has them, of one symbol when given."""
         self._require(Capability.OpenOrders)
         self._require_connection()
-        return await self._ask(Request.Query, self._fetch_open_orders, symbol)
+        return await self._call_primitive(Request.Query, self._fetch_open_orders, symbol)
 
     async def fills(self, since: int = 0) -> list[Fill]:
         """The account's fills at or after `since` (UTC ns), oldest first."""
         self._require(Capability.Fills)
         self._require_connection()
-        return sorted(await self._ask(Request.Query, self._fetch_fills, since), key=lambda fill: fill.at)
+        return sorted(await self._call_primitive(Request.Query, self._fetch_fills, since), key=lambda fill: fill.at)
 
     async def balances(self) -> dict[str, Balance]:
         """The account's balances by asset."""
         self._require(Capability.Balances)
         self._require_connection()
-        return await self._ask(Request.Query, self._fetch_balances)
+        return await self._call_primitive(Request.Query, self._fetch_balances)
 
     async def positions(self) -> list[Position]:
         """The account's positions, leaving out those at zero."""
         self._require(Capability.Positions)
         self._require_connection()
-        return await self._ask(Request.Query, self._fetch_positions)
+        return await self._call_primitive(Request.Query, self._fetch_positions)
 
     async def funding_rate(self, symbol: str) -> FundingRate:
         """The next funding of a swap. Raises RejectedError for an unknown symbol."""
         self._require(Capability.Funding)
         self._require_connection()
         self._instrument(symbol)
-        return await self._ask(Request.Query, self._fetch_funding_rate, symbol)
+        return await self._call_primitive(Request.Query, self._fetch_funding_rate, symbol)
 
     # Streams.
 
@@ -375,9 +383,9 @@ class ExchangeAdapter(Supervision):
         self._require_connection()
         self._instrument(symbol)
         if self._has_market_link:
-            await self._want(channel, symbol)
+            await self._want_channel(channel, symbol)
         else:
-            await self._ask(Request.Query, self._subscribe, channel, symbol)
+            await self._call_primitive(Request.Query, self._subscribe, channel, symbol)
             self.wanted[channel, symbol] = None
 
     def events(self) -> EventStream:
@@ -402,7 +410,7 @@ class ExchangeAdapter(Supervision):
     async def _check_permissions(self) -> None:
         if Capability.KeyPermissions not in self.capabilities:
             return
-        permissions = await self._ask(Request.Query, self._fetch_permissions)
+        permissions = await self._call_primitive(Request.Query, self._fetch_permissions)
         if permissions.withdraw and not (self.config is not None and self.config.allow_withdrawals):
             raise AuthError(
                 "this API key may withdraw funds",
@@ -412,10 +420,10 @@ class ExchangeAdapter(Supervision):
         if not permissions.trade:
             raise AuthError("this API key may not trade", venue=self.name, hint="give it permission to trade")
 
-    async def _prepare(self, order: Order) -> OrderState:
+    async def _prepare_order(self, order: Order) -> OrderState:
         """Track and record an order that is about to be sent."""
         self._check_unused(order)  # again: another task may have used the id while this one waited
-        state = self._add(order)
+        state = self._add_order(order)
         try:
             if self._order_log is not None:
                 receipt = self._order_log.record(order)
@@ -430,9 +438,9 @@ class ExchangeAdapter(Supervision):
 
     async def _cancel_all_at_once(self, symbol: str | None) -> None:
         try:
-            await self._ask(Request.Cancel, self._send_cancel_all, symbol)
+            await self._call_primitive(Request.Cancel, self._send_cancel_all, symbol)
         except AmbiguousError:
-            await self._ask(Request.Cancel, self._send_cancel_all, symbol)  # cancelling twice does no harm
+            await self._call_primitive(Request.Cancel, self._send_cancel_all, symbol)  # cancelling twice does no harm
 
     def _require_connection(self) -> None:
         if not self._connected:
@@ -442,7 +450,7 @@ class ExchangeAdapter(Supervision):
         if capability not in self.capabilities:
             raise UnsupportedError(f"this adapter does not declare {capability.value}", plugin=self.name)
 
-    def _refuse(self, reason: str, order: Order) -> None:
+    def _refuse_order(self, reason: str, order: Order) -> None:
         if reason:
             raise RejectedError(reason, venue=self.name, symbol=order.symbol)
 
@@ -459,34 +467,46 @@ class ExchangeAdapter(Supervision):
             return None
         return from_float(event.mid if isinstance(event, Quote) else event.price)
 
-    def _check(self, order: Order) -> None:
+    def _check_order(self, order: Order) -> None:
         needed = needed_by(order)
         if not needed <= self.capabilities:
             for capability in sorted(needed, key=lambda capability: capability.value):
                 self._require(capability)
-        self._refuse(self.halted, order)
+        self._refuse_order(self.halted, order)
         client_order_id = order.client_order_id
         length = self.client_order_id_length
         if not (0 < len(client_order_id) <= length and client_order_id.isascii() and client_order_id.isalnum()):
-            self._refuse(f"a client order id has 1 to {length} of a-z, A-Z and 0-9, got {client_order_id!r}", order)
+            self._refuse_order(
+                f"a client order id has 1 to {length} of a-z, A-Z and 0-9, got {client_order_id!r}", order
+            )
         self._check_unused(order)
-        self._refuse(refusal(order, self._instrument(order.symbol), self._reference(order.symbol)), order)
+        self._refuse_order(refusal(order, self._instrument(order.symbol), self._reference(order.symbol)), order)
 
     def _check_unused(self, order: Order) -> None:
         name = order.client_order_id
         if name in self._ours:
             raise DuplicateOrderError(f"client order id {name} was used before", venue=self.name, symbol=order.symbol)
 
-    def _own(self, order_id: str) -> OrderState:
-        state = self._find(order_id)
+    def _own_order(self, order_id: str) -> OrderState:
+        state = self._find_order(order_id)
         if state is None:
             raise NotFoundError(f"no order of ours is named {order_id}", venue=self.name)
         return state
 
     def _own_open(self, order_id: str) -> OrderState:
-        state = self._own(order_id)
+        state = self._own_order(order_id)
         if state.status.is_terminal:
             raise NotFoundError(
                 f"order {order_id} is {state.status.value} already", venue=self.name, symbol=state.order.symbol
             )
         return state
+
+
+_PRIVATE = frozenset(
+    name
+    for base in ExchangeAdapter.__mro__
+    if base is not object and base is not VenuePrimitives
+    for name in vars(base)
+    if name.startswith("_") and not name.startswith("__") and not hasattr(VenuePrimitives, name)
+)
+"""What a plugin must not redefine."""

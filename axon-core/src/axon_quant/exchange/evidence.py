@@ -89,7 +89,7 @@ class Evidence(Reports):
         """Find out in the background whether an order exists."""
         case = self._open_case(state, sent or self.venue_time(), lambda: state.status is not OrderStatus.Unknown)
         if self._can_look_up:
-            self._start(self._investigate(case))
+            self._start_task(self._investigate(case))
         return case
 
     async def _await_case(self, case: Case) -> bool:
@@ -151,9 +151,9 @@ class Evidence(Reports):
         try:
             async with asyncio.timeout(_PATIENCE):
                 if Capability.FetchOrder in self.capabilities:
-                    found = await self._ask(Request.Query, self._fetch_order, state)
+                    found = await self._call_primitive(Request.Query, self._fetch_order, state)
                     return found if found is None or self._is_same(found, state) else None
-                return await self._search(state)
+                return await self._search_lists(state)
         except NotFoundError:
             return None
         except TimeoutError:
@@ -166,16 +166,16 @@ class Evidence(Reports):
             logger.info("%s: %s could not be looked up: %s", self.name, state.order.client_order_id, error)
             return error
 
-    async def _search(self, state: OrderState) -> OrderState | None:
+    async def _search_lists(self, state: OrderState) -> OrderState | None:
         """An order among the open ones or, by its fills, among the finished."""
         order = state.order
-        for found in await self._ask(Request.Query, self._fetch_open_orders, order.symbol):
+        for found in await self._call_primitive(Request.Query, self._fetch_open_orders, order.symbol):
             if found.order.client_order_id == order.client_order_id:
                 return found
         names = {order.client_order_id, state.venue_order_id}
         fills = {
             fill.fill_id: fill
-            for fill in await self._ask(Request.Query, self._fetch_fills, state.created_at - OVERLAP)
+            for fill in await self._call_primitive(Request.Query, self._fetch_fills, state.created_at - OVERLAP)
             if fill.client_order_id in names
         }
         if not fills and not state.venue_order_id:
@@ -197,7 +197,7 @@ class Evidence(Reports):
 
     async def _bring_up_to_date(self, state: OrderState, found: OrderState) -> None:
         """Apply what a look-up found, fills first."""
-        self._learn(state, found)
+        self._learn_names(state, found)
         if found.filled_quantity > state.filled_quantity and Capability.Fills in self.capabilities:
             try:
                 await self._fetch_lacking([state])
@@ -205,10 +205,10 @@ class Evidence(Reports):
                 logger.warning("%s: fills could not be looked up: %s", self.name, error)
         self._deliver(as_update(found, state.order.client_order_id, self.clock.now()))
 
-    def _learn(self, state: OrderState, found: OrderState) -> None:
+    def _learn_names(self, state: OrderState, found: OrderState) -> None:
         """Take over what an update cannot say: the venue's name, and what an amendment changed."""
         if found.venue_order_id:
-            self._name(state, found.venue_order_id)
+            self._name_order(state, found.venue_order_id)
         order, other = state.order, found.order
         price = other.price if order.order_type.has_price and other.price is not None else order.price
         if (price, other.quantity) != (order.price, order.quantity) and other.quantity >= state.filled_quantity:
@@ -217,8 +217,8 @@ class Evidence(Reports):
     async def _fetch_lacking(self, states: list[OrderState]) -> int:
         """Look up the fills that these orders have had; how many were new."""
         since = min(state.created_at for state in states) + min(self._venue_clock.offset, 0) - OVERLAP
-        fills = await self._ask(Request.Query, self._fetch_fills, max(since, 0))
-        return sum(self._count(fill) for fill in sorted(fills, key=fill_time))
+        fills = await self._call_primitive(Request.Query, self._fetch_fills, max(since, 0))
+        return sum(self._count_fill(fill) for fill in sorted(fills, key=fill_time))
 
     # What does not fit.
 
@@ -235,12 +235,12 @@ class Evidence(Reports):
             self._lacking[name] = _Lack(state, reported, self.clock.now() + _WAIT_FOR_FILLS)
             if not self._chasing:
                 self._chasing = True
-                self._start(self._chase())
+                self._start_task(self._chase_fills())
         if before is OrderStatus.Rejected and update.status in (OrderStatus.Open, OrderStatus.PartiallyFilled):
             logger.error("%s: order %s lives although it was rejected; cancelling it", self.name, name)
-            self._start(self._lay(state))
+            self._start_task(self._cancel_ghost(state))
 
-    async def _chase(self) -> None:
+    async def _chase_fills(self) -> None:
         """Look up fills that orders have had and the stream has not brought, until none is lacking."""
         pause = _GRACE
         try:
@@ -267,7 +267,7 @@ class Evidence(Reports):
         name = state.order.client_order_id
         if self._can_look_up and name not in self._doubted:
             self._doubted.add(name)
-            self._start(self._look_again(state))
+            self._start_task(self._look_again(state))
 
     async def _look_again(self, state: OrderState) -> None:
         try:
@@ -289,10 +289,10 @@ class Evidence(Reports):
         finally:
             self._doubted.discard(state.order.client_order_id)
 
-    async def _lay(self, state: OrderState) -> None:
+    async def _cancel_ghost(self, state: OrderState) -> None:
         """Cancel an order that should not be there."""
         try:
-            await self._patiently(lambda: self._ask(Request.Cancel, self._send_cancel, state))
+            await self._patiently(lambda: self._call_primitive(Request.Cancel, self._send_cancel, state))
         except NotFoundError:
             return
 

@@ -45,7 +45,7 @@ class Repairs(Sending):
         super().__init__(config, clock, sleep)
         self._repairing = asyncio.Lock()
 
-    async def _repair(self) -> Repair:
+    async def _repair_now(self) -> Repair:
         """Ask for everything that is declared. Raises ExchangeError when the venue cannot be asked."""
         async with self._repairing:
             before = {state.order.client_order_id: state.status for state in self.orders.open.values()}
@@ -57,7 +57,7 @@ class Repairs(Sending):
                 if state.order.client_order_id in before and state.order.client_order_id not in listed
             ]
             found = await self._look_up_all(missing)
-            fills += await self._report(listed | found)
+            fills += await self._report_found(listed | found)
             self._judge_strays()
             balances = await self._repair_balances()
         orders = sum(
@@ -71,16 +71,16 @@ class Repairs(Sending):
         if Capability.OpenOrders not in self.capabilities:
             return {}
         listed = {}
-        for found in await self._patiently(lambda: self._ask(Request.Query, self._fetch_open_orders, None)):
-            state = self.orders.get(found.order.client_order_id) or self._find(found.venue_order_id)
+        for found in await self._patiently(lambda: self._call_primitive(Request.Query, self._fetch_open_orders, None)):
+            state = self.orders.get(found.order.client_order_id) or self._find_order(found.venue_order_id)
             if state is not None:
                 listed[state.order.client_order_id] = found
-                self._learn(state, found)
+                self._learn_names(state, found)
             elif found.order.client_order_id not in self._ours:
                 if self._foreign_policy is ForeignOrders.Adopt:
-                    self._adopt(found)
+                    self._adopt_foreign(found)
                 else:
-                    self._meet(found.order.client_order_id, found.venue_order_id, found.order.symbol)
+                    self._meet_foreign(found.order.client_order_id, found.venue_order_id, found.order.symbol)
         return listed
 
     async def _count_fills(self, listed: dict[str, OrderState]) -> int:
@@ -93,9 +93,9 @@ class Repairs(Sending):
             if state is not None and found.filled_quantity > state.filled_quantity:
                 since = min(since, state.created_at + min(self._venue_clock.offset, 0))
         since = max(since - OVERLAP, 0)
-        fills = await self._patiently(lambda: self._ask(Request.Query, self._fetch_fills, since))
+        fills = await self._patiently(lambda: self._call_primitive(Request.Query, self._fetch_fills, since))
         fills = sorted(fills, key=fill_time)
-        count = sum(self._count(fill) for fill in fills)
+        count = sum(self._count_fill(fill) for fill in fills)
         if fills:
             self._fills_since = max(self._fills_since, fills[-1].at)
         return count
@@ -114,7 +114,7 @@ class Repairs(Sending):
                 seen = await self._patiently(lambda: self._look_up(state))
             if seen is not None:
                 found[state.order.client_order_id] = seen
-                self._learn(state, seen)
+                self._learn_names(state, seen)
             elif state.status is not OrderStatus.Unknown:
                 self._doubt(state)
             elif state.order.client_order_id not in self._cases:
@@ -126,7 +126,7 @@ class Repairs(Sending):
                 raise outcome
         return found
 
-    async def _report(self, found: dict[str, OrderState]) -> int:
+    async def _report_found(self, found: dict[str, OrderState]) -> int:
         """Report the orders that were found, after the fills they lack; how many fills were new."""
         pairs = [(state, seen) for name, seen in found.items() if (state := self.orders.get(name)) is not None]
         lacking = [state for state, seen in pairs if seen.filled_quantity > state.filled_quantity]
@@ -141,7 +141,7 @@ class Repairs(Sending):
         if Capability.Balances not in self.capabilities:
             return 0
         asked = self._serial
-        balances = await self._patiently(lambda: self._ask(Request.Query, self._fetch_balances))
+        balances = await self._patiently(lambda: self._call_primitive(Request.Query, self._fetch_balances))
         at, changed = self.venue_time(), 0
         for asset in sorted(self._balances.keys() | balances.keys()):
             known, balance = self._balances.get(asset), balances.get(asset)
@@ -158,7 +158,7 @@ class Repairs(Sending):
         pause = 0.1
         while True:
             try:
-                repaired = await self._repair()
+                repaired = await self._repair_now()
             except ExchangeError as error:
                 logger.warning("%s: the account could not be repaired yet: %s", self.name, error)
                 await self._sleep(pause)

@@ -76,7 +76,7 @@ class Reports(Requests):
                 return
             update, changed = msgspec.structs.replace(update, status=state.status), True  # the fill did count
         if update.venue_order_id:
-            self._name(state, update.venue_order_id)
+            self._name_order(state, update.venue_order_id)
         if fill is not None:
             if is_new:
                 self._note_fill(fill)
@@ -84,7 +84,7 @@ class Reports(Requests):
                 update = msgspec.structs.replace(update, fill=None)
         self._follow_up(state, update, before)
         if changed:
-            self._emit(update)
+            self._emit_event(update)
 
     def _publish(self, event: MarketEvent) -> None:
         """Report market data of a subscribed channel."""
@@ -99,7 +99,7 @@ class Reports(Requests):
         known = self._balances.get(update.asset)
         self._balances[update.asset] = _Known(update, self._serial)
         if known is None or (known.update.free, known.update.locked) != (update.free, update.locked):
-            self._emit(update)
+            self._emit_event(update)
 
     # Our orders.
 
@@ -111,7 +111,7 @@ class Reports(Requests):
         """An update of ours was applied."""
         raise NotImplementedError
 
-    def _add(self, order: Order) -> OrderState:
+    def _add_order(self, order: Order) -> OrderState:
         state = self.orders.add(order, self.clock.now())
         self._ours.put(order.client_order_id, None)
         return state
@@ -122,7 +122,7 @@ class Reports(Requests):
             OrderUpdate(order.client_order_id, status, self.clock.now(), order.symbol, venue_order_id, reason=reason)
         )
 
-    def _name(self, state: OrderState, venue_order_id: str) -> None:
+    def _name_order(self, state: OrderState, venue_order_id: str) -> None:
         """Remember the venue's name of one of our orders, and count the fills that came under it."""
         client_order_id = state.order.client_order_id
         if self._client_ids.get(venue_order_id) == client_order_id:
@@ -131,14 +131,14 @@ class Reports(Requests):
         if not state.venue_order_id:
             state.venue_order_id = venue_order_id
         for fill in self._strays.pop(venue_order_id) or ():
-            self._count(fill)
+            self._count_fill(fill)
 
-    def _find(self, order_id: str) -> OrderState | None:
+    def _find_order(self, order_id: str) -> OrderState | None:
         return self.orders.get(order_id) or self.orders.get(self._client_ids.get(order_id) or "")
 
-    def _count(self, fill: Fill) -> bool:
+    def _count_fill(self, fill: Fill) -> bool:
         """Report a fill that was looked up; whether it is a new one of ours."""
-        state = self._find(fill.client_order_id)
+        state = self._find_order(fill.client_order_id)
         if state is None:
             if fill.client_order_id not in self._ours and self._client_ids.get(fill.client_order_id) is None:
                 fills = self._strays.get(fill.client_order_id) or []
@@ -165,7 +165,7 @@ class Reports(Requests):
 
     def _deliver_other(self, update: OrderUpdate) -> None:
         name = update.client_order_id
-        state = self._find(name) or self._find(update.venue_order_id)
+        state = self._find_order(name) or self._find_order(update.venue_order_id)
         if state is not None:
             fill = update.fill
             name = state.order.client_order_id
@@ -173,9 +173,9 @@ class Reports(Requests):
                 fill = msgspec.structs.replace(fill, client_order_id=name)
             self._deliver(msgspec.structs.replace(update, client_order_id=name, fill=fill))
         elif name not in self._ours:
-            self._meet(name, update.venue_order_id, update.symbol, update)
+            self._meet_foreign(name, update.venue_order_id, update.symbol, update)
 
-    def _meet(self, name: str, venue_order_id: str, symbol: str, update: OrderUpdate | None = None) -> None:
+    def _meet_foreign(self, name: str, venue_order_id: str, symbol: str, update: OrderUpdate | None = None) -> None:
         """There is a foreign order."""
         if self._foreign_policy is ForeignOrders.Ignore:
             return
@@ -191,37 +191,39 @@ class Reports(Requests):
             self._foreign.put(name, None)
             self.halted = f"a foreign order is on the account: {name} of {symbol}"
             logger.error("%s: %s", self.name, self.halted)
-            self._emit(ForeignOrder(name, venue_order_id, symbol, self.clock.now()))
+            self._emit_event(ForeignOrder(name, venue_order_id, symbol, self.clock.now()))
         else:
             self._foreign.put(name, [] if update is None else [update])
-            self._start(self._look_into(name, venue_order_id, symbol))
+            self._start_task(self._look_into(name, venue_order_id, symbol))
 
     async def _look_into(self, name: str, venue_order_id: str, symbol: str) -> None:
         """Adopt a foreign order: find out what it is; one that is over is passed on as it comes."""
         try:
             if Capability.OpenOrders in self.capabilities:
-                for found in await self._patiently(lambda: self._ask(Request.Query, self._fetch_open_orders, symbol)):
+                for found in await self._patiently(
+                    lambda: self._call_primitive(Request.Query, self._fetch_open_orders, symbol)
+                ):
                     if found.order.client_order_id == name:
-                        self._adopt(found)
+                        self._adopt_foreign(found)
         except ExchangeError as error:
             logger.warning("%s: foreign order %s could not be looked up: %s", self.name, name, error)
         finally:
             waiting = self._foreign.get(name) or ()
             self._foreign.put(name, None)
             if name not in self._ours:
-                self._emit(ForeignOrder(name, venue_order_id, symbol, self.clock.now()))
+                self._emit_event(ForeignOrder(name, venue_order_id, symbol, self.clock.now()))
             for update in waiting:
                 self._deliver(update)
 
-    def _adopt(self, found: OrderState) -> None:
+    def _adopt_foreign(self, found: OrderState) -> None:
         """A foreign order is ours from here on, with the fills it has had."""
         order = found.order
         if order.client_order_id in self._ours:
             return
-        state = self._add(order)
+        state = self._add_order(order)
         state.created_at = found.created_at or state.created_at
         self._foreign.put(order.client_order_id, None)
-        self._emit(
+        self._emit_event(
             ForeignOrder(order.client_order_id, found.venue_order_id, order.symbol, self.clock.now(), order=order)
         )
         self._deliver(as_update(found, order.client_order_id, self.clock.now()))
@@ -232,7 +234,7 @@ class Reports(Requests):
             if fill.fill_id in self._foreign_fills:
                 return
             self._foreign_fills.put(fill.fill_id, None)
-        self._emit(update)
+        self._emit_event(update)
 
     def _judge_strays(self) -> None:
         """Fills under names we do not know are foreign, unless an order of ours has no name yet."""
@@ -245,9 +247,9 @@ class Reports(Requests):
             for fill in fills:
                 total += fill.quantity
                 update = OrderUpdate(name, OrderStatus.PartiallyFilled, fill.at, fill.symbol, name, total, fill=fill)
-                self._meet(name, name, fill.symbol, update)
+                self._meet_foreign(name, name, fill.symbol, update)
 
-    def _emit(self, event: AdapterEvent) -> None:
+    def _emit_event(self, event: AdapterEvent) -> None:
         for stream in self._streams:
             stream.put(event)
 

@@ -11,7 +11,7 @@ from typing import ClassVar, ParamSpec, TypeVar
 import attrs
 
 from axon_quant.clock import NANOSECONDS, Clock, LiveClock
-from axon_quant.errors import ClockError, ExchangeError, RateLimitedError, UnavailableError
+from axon_quant.errors import AmbiguousError, ClockError, ExchangeError, RateLimitedError, UnavailableError
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit, sleeper
 from axon_quant.exchange.capabilities import Capabilities, Capability
 from axon_quant.exchange.config import ExchangeConfig
@@ -34,6 +34,13 @@ class Stamp:
 
 SIGNED: ContextVar[Stamp | None] = ContextVar("axon_signed", default=None)
 """Where `venue_time` notes what a request of this task is signed with."""
+
+
+def unavailable(error: AmbiguousError) -> UnavailableError:
+    """A question that was not answered: nothing about its outcome is open."""
+    return UnavailableError(
+        error.message, venue=error.venue, symbol=error.symbol, code=error.code, text=error.text, hint=error.hint
+    )
 
 
 class Requests(VenuePrimitives):
@@ -60,7 +67,7 @@ class Requests(VenuePrimitives):
         )
         self._venue_clock = VenueClock(self.clock)
         self._measuring = asyncio.Lock()
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._background: set[asyncio.Task[object]] = set()
 
     def venue_time(self) -> int:
         """The venue's clock as well as we know it, UTC ns; a request's timestamp is taken from it."""
@@ -70,7 +77,7 @@ class Requests(VenuePrimitives):
             stamp.at = now
         return now
 
-    async def _ask(
+    async def _call_primitive(
         self, request: Request, primitive: Callable[_P, Awaitable[_T]], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
         """Call a primitive within the budget; once more, with the clock set right, when the venue refuses our time."""
@@ -89,6 +96,8 @@ class Requests(VenuePrimitives):
                 ) from None
             except ExchangeError as error:
                 self._note_penalty(error)
+                if isinstance(error, AmbiguousError) and request is Request.Query:
+                    raise unavailable(error) from error
                 raise
         raise AssertionError  # the loop returns or raises
 
@@ -115,10 +124,10 @@ class Requests(VenuePrimitives):
         async with self._measuring:
             if asked and self._venue_clock.measured_at > asked:
                 return True
-            await self._venue_clock.measure(self._ask_time)
+            await self._venue_clock.measure(self._time_of_venue)
             return True
 
-    async def _ask_time(self) -> int:
+    async def _time_of_venue(self) -> int:
         await self._spend(Request.Query, "_fetch_time")
         try:
             async with asyncio.timeout(self.query_timeout):
@@ -143,21 +152,21 @@ class Requests(VenuePrimitives):
 
     # Background work.
 
-    def _start(self, work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
+    def _start_task(self, work: Coroutine[object, object, _T]) -> asyncio.Task[_T]:
         """Run `work` beside everything else until it ends or the adapter is closed; what it raises is logged."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        self._background.add(task)
+        task.add_done_callback(self._task_ended)
         return task
 
-    def _ended(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
+    def _task_ended(self, task: asyncio.Task[object]) -> None:
+        self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s: background work failed: %r", self.name, error, exc_info=error)
 
     async def _stop_tasks(self) -> None:
         current = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not current]
+        tasks = [task for task in self._background if task is not current]
         for task in tasks:
             task.cancel()
         if tasks:

@@ -29,15 +29,15 @@ class Sending(Evidence):
 
     is_external: ClassVar[bool] = True
 
-    async def _create(self, state: OrderState, primitive: str, send: Callable[[], Awaitable[str]]) -> str:
+    async def _create_order(self, state: OrderState, primitive: str, send: Callable[[], Awaitable[str]]) -> str:
         """Send an order that is tracked already and return the venue's id; `place_order` says what is raised."""
         order = state.order
         stamp = Stamp()
         token = SIGNED.set(stamp)
         try:
-            venue_order_id = await self._transmit(Request.Order, primitive, send)
+            venue_order_id = await self._send_once(Request.Order, primitive, send)
         except (AmbiguousError, DuplicateOrderError) as error:
-            return await self._find_out(state, stamp.at, error)
+            return await self._find_out_order(state, stamp.at, error)
         except ExchangeError as error:
             self._note_penalty(error)
             self._settle(order, OrderStatus.Rejected, str(error))
@@ -52,16 +52,16 @@ class Sending(Evidence):
         self._settle(order, OrderStatus.Open, "", venue_order_id)
         return venue_order_id
 
-    async def _cancel(self, state: OrderState) -> None:
+    async def _cancel_order(self, state: OrderState) -> None:
         """Ask for a cancel; `cancel_order` says what is raised."""
         await self._spend(Request.Cancel, "_send_cancel")
         state.cancel_requested = True
         stamp = Stamp()
         token = SIGNED.set(stamp)
         try:
-            await self._transmit(Request.Cancel, "_send_cancel", lambda: self._send_cancel(state))
+            await self._send_once(Request.Cancel, "_send_cancel", lambda: self._send_cancel(state))
         except AmbiguousError as error:
-            await self._confirm(state, stamp.at, lambda: state.status.is_terminal, "cancel", error)
+            await self._confirm_change(state, stamp.at, lambda: state.status.is_terminal, "cancel", error)
         except NotFoundError:
             state.cancel_requested = False
             self._doubt(state)
@@ -73,16 +73,16 @@ class Sending(Evidence):
         finally:
             SIGNED.reset(token)
 
-    async def _change(
+    async def _change_order(
         self, state: OrderState, is_done: Callable[[], bool], send: Callable[[], Awaitable[None]]
     ) -> None:
         """Amend an order in place; `amend_order` says what is raised."""
         stamp = Stamp()
         token = SIGNED.set(stamp)
         try:
-            await self._transmit(Request.Order, "_send_amend", send)
+            await self._send_once(Request.Order, "_send_amend", send)
         except AmbiguousError as error:
-            await self._confirm(state, stamp.at, is_done, "amendment", error)
+            await self._confirm_change(state, stamp.at, is_done, "amendment", error)
         except ExchangeError as error:
             self._note_penalty(error)
             self._doubt(state)
@@ -90,18 +90,18 @@ class Sending(Evidence):
         finally:
             SIGNED.reset(token)
 
-    async def _transmit(self, request: Request, primitive: str, send: Callable[[], Awaitable[_T]]) -> _T:
+    async def _send_once(self, request: Request, primitive: str, send: Callable[[], Awaitable[_T]]) -> _T:
         """Send once; once more, with the clock set right, when the venue refuses our time."""
         asked = self.clock.now()
         try:
-            return await self._answer(send)
+            return await self._await_answer(send)
         except ClockError:
             if not await self._set_clock(asked):
                 raise
         await self._spend(request, primitive)
-        return await self._answer(send)
+        return await self._await_answer(send)
 
-    async def _answer(self, send: Callable[[], Awaitable[_T]]) -> _T:
+    async def _await_answer(self, send: Callable[[], Awaitable[_T]]) -> _T:
         """The venue's answer; AmbiguousError when it takes longer than the request is good for."""
         if not self.is_external:
             return await send()
@@ -112,7 +112,7 @@ class Sending(Evidence):
         except TimeoutError:
             raise AmbiguousError(f"no answer within {limit:g} s", venue=self.name) from None
 
-    async def _find_out(self, state: OrderState, sent: int, error: AmbiguousError | DuplicateOrderError) -> str:
+    async def _find_out_order(self, state: OrderState, sent: int, error: AmbiguousError | DuplicateOrderError) -> str:
         """What became of an order that may exist: the venue's id, or raises."""
         order = state.order
         is_duplicate = isinstance(error, DuplicateOrderError)
@@ -140,14 +140,14 @@ class Sending(Evidence):
             ) from error
         return state.venue_order_id or order.client_order_id
 
-    async def _confirm(
+    async def _confirm_change(
         self, state: OrderState, sent: int, is_done: Callable[[], bool], what: str, error: AmbiguousError
     ) -> None:
         """Find out whether a cancel or an amendment was taken; raises unless it was."""
         if not self._can_look_up:
             raise error
         case = self._open_case(state, sent, is_done)
-        self._start(self._investigate(case))
+        self._start_task(self._investigate(case))
         if await self._await_case(case):
             return
         name, symbol = state.order.client_order_id, state.order.symbol

@@ -9,14 +9,14 @@ from functools import partial
 from typing import ClassVar
 
 from axon_quant.clock import NANOSECONDS, Clock
-from axon_quant.errors import AuthError, ClockError, ExchangeError, UnavailableError
+from axon_quant.errors import AmbiguousError, AuthError, ClockError, ExchangeError, UnavailableError
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.config import ExchangeConfig, ReconnectConfig
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.primitives import VenuePrimitives
 from axon_quant.exchange.repair import Repairs
-from axon_quant.exchange.requests import logger
+from axon_quant.exchange.requests import logger, unavailable
 from axon_quant.exchange.stream import StreamName, StreamState
 
 _LOOKS = 4  # at a link's silence, within `stale_after`
@@ -83,9 +83,9 @@ class Supervision(Repairs):
     def _has_market_link(self) -> bool:
         return type(self)._run_market is not VenuePrimitives._run_market  # noqa: SLF001 - our own
 
-    def _begin(self, stream: StreamName, run: Callable[[Link], Awaitable[None]]) -> None:
+    def _supervise_new(self, stream: StreamName, run: Callable[[Link], Awaitable[None]]) -> None:
         self._links[stream] = SupervisedLink(lambda: None)
-        self._start(self._supervise(stream, run))
+        self._start_task(self._supervise(stream, run))
 
     async def _wait_for(self, stream: StreamName, is_ready: Callable[[], bool]) -> None:
         """Wait until a stream is ready. Raises AuthError at once, any other reason after `connect_timeout`."""
@@ -109,7 +109,7 @@ class Supervision(Repairs):
         while True:
             await self._sleep_out_penalty()
             link = self._links[stream] = SupervisedLink(partial(self._came_up, stream))
-            error = await self._live(link, run)
+            error = await self._live_through(link, run)
             lasted = (self.clock.now() - link.up_at) / NANOSECONDS
             failures = 0 if link.is_up else failures + 1
             self._went_down(stream, link, error)
@@ -122,7 +122,7 @@ class Supervision(Repairs):
                 backoff.attempts = 0 if lasted >= _STEADY else min(backoff.attempts, _FLAPPING)
             await self._sleep(backoff.wait())
 
-    async def _live(self, link: SupervisedLink, run: Callable[[Link], Awaitable[None]]) -> ExchangeError:
+    async def _live_through(self, link: SupervisedLink, run: Callable[[Link], Awaitable[None]]) -> ExchangeError:
         """One connection's life; why it ended."""
         task = asyncio.ensure_future(run(link))
         try:
@@ -137,6 +137,8 @@ class Supervision(Repairs):
         failure = None if task.cancelled() else task.exception()
         if failure is None:
             return UnavailableError("the venue closed the connection", venue=self.name)
+        if isinstance(failure, AmbiguousError):
+            return unavailable(failure)
         if isinstance(failure, ExchangeError):
             self._note_penalty(failure)
             return failure
@@ -147,17 +149,17 @@ class Supervision(Repairs):
     def _came_up(self, stream: StreamName) -> None:
         self._links[stream].up_at = self.clock.now()
         self._last_error.pop(stream, None)
-        self._emit(StreamState(stream, up=True, at=self.clock.now()))
+        self._emit_event(StreamState(stream, up=True, at=self.clock.now()))
         if stream == "account":
             self._stop_repair()
-            self._repair_task = self._start(self._make_whole())
+            self._repair_task = self._start_task(self._repair_account())
         self._tell_change()
 
     def _went_down(self, stream: StreamName, link: SupervisedLink, error: ExchangeError) -> None:
         if link.is_up:
             logger.warning("%s: the %s stream was lost: %s", self.name, stream, error)
             link.is_up = False
-            self._emit(StreamState(stream, up=False, at=self.clock.now(), reason=error.message))
+            self._emit_event(StreamState(stream, up=False, at=self.clock.now(), reason=error.message))
         else:
             logger.warning("%s: the %s stream could not be opened: %s", self.name, stream, error)
         self._last_error[stream] = error
@@ -171,7 +173,7 @@ class Supervision(Repairs):
         for reader in self._streams:
             reader.fail(error)
 
-    async def _make_whole(self) -> None:
+    async def _repair_account(self) -> None:
         await self._repair_until_done()
         self._seen_all = self._account_ready = True
         self._tell_change()
@@ -197,16 +199,16 @@ class Supervision(Repairs):
 
     # The market.
 
-    async def _want(self, channel: Channel, symbol: str) -> None:
+    async def _want_channel(self, channel: Channel, symbol: str) -> None:
         """Have a channel on the market's connection, now and after every reconnect."""
         self.wanted[channel, symbol] = None
         before = self._links.get("market")
         if before is None:
-            self._begin("market", self._run_market)
+            self._supervise_new("market", self._run_market)
         await self._wait_for("market", lambda: self._links["market"].is_up)
         if self._links["market"] is before:  # it may have read `wanted` before
             try:
-                await self._ask(Request.Query, self._subscribe, channel, symbol)
+                await self._call_primitive(Request.Query, self._subscribe, channel, symbol)
             except ExchangeError:
                 del self.wanted[channel, symbol]
                 raise
