@@ -120,12 +120,14 @@ async def test_ccxt_pro_streams_market_and_account_and_trades_by_socket(roots):
 def binance_urls(roots, monkeypatch):
     """python-binance with the addresses of the simulator, all else as it comes."""
     from binance import AsyncClient, BinanceSocketManager, Client
+    from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 
     for client in (AsyncClient, Client):
         monkeypatch.setattr(client, "API_URL", roots["rest"] + "/api")
         monkeypatch.setattr(client, "MARGIN_API_URL", roots["rest"] + "/sapi")
         monkeypatch.setattr(client, "WS_API_URL", roots["ws"] + "/ws-api/v3")
     monkeypatch.setattr(BinanceSocketManager, "STREAM_URL", roots["ws"] + "/")
+    monkeypatch.setattr(ReconnectingWebsocket, "TIMEOUT", 1)  # it waits for so long when it ends
 
 
 def test_python_binance_places_queries_and_cancels(binance_urls):

@@ -133,7 +133,7 @@ class BinanceSimulator(Simulator):
 
     # Requests.
 
-    def parameters(self, request: web.Request, text: str) -> Mapping[str, str]:
+    def parameters(self, request: web.BaseRequest, text: str) -> Mapping[str, str]:
         """Of the body and the query, which wins."""
         query = request.rel_url.raw_query_string
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from axon_quant.errors import ConfigError
 from axon_quant.exchange.simulator.faults import FaultPlan
@@ -16,28 +16,31 @@ if TYPE_CHECKING:
     from axon_quant.exchange.simulator.server import Simulator
 
 
-def add_control(router: web.UrlDispatcher, simulator: Simulator) -> None:
-    """Add the routes below `/simulator`."""
+Handler: TypeAlias = "Callable[[web.BaseRequest], Awaitable[web.Response]]"
+
+
+def control(simulator: Simulator) -> dict[tuple[str, str], Handler]:
+    """What answers below `/simulator`, by method and path."""
     from aiohttp import web
 
-    async def truth(_: web.Request) -> web.Response:
+    async def truth(_: web.BaseRequest) -> web.Response:
         return web.json_response(simulator.truth())
 
-    async def faults(request: web.Request) -> web.Response:
+    async def faults(request: web.BaseRequest) -> web.Response:
         plan = FaultPlan.of(await request.json(), seed=int(request.query.get("seed", "0")))
         plan.take_over(simulator.faults)
         simulator.faults = plan
         return web.json_response({"rules": len(plan.rules)})
 
-    async def transfer(request: web.Request) -> web.Response:
+    async def transfer(request: web.BaseRequest) -> web.Response:
         said = await request.json()
         accounts = {account.name: account for account in simulator.exchange.accounts.values()}
         account, asset = accounts[said["account"]], str(said["asset"])
         simulator.exchange.transfer(account, asset, Decimal(str(said["amount"])))
         return web.json_response({"free": f"{account.free(asset):f}"})
 
-    def reported(handler: Callable[[web.Request], Awaitable[web.Response]]) -> Callable[..., Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
+    def reported(handler: Handler) -> Handler:
+        async def handle(request: web.BaseRequest) -> web.Response:
             try:
                 return await handler(request)
             except (ConfigError, RefusedError, ValueError, LookupError, TypeError, InvalidOperation) as error:
@@ -45,6 +48,8 @@ def add_control(router: web.UrlDispatcher, simulator: Simulator) -> None:
 
         return handle
 
-    router.add_get("/simulator/truth", truth)
-    router.add_post("/simulator/faults", reported(faults))
-    router.add_post("/simulator/transfer", reported(transfer))
+    return {
+        ("GET", "/simulator/truth"): truth,
+        ("POST", "/simulator/faults"): reported(faults),
+        ("POST", "/simulator/transfer"): reported(transfer),
+    }

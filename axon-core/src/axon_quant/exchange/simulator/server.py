@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import attrs
 
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, LiveClock
-from axon_quant.exchange.simulator.control import add_control
+from axon_quant.exchange.simulator.control import Handler, control
 from axon_quant.exchange.simulator.exchange import SimulatedExchange
 from axon_quant.exchange.simulator.faults import CONNECTION_FAULTS, REQUEST_FAULTS, Fault, FaultPlan
 from axon_quant.exchange.simulator.limits import Limit, Meter, Verdict
@@ -101,7 +101,8 @@ class Simulator(ABC):
         if limits is not None:
             self.limits = limits
         self._clock = LiveClock() if clock is None else clock
-        self._runner: web.AppRunner | None = None
+        self._runner: web.ServerRunner | None = None
+        self._control: dict[tuple[str, str], Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._opens_at = 0.0
         exchange.now = self.now
@@ -141,7 +142,7 @@ class Simulator(ABC):
         """The meter of a name that is new."""
         return Meter(self.limits)
 
-    def parameters(self, request: web.Request, text: str) -> Mapping[str, str]:  # noqa: ARG002
+    def parameters(self, request: web.BaseRequest, text: str) -> Mapping[str, str]:  # noqa: ARG002
         """Of the query; a protocol with forms adds the body's."""
         return dict(request.query)
 
@@ -160,10 +161,9 @@ class Simulator(ABC):
         """Serve on 127.0.0.1; returns `roots`."""
         from aiohttp import web
 
-        application = web.Application()
-        add_control(application.router, self)
-        application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
+        self._control = control(self)
+        server = web.Server(self._handle, access_log=None)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.port = self._runner.addresses[0][1]
@@ -282,9 +282,12 @@ class Simulator(ABC):
         if left > 0:
             await asyncio.sleep(left)
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import web
 
+        controlled = self._control.get((request.method, request.path))
+        if controlled is not None:
+            return await controlled(request)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._serve_socket(request)
         text = await request.text()
@@ -303,7 +306,7 @@ class Simulator(ABC):
 
     # Inside: sockets.
 
-    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
+    async def _serve_socket(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import WSMsgType, web
 
         await self._wait_until_open()
