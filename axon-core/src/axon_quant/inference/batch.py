@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
@@ -24,8 +23,6 @@ LARGEST = 64
 """Windows in one run, unless a caller says otherwise: beyond that a CPU gains nothing more."""
 TOLERANCE = 1e-6
 """How far a row of a batch may be from its scores alone, in units of its largest score, or of 1 if that is less."""
-
-_LOG = logging.getLogger(__name__)
 
 
 @attrs.frozen(eq=False)
@@ -195,4 +192,7 @@ def _alone(run: Callable[[FloatArray], FloatArray], path: Path, x: FloatArray) -
 def report(check: BatchCheck, name: str, number: int) -> None:
     """Log that a version is not batched, and why."""
     if not check.passed:
-        _LOG.warning("%s: version %d is answered one window at a time: %s", name, number, check.reason)
+        import logging  # a start does without it
+
+        logger = logging.getLogger(__name__)
+        logger.warning("%s: version %d is answered one window at a time: %s", name, number, check.reason)
