@@ -11,10 +11,10 @@ from typing import ClassVar
 
 import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ModelError, ModelInputError, ModelLoadError, UnsupportedError
-from axon_quant.events import ModelIdentity
 from axon_quant.inference.action import Action
 from axon_quant.inference.batch import LARGEST, BatchCheck, BatchResult, answer, check_batches, check_largest, report
 from axon_quant.inference.checks import ModelSpec, check_pin, check_plan, check_session, warm
@@ -22,6 +22,7 @@ from axon_quant.inference.config import Device, ModelConfig
 from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.guards import FLOAT32, admit, admit_one, failed, not_finite, refuse_unless_finite
 from axon_quant.inference.session import FloatArray, Session
+from axon_quant.provenance import ModelIdentity
 
 LISTED = 64
 """Numbers up to which summing up a list is the quicker way to see whether all are finite."""
@@ -65,8 +66,7 @@ class ModelVersion:
         return str(self.number)
 
 
-@attrs.frozen(eq=False)
-class PreparedModel:
+class PreparedModel(Struct, frozen=True, eq=False):
     """A model that was built, checked and warmed, and does not serve yet: `Backend.serve` lets it."""
 
     session: Session

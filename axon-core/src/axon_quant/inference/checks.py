@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from math import prod, sqrt
 from pathlib import Path
 
-import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_quant.errors import ModelCheckError
 from axon_quant.inference.action import TRADING_ACTIONS
@@ -15,11 +15,9 @@ from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.session import FloatArray, Session
 
 WARM_CALLS = 20
-_32 = np.uint64(32)
 
 
-@attrs.frozen
-class ModelSpec:
+class ModelSpec(Struct, frozen=True):
     """What configuration and model agreed on: `input_shape` is (batch, …window) without open dimensions."""
 
     input_shape: tuple[int, ...]
@@ -79,7 +77,9 @@ def probe(shape: tuple[int, ...], seed: int = 0) -> FloatArray:
     Sums of four numbers of 16 bits from splitmix64: a start need not import numpy.random for them.
     """
     count = prod(shape)
-    state = (np.arange(1, count + 1, dtype=np.uint64) + (np.uint64(seed) << _32)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (np.arange(1, count + 1, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))) * np.uint64(
+        0x9E3779B97F4A7C15
+    )
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     state ^= state >> np.uint64(31)
