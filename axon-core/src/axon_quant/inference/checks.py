@@ -84,7 +84,8 @@ def probe(shape: tuple[int, ...], seed: int = 0) -> FloatArray:
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     state ^= state >> np.uint64(31)
     sums = state.view(np.uint16).reshape(count, 4).sum(axis=1).astype(np.float32)
-    return ((sums - np.float32(2 * 0xFFFF)) * np.float32(sqrt(3) / 0x10000)).reshape(shape)
+    noise: FloatArray = ((sums - np.float32(2 * 0xFFFF)) * np.float32(sqrt(3) / 0x10000)).reshape(shape)
+    return noise
 
 
 def _agree_shape(session: Session, config: ModelConfig, path: Path) -> tuple[int, ...]:
