@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
@@ -73,6 +72,8 @@ def file_sha256(path: Path) -> str:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
+    import tempfile  # which imports a dozen modules that a start does without
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
