@@ -187,11 +187,20 @@ class Backend(ABC):
         """
         return self.serve(self.prepare(path, plan=plan))
 
-    def prepare(self, path: str | Path | None = None, *, plan: Mapping[str, str] | None = None) -> PreparedModel:
-        """The first part of `load`: everything but the swap. Raises as it does."""
+    def prepare(
+        self,
+        path: str | Path | None = None,
+        *,
+        plan: Mapping[str, str] | None = None,
+        files: ModelFiles | None = None,
+    ) -> PreparedModel:
+        """The first part of `load`: everything but the swap. Raises as it does.
+
+        `files` is what `files(path)` has just found, where the caller knows: it must still be so after the build.
+        """
         path = self.config.path if path is None else Path(path)
         with self._building:
-            files = self.files(path)
+            files = self.files(path) if files is None else files
             check_pin(self.config, path, files.sha256)  # before the build, because some formats hold code
             self.expected = files
             try:
