@@ -32,7 +32,8 @@ class HotReload:
     wait in a queue until that thread calls `drain` or `wait_for`, which swap and hand the events to `record`. So a new
     version is recorded before its first decision and after the last one of the version before. With `schema`, a version
     that does not take this observation is refused; with a `store`, a version is kept in it before it serves, is built
-    by the plan that is known of it, and must answer its golden vectors. `debounce` is in seconds; see `ModelHotReloader`.
+    by the plan that is known of it, and must answer its golden vectors. `debounce` is in seconds: see
+    `ModelHotReloader`.
     """
 
     def __init__(
