@@ -15,6 +15,7 @@ from axon_quant.inference.backend import Backend
 from axon_quant.inference.choosing import fastest_equal
 from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.files import ModelFiles
+from axon_quant.inference.pausing import pause
 from axon_quant.inference.session import FloatArray
 
 try:
@@ -102,6 +103,7 @@ class OnnxBackend(Backend):
         provider or a precision that is not there.
         """
         architecture = read_architecture(path)
+        pause()
         kept = self._kept
         if kept is not None and kept.architecture == architecture and kept.level in self._levels:
             return self._build_at(path, (kept.level,))
@@ -129,6 +131,7 @@ class OnnxBackend(Backend):
     def _build_at(self, path: Path, levels: Sequence[str]) -> OnnxSession:
         weights = read_weights(path)
         check_precision(weights, fp16=self.config.fp16)
+        pause()
         if not weights.sides:
             first, *others = [self._session_at(path, level) for level in levels]
         else:
@@ -150,6 +153,7 @@ class OnnxBackend(Backend):
             # Part of a model on the CPU is not the device that was asked for.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         session = self._open(path, options, [(name, settings) for name in providers])
+        pause()
         used = session.get_providers()[0]
         if used != providers[0]:  # onnxruntime falls back to the CPU without an exception
             raise DeviceError(

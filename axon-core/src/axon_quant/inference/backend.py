@@ -21,6 +21,7 @@ from axon_quant.inference.checks import ModelSpec, check_pin, check_plan, check_
 from axon_quant.inference.config import Device, ModelConfig
 from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.guards import FLOAT32, admit, admit_one, failed, not_finite, refuse_unless_finite
+from axon_quant.inference.pausing import pause
 from axon_quant.inference.session import FloatArray, Session
 
 LISTED = 64
@@ -207,6 +208,7 @@ class Backend(ABC):
                 session = self._build(path, plan)
             finally:
                 self.expected = None
+            pause()
             if self.files(path) != files:
                 raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
             return PreparedModel(session, files, self._check(session, path))
@@ -251,6 +253,7 @@ class Backend(ABC):
             raise
         except Exception as error:  # as in _build
             raise ModelLoadError(f"the model cannot be read: {error}", plugin=self.kind, file=path) from error
+        pause()
         return ModelFiles.at(path, sides)
 
     def infer(self, x: FloatArray) -> FloatArray:
@@ -369,7 +372,9 @@ class Backend(ABC):
     def _check(self, session: Session, path: Path) -> ModelSpec:
         try:
             spec = check_session(session, self.config, path)
+            pause()
             warm(session, spec)
+            pause()
         except AxonError as error:
             error.file = error.file or str(path)
             raise

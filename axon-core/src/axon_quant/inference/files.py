@@ -12,6 +12,7 @@ from typing import Self
 import attrs
 
 from axon_quant.errors import ModelLoadError
+from axon_quant.inference.pausing import pause
 
 
 @attrs.frozen
@@ -57,13 +58,15 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hex. Raises ModelLoadError if it cannot be read."""
     try:
         with path.open("rb", buffering=0) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()  # in small pieces, and without the GIL
+            digest = hashlib.file_digest(file, "sha256")  # in small pieces, and without the GIL
     except OSError as error:
         raise ModelLoadError(
             f"the model cannot be read: {os.strerror(error.errno) if error.errno else error}",
             file=path,
             hint="check the path and its permissions",
         ) from error
+    pause()
+    return digest.hexdigest()
 
 
 def write_whole(path: Path, data: bytes) -> None:

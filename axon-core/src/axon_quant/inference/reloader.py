@@ -36,6 +36,7 @@ from axon_quant.inference.file_stamp import stamps
 from axon_quant.inference.file_watcher import FileWatcher
 from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.golden import GoldenVectors
+from axon_quant.inference.pausing import pause
 from axon_quant.inference.quiet import QuietBuilder
 from axon_quant.inference.retiring import Janitor
 from axon_quant.inference.watch import Receiver, WatchChannel
@@ -303,6 +304,7 @@ class ModelHotReloader:
             raise
         except Exception as error:  # a check is foreign; whatever it raises, this model is refused
             raise ModelCheckError(f"a check failed: {error!r}", file=self._path) from error
+        pause()
 
     def _check_interface(self, prepared: PreparedModel) -> None:
         """Whoever calls the engine prepared for the window and the actions of the version that serves."""
