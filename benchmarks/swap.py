@@ -3,7 +3,8 @@
 python benchmarks/swap.py [--backend NAME]… [--part swaps|tail|memory]… [--rounds N] [--swaps N] prints a JSON object.
 The calls are open loop: each is due at a fixed time, 1000 a second over four threads, and its lateness is from when it
 was *due* until it was answered, however late it was sent. Threads sleep until a call is due and never spin: four that
-spin would be the load.
+spin would be the load. What is measured runs as under `axon run`, inside `quiet_collector`: what was loaded before is
+not walked through by Python's garbage collector, which held the GIL for 90 ms at a time with torch imported.
 
 `swaps`: 20 new versions, each written over the served file and found by the watcher. An answer is torn if it is not,
 bit for bit, what the version it names gives; `passed` says which of the promises held.
@@ -36,7 +37,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from axon_quant.inference import Backend, ModelConfig, ModelHotReloader, ModelVersion
+from axon_quant.inference import Backend, ModelConfig, ModelHotReloader, ModelVersion, quiet_collector
 from axon_quant.inference.files import write_whole
 from axon_quant.inference.session import FloatArray
 
@@ -161,7 +162,8 @@ def swaps(kind: Kind, shape: Shape, count: int) -> dict[str, object]:
         bench = Bench(kind, shape, place, seeds=4)
         engine, answers = bench.engine, bench.answers()
         told: list[int] = []
-        with ModelHotReloader(engine, engine.config, debounce=0.02) as reloader, Callers(engine, bench.x) as callers:
+        watching = ModelHotReloader(engine, engine.config, debounce=0.02)
+        with quiet_collector(), watching as reloader, Callers(engine, bench.x) as callers:
             time.sleep(0.1)
             idle = (monotonic_ns(), monotonic_ns() + 2 * 10**9)
             time.sleep(2.0)
@@ -277,7 +279,7 @@ def one_round(bench: Bench, target: Bench, mode: str, builds: int) -> Round:
     engine.files, engine.serve = first_look, last_step
     reloader = ModelHotReloader(engine, engine.config, quiet=mode == "quiet")
     try:
-        with Callers(bench.engine, bench.x, lock) as callers:
+        with quiet_collector(), Callers(bench.engine, bench.x, lock) as callers:
             time.sleep(0.1)
             idle = (monotonic_ns(), monotonic_ns() + 10**9)
             time.sleep(1.0)
@@ -306,12 +308,13 @@ def memory(kind: Kind, shape: Shape, count: int) -> dict[str, object]:
         bench = Bench(kind, shape, place)
         reloader = ModelHotReloader(bench.engine, bench.engine.config)
         early = 0.0
-        for number in range(1, count + 1):
-            write_whole(bench.path, bench.contents[number % 2])
-            reloader.reload()
-            if number == count // 10:
-                early = resident_mb()
-        end = resident_mb()
+        with quiet_collector():
+            for number in range(1, count + 1):
+                write_whole(bench.path, bench.contents[number % 2])
+                reloader.reload()
+                if number == count // 10:
+                    early = resident_mb()
+            end = resident_mb()
         reloader.stop()
     return {
         "swaps": count,

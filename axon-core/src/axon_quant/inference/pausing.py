@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 
-PAUSE = 3e-4
+PAUSE = 5e-4
 """Seconds: some calls of a small model."""
 
 
