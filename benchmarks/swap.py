@@ -452,7 +452,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", action="append", choices=list(KINDS), help="default: all that are installed")
     parser.add_argument("--part", action="append", choices=["swaps", "tail", "busy", "memory"], help="default: all")
-    parser.add_argument("--model", action="append", choices=list(SHAPES), help="default: all; large in tail, and in memory where it is named")
+    parser.add_argument(
+        "--model",
+        action="append",
+        choices=list(SHAPES),
+        help="default: all; large in tail, and in memory where it is named",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--builds", type=int, default=10, help="in a round of tail and busy")
     parser.add_argument("--swaps", type=int, default=500, help="of memory, at least 2")
@@ -480,7 +485,9 @@ def main() -> None:
             with busy_machine():
                 found["busy"] = {model: tail(kind, SHAPES[model], SHAPES[model], 1, 3) for model in small}
         if "memory" in parts:
-            found["memory"] = {model: memory(kind, SHAPES[model], arguments.swaps) for model in arguments.model or small}
+            found["memory"] = {
+                model: memory(kind, SHAPES[model], arguments.swaps) for model in arguments.model or small
+            }
         result[name] = found
     print(json.dumps(result, indent=2))
 
