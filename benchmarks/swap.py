@@ -86,14 +86,14 @@ class Callers:
     def __init__(self, engine: Backend, x: FloatArray, lock: threading.Lock | None = None) -> None:
         self._engine, self._x = engine, x
         self._guard = nullcontext() if lock is None else lock
-        self._stop = False
+        self._until = math.inf
         self._logs: list[list[tuple[int, int, int, tuple[float, ...]]]] = [[] for _ in range(THREADS)]
         self.failures: list[str] = []
         self.models: dict[int, ModelVersion] = {}
 
     def _run(self, due: int, log: list[tuple[int, int, int, tuple[float, ...]]]) -> None:
         engine, x, guard, period = self._engine, self._x, self._guard, 10**9 * THREADS // RATE
-        while not self._stop:
+        while due < self._until:  # also the calls that came too late to be made in time
             left = due - monotonic_ns()
             if left > 0:
                 time.sleep(left / 1e9)
@@ -118,7 +118,7 @@ class Callers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop = True
+        self._until = monotonic_ns()
         for thread in self._threads:
             thread.join()
 
