@@ -553,8 +553,8 @@ class TestLosesAnAnswerOfAFullBatch(Toy):
 
 
 class Hasty(NpzBackend):
-    def prepare(self, path=None, *, plan=None):
-        prepared = super().prepare(path, plan=plan)
+    def prepare(self, path=None, **how):
+        prepared = super().prepare(path, **how)
         super().serve(prepared)
         return prepared
 

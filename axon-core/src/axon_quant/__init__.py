@@ -37,6 +37,7 @@ _MODULES = {
         "Recommendation",
         "Session",
         "as_scorer",
+        "quiet_collector",
         "recommend_backend",
     ),
     "axon_quant.journal": ("Journal",),
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         Recommendation,
         Session,
         as_scorer,
+        quiet_collector,
         recommend_backend,
     )
     from axon_quant.journal import Journal
@@ -150,5 +152,6 @@ __all__ = [
     "load_ensemble",
     "load_exchange",
     "load_explainer",
+    "quiet_collector",
     "recommend_backend",
 ]

@@ -20,6 +20,7 @@ from axon_quant.inference.checks import ModelSpec, check_pin, check_plan, check_
 from axon_quant.inference.config import Device, ModelConfig
 from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.guards import FLOAT32, admit, admit_one, failed, not_finite, refuse_unless_finite
+from axon_quant.inference.pausing import pause
 from axon_quant.inference.session import FloatArray, Session
 from axon_quant.provenance import ModelIdentity
 
@@ -183,17 +184,27 @@ class Backend(ABC):
         """
         return self.serve(self.prepare(path, plan=plan))
 
-    def prepare(self, path: str | Path | None = None, *, plan: Mapping[str, str] | None = None) -> PreparedModel:
-        """The first part of `load`: everything but the swap. Raises as it does."""
+    def prepare(
+        self,
+        path: str | Path | None = None,
+        *,
+        plan: Mapping[str, str] | None = None,
+        files: ModelFiles | None = None,
+    ) -> PreparedModel:
+        """The first part of `load`: everything but the swap. Raises as it does.
+
+        `files` is what `files(path)` has just found, where the caller knows: it must still be so after the build.
+        """
         path = self.config.path if path is None else Path(path)
         with self._building:
-            files = self.files(path)
+            files = self.files(path) if files is None else files
             check_pin(self.config, path, files.sha256)  # before the build, because some formats hold code
             self.expected = files
             try:
                 session = self._build(path, plan)
             finally:
                 self.expected = None
+            pause()
             if self.files(path) != files:
                 raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
             return PreparedModel(session, files, self._check(session, path))
@@ -236,6 +247,7 @@ class Backend(ABC):
             raise
         except Exception as error:  # as in _build
             raise ModelLoadError(f"the model cannot be read: {error}", plugin=self.kind, file=path) from error
+        pause()
         return ModelFiles.at(path, sides)
 
     def infer(self, x: FloatArray) -> FloatArray:
@@ -354,7 +366,9 @@ class Backend(ABC):
     def _check(self, session: Session, path: Path) -> ModelSpec:
         try:
             spec = check_session(session, self.config, path)
+            pause()
             warm(session, spec)
+            pause()
         except AxonError as error:
             error.file = error.file or str(path)
             raise
