@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from axon_backend_onnx.demo import builtin_model
-from axon_backend_onnx.weights import check_precision, private_copy, read_architecture, read_weights
+from axon_backend_onnx.precision import check_precision, check_really_half
+from axon_backend_onnx.weights import private_copy, read_architecture, read_weights
 from axon_quant.clock import Clock
 from axon_quant.errors import DeviceError, PluginError, PluginMissingError
 from axon_quant.inference.backend import Backend
@@ -131,6 +132,8 @@ class OnnxBackend(Backend):
     def _build_at(self, path: Path, levels: Sequence[str]) -> OnnxSession:
         weights = read_weights(path)
         check_precision(weights, fp16=self.config.fp16)
+        if self.config.fp16 and self.config.device.kind == "cpu":
+            check_really_half(path)
         pause()
         if not weights.sides:
             first, *others = [self._session_at(path, level) for level in levels]

@@ -13,7 +13,7 @@ import attrs
 
 from axon_backend_onnx import reading
 from axon_backend_onnx.protobuf import ElementType
-from axon_quant.errors import DeviceError, ModelLoadError
+from axon_quant.errors import ModelLoadError
 from axon_quant.inference.files import ModelFiles
 
 
@@ -43,17 +43,6 @@ def read_architecture(path: Path) -> str:
     """The same text for models that differ in nothing but the numbers of their weights. Raises as `read_weights`."""
     with _opened(path) as model:
         return reading.architecture(model)
-
-
-def check_precision(weights: Weights, *, fp16: bool) -> None:
-    """Refuse a model in another precision than was asked for: nothing is converted behind the user's back."""
-    if fp16 and not weights.half:
-        raise DeviceError(
-            "precision: expected float16 (fp16=True), found a model in float32",
-            hint="convert the model to float16, or leave fp16 out",
-        )
-    if weights.half and not fp16:
-        raise DeviceError("precision: expected float32, found a model in float16", hint="set fp16=True")
 
 
 @contextmanager
