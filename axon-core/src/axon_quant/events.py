@@ -14,6 +14,8 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from axon_quant.orders.types import Order, OrderUpdate
+from axon_quant.provenance import MemberVote as MemberVote
+from axon_quant.provenance import ModelIdentity as ModelIdentity
 
 
 def kind_of(name: str) -> str:
@@ -29,14 +31,6 @@ class Event(Struct, frozen=True, tag=kind_of, tag_field="kind"):
 
 Emit: TypeAlias = Callable[[Event], object]
 """How a stage reports an event. The runtime supplies it; it returns at once."""
-
-
-class ModelIdentity(Struct, frozen=True):
-    """Which model a decision came from: `number` counts versions within the run, `sha256` is of the loaded bytes."""
-
-    name: str
-    number: int
-    sha256: str
 
 
 class RunStarted(Event, frozen=True):
@@ -83,14 +77,6 @@ class FeatureRow(Event, frozen=True):
     symbol: str
     row: int
     data: bytes
-
-
-class MemberVote(Struct, frozen=True):
-    """What one member of the ensemble said in a decision."""
-
-    name: str
-    weight: float
-    scores: tuple[float, ...]
 
 
 class Decision(Event, frozen=True):

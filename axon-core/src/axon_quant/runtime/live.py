@@ -29,11 +29,11 @@ from axon_quant.exchange import (
     ReconnectConfig,
     StreamState,
 )
+from axon_quant.inference.collector import quiet_collector
 from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
-from axon_quant.runtime.collector import quiet_collector
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.past import Past, read_past
 from axon_quant.runtime.reconciliation import Account, adopt, describe, read_account, settle, track_past
