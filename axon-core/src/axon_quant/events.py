@@ -152,6 +152,10 @@ class MemberReturned(Event, frozen=True):
     member: str
 
 
+Remembered: TypeAlias = bool | int | float | str | list[int | float]
+"""What a strategy or a detector may keep in its state: JSON holds it bit for bit."""
+
+
 class RollingState(Struct, frozen=True):
     """The last numbers of a stream, as a ring: `next` is the slot of the next one, `squares` are from the mean."""
 
@@ -166,7 +170,7 @@ class DetectorState(Struct, frozen=True):
     """What a drift detector, named by its class, remembers."""
 
     detector: str
-    memory: dict[str, object]
+    memory: dict[str, Remembered]
 
 
 class MemberState(Struct, frozen=True):
@@ -198,7 +202,7 @@ class EnsembleState(Struct, frozen=True):
     returns: RollingState
     turnovers: RollingState
     members: tuple[MemberState, ...]
-    rule: dict[str, object] | None
+    rule: dict[str, Remembered] | None
 
 
 class EnsembleSaved(Event, frozen=True):

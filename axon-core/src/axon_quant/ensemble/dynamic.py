@@ -84,6 +84,8 @@ class DynamicWeightedEnsemble:
     decisions: it votes without weight until it has given `trial` usable answers in a row and its detectors kept quiet;
     then it is back with an equal share (MemberReturned), else out for as long again.
 
+    `rounds` counts the steps that the strategy has taken on realised returns since it was made.
+
     On a tie the action is `hold` where there is one, else the first of the equal ones. Not for use from several
     threads. Raises EnsembleError for weights, names or options that cannot be used, ModelError for a model that cannot.
     """
@@ -138,6 +140,7 @@ class DynamicWeightedEnsemble:
         self._returns = Rolling(performance_window)
         self._turnovers = Rolling(performance_window)
         self._given: tuple[float, ...] | None = None
+        self.rounds = 0
         self._max_failures = max_failures
         self._emit = emit
         self._clock = LiveClock() if clock is None else clock
@@ -319,6 +322,7 @@ class DynamicWeightedEnsemble:
 
     def _round(self) -> None:
         """Every active member has a new return: account for the ensemble's own, then take one step."""
+        self.rounds += 1
         now = standing(self._performance, self._mask)
         self._returns.append(fsum(map(mul, self._weights, now.last)))
         for member in self._active:

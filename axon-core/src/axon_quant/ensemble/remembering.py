@@ -9,17 +9,18 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import msgspec
 
 from axon_quant.errors import EnsembleError
+from axon_quant.events import Remembered
 
 
 @runtime_checkable
 class Stateful(Protocol):
     """A strategy or a drift detector that can be saved. One that is not starts afresh."""
 
-    def state(self) -> Mapping[str, object]:
-        """Everything learnt, as values JSON holds: bool, int, finite float, str, lists and mappings of them."""
+    def state(self) -> Mapping[str, Remembered]:
+        """Everything learnt, by name: texts, booleans, finite numbers and lists of them."""
         ...
 
-    def restore(self, state: Mapping[str, object], /) -> None:
+    def restore(self, state: Mapping[str, Remembered], /) -> None:
         """Take over what `state` returned. Raises EnsembleError, and changes nothing, if it does not fit."""
         ...
 
@@ -30,11 +31,12 @@ class Remembering:
     _remembered: ClassVar[Mapping[str, Any]] = {}
     _grows: ClassVar[bool] = False
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Remembered]:
         """Copies of the attributes, by their names without the underscore."""
-        return {name.lstrip("_"): _plain(getattr(self, name)) for name in self._remembered}
+        values = {name.lstrip("_"): getattr(self, name) for name in self._remembered}
+        return {name: list(value) if isinstance(value, list | tuple) else value for name, value in values.items()}
 
-    def restore(self, state: Mapping[str, object], /) -> None:
+    def restore(self, state: Mapping[str, Remembered], /) -> None:
         """Set the attributes, all or none. Raises EnsembleError for others than these, and for unusable values."""
         owner = type(self).__name__
         expected = {name.lstrip("_") for name in self._remembered}
@@ -57,11 +59,7 @@ class Remembering:
             setattr(self, name, value)
 
 
-def _plain(value: object) -> object:
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _finite(value: object) -> bool:
     if isinstance(value, list):
-        return all(map(_finite, value))
+        return isfinite(sum(map(abs, value)))
     return not isinstance(value, float) or isfinite(value)

@@ -8,6 +8,7 @@ from axon_quant.ensemble.fitting import StackingFit, chances, features_of
 from axon_quant.ensemble.performance import Standing
 from axon_quant.ensemble.pooling import Pooling
 from axon_quant.errors import EnsembleError
+from axon_quant.events import Remembered
 
 
 class Stacking(Pooling):
@@ -47,11 +48,11 @@ class Stacking(Pooling):
         row: list[float] = chances(self._learner, features_of([votes]), len(votes[0]))[0].tolist()
         return row
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Remembered]:
         """What it was fitted to; nothing is learnt later."""
         return {"fitted": list(self.fitted_weights)}
 
-    def restore(self, state: Mapping[str, object], /) -> None:
+    def restore(self, state: Mapping[str, Remembered], /) -> None:
         """Raises EnsembleError if the state is of another fit."""
         if state != self.state():
             raise EnsembleError("the state is of another fit of the stack", hint="a new fit starts afresh")

@@ -9,7 +9,7 @@ from axon_quant.ensemble.members import Member
 from axon_quant.ensemble.performance import Rolling
 from axon_quant.ensemble.remembering import Stateful
 from axon_quant.errors import EnsembleError
-from axon_quant.events import DetectorState, EnsembleState, MemberState
+from axon_quant.events import DetectorState, EnsembleState, MemberState, Remembered
 
 
 def require_same(state: EnsembleState, own: EnsembleState) -> None:
@@ -71,7 +71,7 @@ def restore_member(member: Member, state: MemberState) -> None:
         detector.restore(saved)
 
 
-def _detectors(member: Member, state: MemberState) -> Iterator[tuple[Stateful, dict[str, object]]]:
+def _detectors(member: Member, state: MemberState) -> Iterator[tuple[Stateful, dict[str, Remembered]]]:
     for stream, detector in member.watches.items():
         saved = state.drift.get(stream)
         if saved is not None and isinstance(detector, Stateful) and type(detector).__name__ == saved.detector:

@@ -11,6 +11,7 @@ from axon_quant.ensemble.options import require
 from axon_quant.ensemble.performance import Standing
 from axon_quant.ensemble.remembering import Remembering
 from axon_quant.ensemble.smoothing import SmoothedWeights, members_of
+from axon_quant.events import Remembered
 
 
 class WeightingRule(Protocol):
@@ -113,7 +114,7 @@ class SoftmaxSharpe(Remembering, SmoothedWeights):
         if self._correlations is not None:
             self._correlations.products = products
 
-    def restore(self, state: Mapping[str, object], /) -> None:
+    def restore(self, state: Mapping[str, Remembered], /) -> None:
         """Take over what `state` returned; without `all_negative="abstain"` nothing abstains."""
         super().restore(state)
         self.abstains = self.abstains and self.may_abstain
