@@ -160,7 +160,7 @@ def test_drift_and_trials_are_set_by_the_configuration(config):
 
     models = [member, lambda _: [0.1, 0.8, 0.1]]
     ensemble = build_ensemble(attrs.evolve(config, ensemble=entry), models, {}, bus, SimClock())
-    for number in range(260):
+    for number in range(560):
         answer["scores"] = [0.6 + 0.001 * (number % 5), 0.3 - 0.001 * (number % 5), 0.1]
         ensemble.predict(None)
     assert not events

@@ -161,11 +161,11 @@ class DynamicWeightedEnsemble:
         `scores` are the combined probabilities; a vote has the member's raw scores and the weight it had in this
         decision, none if it is on trial. Raises EnsembleError if no member with weight gave usable scores.
         """
-        weights = self._weights
+        weights, active = self._weights, self._active
         votes: list[MemberVote] = []
         shares: list[Sequence[float]] = []
         models: tuple[ModelIdentity, ...] = ()
-        for member in self._active:
+        for member in active:
             try:
                 scores = member.score(observation)
             except Exception as error:  # noqa: BLE001 - whatever a model raises, it is reported and the others go on
@@ -177,7 +177,7 @@ class DynamicWeightedEnsemble:
             if identities := member.scorer.models:
                 models += identities
         if len(votes) != len(weights):
-            more = self._ask_the_absent(observation) if self._health.retry_after else []
+            more = self._ask_the_absent(observation, active) if self._health.retry_after else []
             weights = self._rescaled([vote.weight for vote in votes])
             votes = [MemberVote(v.name, weight, v.scores) for v, weight in zip(votes, weights, strict=True)] + more
         rule = self._rule
@@ -346,11 +346,11 @@ class DynamicWeightedEnsemble:
         if self._emit is not None:
             self._emit(WeightsChanged(self._clock.now(), self.names, self._weights))
 
-    def _ask_the_absent(self, observation: object) -> list[MemberVote]:
-        """Votes without weight, of the members on trial."""
+    def _ask_the_absent(self, observation: object, asked: Sequence[Member]) -> list[MemberVote]:
+        """Votes without weight, of the members on trial; `asked` are those who were asked in this decision."""
         votes = []
         for member in self._members:
-            if member.active or not self._health.due(member):
+            if member in asked or member.active or not self._health.due(member):
                 continue
             try:
                 scores = member.score(observation)
