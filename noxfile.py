@@ -70,7 +70,7 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, tools=TEST_TOOLS)
+    install(session, CORE + "[parquet,stacking]", ONNX, SAFETENSORS, tools=TEST_TOOLS)
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
@@ -123,6 +123,14 @@ def torch(session: nox.Session) -> None:
         suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", "torch"]
         session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite)
         session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
+
+
+@nox.session
+def policies(session: nox.Session) -> None:
+    """What ensembles take from others: policies of Stable-Baselines3, detectors of river. Hundreds of MB."""
+    tools = [*TEST_TOOLS, "stable-baselines3>=2.4", "river>=0.22"]
+    install(session, CORE + "[stacking]", ONNX, tools=tools)
+    session.run("pytest", "tests/core/ensemble/test_scenario.py", "tests/docs/test_ensembles.py", *session.posargs)
 
 
 @nox.session
