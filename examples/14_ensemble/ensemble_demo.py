@@ -42,6 +42,8 @@ from axon_quant.runtime.wiring import Pipeline, build_instruments
 
 HERE = Path(__file__).resolve().parent
 TONES = ("hero", "second", "quiet")
+SHORT = {"failed": "out", "has": "back", "drifts": "drifts"}
+"""The first word of what befell a member → what the picture says."""
 KINDS = (Decision, MemberFailed, MemberReturned, MemberDrifted)
 
 
@@ -153,9 +155,12 @@ def picture(history: History, incidents: Sequence[tuple[float, str, str]]) -> st
         panel.line(points, tone)
         labels.append((points[-1][1], f"{name} {points[-1][1]:.0f} %", tone))
     panel.labels(labels)
-    for at, name, what in incidents:
+    for number, (at, name, what) in enumerate(incidents):
         title = tag("title", f"{clock_time(at)} {name} {what}")
         panel.add("line", title, x1=x(at), x2=x(at), y1=top - 8, y2=bottom, class_="swap")
+        panel.add(
+            "text", f"{name} {SHORT[what.split()[0]]}", x=x(at) + 5, y=top + 12 + 15 * (number % 3), class_="note"
+        )
     every = max(1, len(history.times) // 120)
     rows = list(zip(history.times, history.weights, strict=True))[::every]
     panel.hover(

@@ -36,11 +36,11 @@ class Cusum(Remembering):
     after the sum was back at 0. `drifting` tells whether it lasts. `reset` sets the sums to 0 and keeps what the
     warm-up told.
 
-    With the defaults, independent normal numbers give no false alarm in 400,000 (`benchmarks/drift.py`), and a move by one
-    deviation is found after about 40. Neighbours that are correlated, as the confidence over windows that overlap is,
-    make it slower instead of jumpier: with a correlation φ a move counts for √((1 - φ) / (1 + φ)) of itself. The longer
-    a stream remembers, the longer a warm-up it needs: 1000 for a φ of 0.95. Raises EnsembleError for options out of
-    range and for numbers that are not finite.
+    With the defaults, independent normal numbers give no false alarm in 400,000 (`benchmarks/drift.py`), and a move by
+    one deviation is found after about 40. Neighbours that are correlated, as the confidence over windows that overlap
+    is, make it slower instead of jumpier: with a correlation φ a move counts for √((1 - φ) / (1 + φ)) of itself. The
+    longer a stream remembers, the longer a warm-up it needs: 1000 for a φ of 0.95. Raises EnsembleError for options out
+    of range and for numbers that are not finite.
     """
 
     _remembered: ClassVar[Mapping[str, Any]] = {
