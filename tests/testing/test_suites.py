@@ -71,10 +71,13 @@ ENSEMBLE_DEFECTS = {
     "DeclaresOnlineWeightsItLacks": {"E-060"},
     "DeclaresSteadyWeightsItLacks": {"E-062"},
     "DeclaresEqualVotesItLacks": {"E-025"},
+    "DeclaresFittedAndIsNot": {"E-063"},
+    "IsFittedUndeclared": {"E-003", "E-063"},
+    "ForgetsWhatItLearnt": {"E-018"},
     "MovesUndeclared": {"E-060", "E-062"},
     "DeclaresGainsItDoesNotCheck": {"E-061"},
     "ReturnsNegativeWeights": {"E-010", "E-012", "E-014", "E-041", "E-061"},
-    "ReturnsNan": {"E-011", "E-012", "E-013", "E-015", "E-016", "E-031", "E-060", "E-062"},
+    "ReturnsNan": {"E-011", "E-012", "E-013", "E-015", "E-016", "E-018", "E-031", "E-060", "E-062"},
     "IgnoresTheVotes": {"E-021", "E-022", "E-023", "E-025", "E-030"},
     "IgnoresTheWeights": {"E-020", "E-025"},
     "FavoursTheFirstMember": {"E-013", "E-014", "E-023"},
@@ -101,6 +104,7 @@ ENSEMBLE_DEFECTS = {
         ("toy_ensembles", "GoodFixed", "ensemble", {"E-041"}),
         ("toy_ensembles", "GoodFollower", "ensemble", {"E-041"}),
         ("toy_ensembles", "GoodGainer", "ensemble", {"E-041"}),
+        ("toy_ensembles", "GoodFitted", "ensemble", {"E-013", "E-014", "E-022", "E-025", "E-041"}),
     ],
 )
 def test_a_good_plugin_passes_every_test(outcomes, module, name, kind, skipped):

@@ -125,6 +125,79 @@ class WeightsChanged(Event, frozen=True):
     weights: tuple[float, ...]
 
 
+class MemberDrifted(Event, frozen=True):
+    """A detector found that a member no longer behaves as it did; `stream` says in what, e.g. `confidence`."""
+
+    member: str
+    stream: str
+    deactivated: bool
+
+
+class MemberReturned(Event, frozen=True):
+    """A member that was deactivated takes part in the ensemble again."""
+
+    member: str
+
+
+Remembered: TypeAlias = bool | int | float | str | list[int | float]
+"""What a strategy or a detector may keep in its state: JSON holds it bit for bit."""
+
+
+class RollingState(Struct, frozen=True):
+    """The last numbers of a stream, as a ring: `next` is the slot of the next one, `squares` are from the mean."""
+
+    values: tuple[float, ...]
+    next: int
+    last: float
+    mean: float
+    squares: float
+
+
+class DetectorState(Struct, frozen=True):
+    """What a drift detector, named by its class, remembers."""
+
+    detector: str
+    memory: dict[str, Remembered]
+
+
+class MemberState(Struct, frozen=True):
+    """A member in an EnsembleState: its record, its returns, and what its drift detectors remember, by stream."""
+
+    name: str
+    active: bool
+    on_trial: bool
+    failures: int
+    streak: int
+    drifts: int
+    waited: int
+    answered: int
+    trouble: str
+    fresh: bool
+    returns: RollingState
+    drift: dict[str, DetectorState]
+
+
+class EnsembleState(Struct, frozen=True):
+    """Everything an ensemble has learnt. JSON keeps it bit for bit; `rule` is the strategy's own."""
+
+    strategy: str
+    window: int
+    actions: tuple[str, ...]
+    initial: tuple[float, ...]
+    weights: tuple[float, ...]
+    given: tuple[float, ...] | None
+    returns: RollingState
+    turnovers: RollingState
+    members: tuple[MemberState, ...]
+    rule: dict[str, Remembered] | None
+
+
+class EnsembleSaved(Event, frozen=True):
+    """What the ensemble has learnt so far, for the next live run to go on from."""
+
+    state: EnsembleState
+
+
 class Reject(Struct, frozen=True):
     """Why a control refused an order: the control's name, the value it saw and the limit it holds."""
 
