@@ -75,7 +75,9 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(session, CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE, tools=TEST_TOOLS + VENUE_CLIENTS)
+    install(
+        session, CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE, tools=TEST_TOOLS + VENUE_CLIENTS
+    )
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 

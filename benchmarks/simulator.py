@@ -81,7 +81,9 @@ def without_a_wire(count: int) -> float:
     account = exchange.accounts[KEY]
     began = time.perf_counter()
     for _ in range(count):
-        placed = exchange.place(account, Order("BTCUSDT", Side.Buy, price="40000", quantity=Decimal("0.001")), tag={"type": "LIMIT"})
+        placed = exchange.place(
+            account, Order("BTCUSDT", Side.Buy, price="40000", quantity=Decimal("0.001")), tag={"type": "LIMIT"}
+        )
         exchange.cancel(account, placed)
     return time.perf_counter() - began
 
@@ -104,7 +106,9 @@ def main() -> None:
             process.terminate()
     direct = without_a_wire(count)
     rates = {"rest_one_at_a_time": rest[0], "rest_16_at_once": rest[1], "websocket": socket, "without_a_wire": direct}
-    print(json.dumps({f"{name}_requests_per_second": round(2 * count / took) for name, took in rates.items()}, indent=2))
+    print(
+        json.dumps({f"{name}_requests_per_second": round(2 * count / took) for name, took in rates.items()}, indent=2)
+    )
 
 
 if __name__ == "__main__":

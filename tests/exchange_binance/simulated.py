@@ -63,7 +63,9 @@ class Client:
         headers = {"X-MBX-APIKEY": self.key, "Content-Type": "application/x-www-form-urlencoded"} if sign else {}
         if body is None and text:
             url = f"{url}?{text}"
-        async with self._session.request(method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers) as it:
+        async with self._session.request(
+            method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers
+        ) as it:
             raw = await it.text()
             return Said(it.status, json.loads(raw) if raw.startswith(("{", "[")) else raw, it.headers)
 

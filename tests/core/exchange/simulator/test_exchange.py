@@ -36,7 +36,9 @@ class Venue:
         self.exchange.now = self.clock.now
         self.events: list[AccountEvent | Transfer] = []
         self.account.listeners.append(self.events.append)
-        self.book([(50_000.0, 1.0), (49_999.0, 1.0), (49_998.0, 1.0)], [(50_001.0, 1.0), (50_002.0, 1.0), (50_003.0, 1.0)])
+        self.book(
+            [(50_000.0, 1.0), (49_999.0, 1.0), (49_998.0, 1.0)], [(50_001.0, 1.0), (50_002.0, 1.0), (50_003.0, 1.0)]
+        )
         self.trade(50_000.5)
 
     def book(self, bids, asks, sequence: int = 1) -> None:
