@@ -22,7 +22,15 @@ from axon_exchange_binance.simulator.identity import signature, signed_parameter
 from axon_quant.orders.types import Order, Side
 
 KEY, SECRET = "YOUR_API_KEY", "YOUR_API_SECRET"
-WIDE = [{"kind": "weight", "limit": 10**9, "period": 60.0}]
+SERVER = """
+import asyncio, json
+from axon_exchange_binance.simulator import BinanceSimulator
+from axon_quant.exchange.simulator import Limit
+loop = asyncio.new_event_loop()
+simulator = BinanceSimulator(limits=(Limit("weight", 10**9, 60.0),))
+print(json.dumps(loop.run_until_complete(simulator.start())), flush=True)
+loop.run_forever()
+"""
 TERMS = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001"}
 
 
@@ -81,7 +89,9 @@ def without_a_wire(count: int) -> float:
     account = exchange.accounts[KEY]
     began = time.perf_counter()
     for _ in range(count):
-        placed = exchange.place(account, Order("BTCUSDT", Side.Buy, price="40000", quantity=Decimal("0.001")), tag={"type": "LIMIT"})
+        placed = exchange.place(
+            account, Order("BTCUSDT", Side.Buy, price="40000", quantity=Decimal("0.001")), tag={"type": "LIMIT"}
+        )
         exchange.cancel(account, placed)
     return time.perf_counter() - began
 
@@ -91,10 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=5_000, help="pairs of an order and its cancel, each way")
     count = parser.parse_args().orders
-    command = "from axon_exchange_binance.simulator import BinanceSimulator as S; from axon_quant.exchange.simulator import Limit"
-    command += "; import asyncio, json; loop = asyncio.new_event_loop(); s = S(limits=(Limit('weight', 10**9, 60.0),))"
-    command += "; print(json.dumps(loop.run_until_complete(s.start())), flush=True); loop.run_forever()"
-    with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             roots = json.loads(process.stdout.readline())
@@ -104,7 +111,9 @@ def main() -> None:
             process.terminate()
     direct = without_a_wire(count)
     rates = {"rest_one_at_a_time": rest[0], "rest_16_at_once": rest[1], "websocket": socket, "without_a_wire": direct}
-    print(json.dumps({f"{name}_requests_per_second": round(2 * count / took) for name, took in rates.items()}, indent=2))
+    print(
+        json.dumps({f"{name}_requests_per_second": round(2 * count / took) for name, took in rates.items()}, indent=2)
+    )
 
 
 if __name__ == "__main__":

@@ -63,7 +63,9 @@ class Client:
         headers = {"X-MBX-APIKEY": self.key, "Content-Type": "application/x-www-form-urlencoded"} if sign else {}
         if body is None and text:
             url = f"{url}?{text}"
-        async with self._session.request(method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers) as it:
+        async with self._session.request(
+            method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers
+        ) as it:
             raw = await it.text()
             return Said(it.status, json.loads(raw) if raw.startswith(("{", "[")) else raw, it.headers)
 
@@ -138,8 +140,8 @@ class Socket:
 @asynccontextmanager
 async def simulated(*faults: dict[str, object], **options: Any) -> AsyncIterator[Client]:
     """A venue that has started, and a client of its main account."""
-    plan = FaultPlan.of(list(faults), seed=options.pop("seed", 0))
-    venue = BinanceSimulator(faults=plan, **options)
+    plan = FaultPlan.of(list(faults), seed=options.get("seed", 0))
+    venue = BinanceSimulator(faults=plan, **{"history": 2.0, **options})
     await venue.start()
     client = Client(venue)
     try:
