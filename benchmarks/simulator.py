@@ -22,7 +22,15 @@ from axon_exchange_binance.simulator.identity import signature, signed_parameter
 from axon_quant.orders.types import Order, Side
 
 KEY, SECRET = "YOUR_API_KEY", "YOUR_API_SECRET"
-WIDE = [{"kind": "weight", "limit": 10**9, "period": 60.0}]
+SERVER = """
+import asyncio, json
+from axon_exchange_binance.simulator import BinanceSimulator
+from axon_quant.exchange.simulator import Limit
+loop = asyncio.new_event_loop()
+simulator = BinanceSimulator(limits=(Limit("weight", 10**9, 60.0),))
+print(json.dumps(loop.run_until_complete(simulator.start())), flush=True)
+loop.run_forever()
+"""
 TERMS = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001"}
 
 
@@ -93,10 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=5_000, help="pairs of an order and its cancel, each way")
     count = parser.parse_args().orders
-    command = "from axon_exchange_binance.simulator import BinanceSimulator as S; from axon_quant.exchange.simulator import Limit"
-    command += "; import asyncio, json; loop = asyncio.new_event_loop(); s = S(limits=(Limit('weight', 10**9, 60.0),))"
-    command += "; print(json.dumps(loop.run_until_complete(s.start())), flush=True); loop.run_forever()"
-    with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             roots = json.loads(process.stdout.readline())

@@ -140,8 +140,8 @@ class Socket:
 @asynccontextmanager
 async def simulated(*faults: dict[str, object], **options: Any) -> AsyncIterator[Client]:
     """A venue that has started, and a client of its main account."""
-    plan = FaultPlan.of(list(faults), seed=options.pop("seed", 0))
-    venue = BinanceSimulator(faults=plan, **options)
+    plan = FaultPlan.of(list(faults), seed=options.get("seed", 0))
+    venue = BinanceSimulator(faults=plan, **{"history": 2.0, **options})
     await venue.start()
     client = Client(venue)
     try:

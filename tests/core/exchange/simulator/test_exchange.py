@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -61,11 +61,11 @@ def test_a_market_order_pays_its_fee_in_what_it_brings_in():
     venue = Venue()
     bought = venue.place(Side.Buy, None, "1.5")
     assert bought.status is OrderStatus.Filled
-    assert bought.value == D("50001") + D("50002") / 2
-    assert venue.account.totals["BTC"] == D("2") + D("1.5") - D("0.0015")
-    assert venue.account.totals["USDT"] == D("100000") - bought.value
+    assert bought.value == Decimal("50001") + Decimal("50002") / 2
+    assert venue.account.totals["BTC"] == Decimal("2") + Decimal("1.5") - Decimal("0.0015")
+    assert venue.account.totals["USDT"] == Decimal("100000") - bought.value
     sold = venue.place(Side.Sell, None, "1")
-    assert venue.account.totals["USDT"] == D("100000") - bought.value + 50_000 - 50
+    assert venue.account.totals["USDT"] == Decimal("100000") - bought.value + 50_000 - 50
     assert [fill.trade_id for fill in (*bought.fills, *sold.fills)] == [1, 2, 3]
 
 
@@ -74,8 +74,8 @@ def test_fees_are_paid_in_the_account_s_fee_asset_while_there_is_enough_of_it():
     venue.account.fee_asset = "BNB"
     venue.exchange.on_market(Trade("BNBUSDT", START, 500.0, 1.0, True))
     (fill,) = venue.place(Side.Buy, None, "1").fills
-    assert (fill.fee_asset, fill.fee) == ("BNB", D("0.100002"))
-    venue.account.totals["BNB"] = D("0.01")
+    assert (fill.fee_asset, fill.fee) == ("BNB", Decimal("0.100002"))
+    venue.account.totals["BNB"] = Decimal("0.01")
     (fill,) = venue.place(Side.Sell, None, "1").fills
     assert fill.fee_asset == "USDT"
 
@@ -83,9 +83,9 @@ def test_fees_are_paid_in_the_account_s_fee_asset_while_there_is_enough_of_it():
 def test_what_an_order_needs_is_locked_until_it_ends():
     venue = Venue()
     order = venue.place(Side.Buy, "40000", "1")
-    assert (venue.account.free("USDT"), venue.account.locked["USDT"]) == (D("60000"), D("40000"))
+    assert (venue.account.free("USDT"), venue.account.locked["USDT"]) == (Decimal("60000"), Decimal("40000"))
     venue.exchange.cancel(venue.account, order)
-    assert venue.account.free("USDT") == D("100000")
+    assert venue.account.free("USDT") == Decimal("100000")
     assert venue.causes == ["new", "cancelled"]
     with pytest.raises(RefusedError) as refused:
         venue.exchange.cancel(venue.account, order)
@@ -160,16 +160,16 @@ def test_a_market_order_that_finds_nothing_expires():
     venue.book([(50_000.0, 1.0)], [], sequence=2)
     order = venue.place(Side.Buy, None, "1")
     assert (order.status, venue.causes) == (OrderStatus.Expired, ["new", "expired"])
-    assert venue.account.free("USDT") == D("100000")
+    assert venue.account.free("USDT") == Decimal("100000")
 
 
 def test_ioc_expires_for_what_it_cannot_take_and_fok_takes_all_or_nothing():
     venue = Venue()
     ioc = venue.place(Side.Buy, "50001", "1.5", time_in_force=TimeInForce.IOC)
-    assert (ioc.status, ioc.filled) == (OrderStatus.Expired, D(1))
-    venue.exchange.transfer(venue.account, "BTC", D(2))
+    assert (ioc.status, ioc.filled) == (OrderStatus.Expired, Decimal(1))
+    venue.exchange.transfer(venue.account, "BTC", Decimal(2))
     fok = venue.place(Side.Sell, "49998", "3.5", time_in_force=TimeInForce.FOK)
-    assert (fok.status, fok.filled) == (OrderStatus.Expired, D(0))
+    assert (fok.status, fok.filled) == (OrderStatus.Expired, Decimal(0))
     assert not any(venue.account.locked.values())
 
 
@@ -177,22 +177,22 @@ class TestStops:
     def test_a_stop_waits_until_its_price_trades(self):
         venue = Venue()
         stop = venue.place(Side.Sell, None, "1", kind=OrderType.Stop, stop_price="49000")
-        assert (stop.waiting, venue.account.locked["BTC"]) == (True, D(1))
+        assert (stop.waiting, venue.account.locked["BTC"]) == (True, Decimal(1))
         venue.trade(49_500.0)
         assert stop.waiting
         venue.trade(48_999.0)
-        assert (stop.status, stop.filled) == (OrderStatus.Filled, D(1))
+        assert (stop.status, stop.filled) == (OrderStatus.Filled, Decimal(1))
         assert venue.causes == ["new", "triggered", "trade"]
 
     def test_a_stop_limit_becomes_a_limit_order(self):
         venue = Venue()
         stop = venue.place(Side.Buy, "50600", "1", kind=OrderType.StopLimit, stop_price="50500")
-        assert venue.account.locked["USDT"] == D(50600)
+        assert venue.account.locked["USDT"] == Decimal(50600)
         venue.book([(50_500.0, 1.0)], [(50_700.0, 1.0)], sequence=2)
         venue.trade(50_500.0)
-        assert (stop.status, stop.waiting, stop.order.price) == (OrderStatus.Open, False, D(50600))
+        assert (stop.status, stop.waiting, stop.order.price) == (OrderStatus.Open, False, Decimal(50600))
         venue.exchange.cancel(venue.account, stop)
-        assert venue.account.free("USDT") == D(100_000)
+        assert venue.account.free("USDT") == Decimal(100_000)
 
     def test_a_stop_on_the_wrong_side_is_refused(self):
         venue = Venue()
@@ -206,7 +206,7 @@ class TestStops:
         stop = venue.place(Side.Sell, None, "1", kind=OrderType.Stop, stop_price="49000")
         venue.exchange.cancel(venue.account, stop)
         venue.trade(48_000.0)
-        assert (stop.status, venue.account.free("BTC")) == (OrderStatus.Cancelled, D(2))
+        assert (stop.status, venue.account.free("BTC")) == (OrderStatus.Cancelled, Decimal(2))
 
 
 class TestAmendments:
@@ -218,40 +218,44 @@ class TestAmendments:
         venue.trade(49_999.0, 0.5)
         moved = engine.queue_ahead(str(order.venue_order_id))
         assert moved < ahead
-        venue.exchange.amend(venue.account, order, quantity=D("0.4"))
+        venue.exchange.amend(venue.account, order, quantity=Decimal("0.4"))
         assert engine.queue_ahead(str(order.venue_order_id)) == moved
-        assert venue.account.locked["USDT"] == D("49999") * D("0.4")
+        assert venue.account.locked["USDT"] == Decimal("49999") * Decimal("0.4")
         venue.trade(49_998.0)
-        assert order.filled == D("0.4")
+        assert order.filled == Decimal("0.4")
 
     def test_another_price_loses_it(self):
         venue = Venue()
         order = venue.place(Side.Buy, "49999", "1")
-        venue.exchange.amend(venue.account, order, price=D("49998"))
-        assert venue.account.locked["USDT"] == D("49998")
+        venue.exchange.amend(venue.account, order, price=Decimal("49998"))
+        assert venue.account.locked["USDT"] == Decimal("49998")
         assert venue.causes == ["new", "amended"]
 
     def test_what_has_filled_stays_filled(self):
         venue = Venue()
         order = venue.place(Side.Buy, "50001", "1.5")
-        assert order.filled == D(1)
-        venue.exchange.amend(venue.account, order, price=D("50002"))
-        assert (order.status, order.filled) == (OrderStatus.Filled, D("1.5"))
+        assert order.filled == Decimal(1)
+        venue.exchange.amend(venue.account, order, price=Decimal("50002"))
+        assert (order.status, order.filled) == (OrderStatus.Filled, Decimal("1.5"))
         with pytest.raises(RefusedError):
-            venue.exchange.amend(venue.account, order, quantity=D(1))
+            venue.exchange.amend(venue.account, order, quantity=Decimal(1))
 
     def test_one_that_is_refused_leaves_the_order_as_it_was(self):
         venue = Venue()
         order = venue.place(Side.Buy, "49000", "1")
         with pytest.raises(RefusedError) as refused:
-            venue.exchange.amend(venue.account, order, quantity=D(5))
+            venue.exchange.amend(venue.account, order, quantity=Decimal(5))
         assert refused.value.kind is Refusal.Funds
-        assert (order.status, order.order.quantity, venue.account.locked["USDT"]) == (OrderStatus.Open, D(1), D(49000))
+        assert (order.status, order.order.quantity, venue.account.locked["USDT"]) == (
+            OrderStatus.Open,
+            Decimal(1),
+            Decimal(49000),
+        )
 
     def test_it_may_bring_another_client_order_id(self):
         venue = Venue()
         order = venue.place(Side.Buy, "49000", "1", client_order_id="old")
-        venue.exchange.amend(venue.account, order, quantity=D("0.5"), client_order_id="new")
+        venue.exchange.amend(venue.account, order, quantity=Decimal("0.5"), client_order_id="new")
         assert venue.account.find("new") is order
         venue.exchange.cancel(venue.account, order)
         assert order.status is OrderStatus.Cancelled
@@ -259,17 +263,17 @@ class TestAmendments:
 
 def test_a_transfer_changes_a_balance_and_is_told():
     venue = Venue()
-    venue.exchange.transfer(venue.account, "EUR", D(5))
-    assert venue.events == [Transfer(1, "EUR", D(5), START)]
+    venue.exchange.transfer(venue.account, "EUR", Decimal(5))
+    assert venue.events == [Transfer(1, "EUR", Decimal(5), START)]
     with pytest.raises(RefusedError):
-        venue.exchange.transfer(venue.account, "EUR", D(-6))
+        venue.exchange.transfer(venue.account, "EUR", Decimal(-6))
 
 
 def test_events_are_numbered_without_holes():
     venue = Venue()
     venue.place(Side.Buy, None, "1")
     venue.exchange.cancel(venue.account, venue.place(Side.Buy, "40000", "1"))
-    venue.exchange.transfer(venue.account, "EUR", D(5))
+    venue.exchange.transfer(venue.account, "EUR", Decimal(5))
     assert [event.sequence for event in venue.events] == list(range(1, len(venue.events) + 1))
 
 
@@ -294,7 +298,7 @@ def test_no_money_is_made_or_lost_whatever_happens(actions):
     feed.prepare()
     for kind, offset, size in actions:
         price = exchange.instruments[BTC].round_price(exchange.price(BTC) + offset)
-        quantity = D(size) / 10
+        quantity = Decimal(size) / 10
         opened = list(account.open.values())
         try:
             if kind in ("buy", "sell"):
@@ -323,9 +327,9 @@ def test_no_money_is_made_or_lost_whatever_happens(actions):
         totals[fill.fee_asset] -= fill.fee
     assert totals == account.totals
     for asset in account.totals:
-        held = sum((one.lock for one in account.open.values() if one.lock_asset == asset), D(0))
-        assert account.locked.get(asset, D(0)) == held
+        held = sum((one.lock for one in account.open.values() if one.lock_asset == asset), Decimal(0))
+        assert account.locked.get(asset, Decimal(0)) == held
         assert account.free(asset) >= 0
     for order in account.orders.values():
-        assert sum((fill.quantity for fill in order.fills), D(0)) == order.filled <= order.order.quantity
+        assert sum((fill.quantity for fill in order.fills), Decimal(0)) == order.filled <= order.order.quantity
         assert (order.venue_order_id in account.open) is order.is_open

@@ -107,7 +107,7 @@ def test_a_plan_that_cannot_be_is_refused_with_what_is_wrong(row, says):
 def test_a_file_that_holds_no_plan_is_named(tmp_path: Path, text: str):
     path = tmp_path / "plan.toml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="plan.toml"):
+    with pytest.raises(ConfigError, match=r"plan\.toml"):
         FaultPlan.read(path)
-    with pytest.raises(ConfigError, match="none.toml"):
+    with pytest.raises(ConfigError, match=r"none\.toml"):
         FaultPlan.read(tmp_path / "none.toml")

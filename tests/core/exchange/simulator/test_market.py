@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_trades_are_numbered_and_stamped_by_the_venue_s_clock():
 def test_a_market_may_have_been_open_for_a_while():
     exchange, events = played(0, history=10.0)
     assert events[0].received == START - 10 * NANOSECONDS
-    assert all(early.received <= late.received for early, late in zip(events, events[1:], strict=False))
+    assert all(early.received <= late.received for early, late in pairwise(events))
     assert events[-1].received <= START
     assert exchange.books["BTCUSDT"].whole
 
