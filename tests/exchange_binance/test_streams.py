@@ -139,6 +139,16 @@ async def test_a_connection_that_answers_no_pings_is_given_up(live, monkeypatch)
         await until(lambda: len(venue.subscriptions) >= 2)
 
 
+async def test_a_service_that_answers_pings_of_the_socket_only_is_given_up(live, monkeypatch):
+    monkeypatch.setattr(user_stream, "_ASK_EVERY", 0.2)
+    monkeypatch.setattr(user_stream, "_LOOK_EVERY", 0.05)
+    async with live() as (venue, _, _reader):
+        await asyncio.sleep(0.6)
+        assert len(venue.subscriptions) == 1
+        venue.answers_questions = False
+        await until(lambda: len(venue.subscriptions) >= 2)
+
+
 async def test_a_stream_that_does_not_report_what_was_acknowledged_is_given_up(live, monkeypatch):
     monkeypatch.setattr(user_stream, "_REPORT_WITHIN", 0.2)
     monkeypatch.setattr(user_stream, "_LOOK_EVERY", 0.05)

@@ -44,6 +44,7 @@ def trading() -> Trading:
             adapter = OkxAdapter(configured(venue, **changes))
             try:
                 await adapter.connect()
+                venue.requests.clear()
                 yield venue, adapter
             finally:
                 await adapter.close()

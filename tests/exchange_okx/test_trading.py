@@ -26,7 +26,10 @@ def limit(quantity: str = "0.002") -> Order:
 
 
 def ours(order: Order, **changes: object) -> dict:
-    return order_row(clOrdId=order.client_order_id, ordId="77", sz=str(order.quantity), **changes)
+    """What OKX has of an order that was placed now."""
+    now = str(time.time_ns() // 1_000_000)
+    given = {"clOrdId": order.client_order_id, "ordId": "77", "sz": str(order.quantity), "cTime": now, "uTime": now}
+    return order_row(**{**given, **changes})
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
@@ -56,7 +59,7 @@ async def test_an_order_lives_and_fills_on_the_stream(trading):
         await until(lambda: venue.sockets["private"])
         order = limit()
         order_id = await adapter.place_order(order)
-        row = order_row(clOrdId=order.client_order_id, ordId=order_id)
+        row = ours(order, ordId=order_id)
         await venue.push("private", {"channel": "orders"}, row)
         part = {"fillSz": "0.001", "fillPx": "50000.1", "fillFee": "-0.000001", "fillFeeCcy": "BTC", "execType": "M"}
         first = {**row, **part, "state": "partially_filled", "accFillSz": "0.001", "tradeId": "1"}
@@ -152,7 +155,7 @@ async def test_what_was_missed_while_the_stream_was_down_is_repaired(trading):
         )
         order = limit()
         order_id = await adapter.place_order(order)
-        row = order_row(clOrdId=order.client_order_id, ordId=order_id)
+        row = ours(order, ordId=order_id)
         await venue.push("private", {"channel": "orders"}, row)
         now = str(time.time_ns() // 1_000_000)
         fill = {"clOrdId": order.client_order_id, "ordId": order_id, "ts": now, "fillTime": now}
@@ -214,7 +217,7 @@ async def test_an_amended_order_stands_as_amended(trading):
     async with trading() as (venue, adapter):
         order = limit()
         order_id = await adapter.place_order(order)
-        row = order_row(clOrdId=order.client_order_id, ordId=order_id, px="49000", sz="0.003")
+        row = ours(order, ordId=order_id, px="49000", sz="0.003")
 
         async def amend(seen):
             await venue.push(

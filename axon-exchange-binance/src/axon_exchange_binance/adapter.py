@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import ClassVar, TypeVar
@@ -23,7 +24,7 @@ from axon_exchange_binance.answers import (
     TradeRecord,
     decoded,
 )
-from axon_exchange_binance.errors import VENUE
+from axon_exchange_binance.errors import TOO_MANY_ORDERS, VENUE
 from axon_exchange_binance.instruments import ExchangeInfo, instrument_of, limits
 from axon_exchange_binance.market_stream import MarketStream
 from axon_exchange_binance.orders import fill_of, named, parameters, state_of, type_name, unsupported, update_of
@@ -32,14 +33,22 @@ from axon_exchange_binance.rest import Rest
 from axon_exchange_binance.signing import escaped, signer
 from axon_exchange_binance.user_stream import UserStream
 from axon_quant.clock import MILLISECOND, Clock
-from axon_quant.errors import AmbiguousError, MalformedMessageError, NotFoundError, RejectedError, UnavailableError
-from axon_quant.exchange.base import OrderLog
+from axon_quant.errors import (
+    AmbiguousError,
+    ExchangeError,
+    MalformedMessageError,
+    NotFoundError,
+    RateLimitedError,
+    RejectedError,
+    UnavailableError,
+)
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_adapter import CcxtAdapter
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import KeyPermissions
 from axon_quant.exchange.stream import BalanceUpdate
 from axon_quant.market.instrument import Instrument
@@ -86,7 +95,8 @@ class BinanceAdapter(CcxtAdapter):
     client_mixin = SpotErrors
     watches_account = False
     capabilities = CAPABILITIES
-    client_order_id_length = 36
+    client_order_id_length: ClassVar[int] = 36
+    stale_after: ClassVar[float] = 25.0  # the venue pings every 20 s
     venue_limits: tuple[VenueLimit, ...] = (
         VenueLimit("weight", 6000, 60.0),
         VenueLimit("orders", 100, 10.0),
@@ -149,6 +159,7 @@ class BinanceAdapter(CcxtAdapter):
             on_execution=self._on_execution,
             on_balances=self._on_balances,
             now_ms=self._now_ms,
+            may_ask=lambda: self._requests is not None and self._requests.is_open,
         )
         self._market_stream = MarketStream(
             session, self._addresses.streams, clock=self.clock, publish=self._publish, snapshot=self._depth
@@ -162,10 +173,10 @@ class BinanceAdapter(CcxtAdapter):
             await session.close()
 
     async def _fetch_time(self) -> int:
-        return decoded(await self._rest.get("/api/v3/time"), ServerTime).server_time * MILLISECOND
+        return _told(await self._rest.get("/api/v3/time"), ServerTime).server_time * MILLISECOND
 
     async def _fetch_instruments(self) -> Iterable[Instrument]:
-        info = decoded(await self._rest.get("/api/v3/exchangeInfo"), ExchangeInfo)
+        info = _told(await self._rest.get("/api/v3/exchangeInfo"), ExchangeInfo)
         self._limit(limits(info))
         traded = [symbol for symbol in info.symbols if symbol.is_spot_trading_allowed]
         self._order_types = {symbol.symbol: frozenset(symbol.order_types) for symbol in traded}
@@ -173,10 +184,10 @@ class BinanceAdapter(CcxtAdapter):
 
     async def _fetch_permissions(self) -> KeyPermissions:
         if self._testnet:  # it knows no restrictions of keys, and nothing can be withdrawn from it
-            account = decoded(await self._rest.get("/api/v3/account", signed=True), Account)
+            account = _told(await self._rest.get("/api/v3/account", signed=True), Account)
             return KeyPermissions(trade=account.can_trade, withdraw=False)
         answer = await self._rest.get("/sapi/v1/account/apiRestrictions", signed=True)
-        restrictions = decoded(answer, Restrictions)
+        restrictions = _told(answer, Restrictions)
         return KeyPermissions(
             trade=restrictions.enable_spot_and_margin_trading, withdraw=restrictions.enable_withdrawals
         )
@@ -237,11 +248,11 @@ class BinanceAdapter(CcxtAdapter):
             answer = await self._rest.get(_ORDERS, {"symbol": state.order.symbol, **which}, signed=True)
         except NotFoundError:
             return None
-        return state_of(decoded(answer, OrderRecord))
+        return state_of(_told(answer, OrderRecord))
 
     async def _fetch_open_orders(self, symbol: str | None) -> list[OrderState]:
         answer = await self._rest.get(_OPEN_ORDERS, None if symbol is None else {"symbol": symbol}, signed=True)
-        states = [state_of(record) for record in decoded(answer, list[OrderRecord])]
+        states = [state_of(record) for record in _told(answer, list[OrderRecord])]
         found = [state for state in states if state is not None]
         self._seen.update(dict.fromkeys(state.order.symbol for state in found))
         return found
@@ -257,7 +268,7 @@ class BinanceAdapter(CcxtAdapter):
                 requests += 1
                 given: dict[str, str | int] = {"symbol": symbol, **start, "limit": _PAGE}
                 answer = await self._rest.get("/api/v3/myTrades", given, signed=True)
-                page = decoded(answer, list[TradeRecord])
+                page = _told(answer, list[TradeRecord])
                 fills += [fill_of(record, str(record.order_id)) for record in page]
                 if len(page) < _PAGE:
                     break
@@ -267,7 +278,7 @@ class BinanceAdapter(CcxtAdapter):
     async def _fetch_balances(self) -> dict[str, Balance]:
         answer = await self._rest.get("/api/v3/account", {"omitZeroBalances": "true"}, signed=True)
         return {
-            entry.asset: Balance(entry.asset, entry.free, entry.locked) for entry in decoded(answer, Account).balances
+            entry.asset: Balance(entry.asset, entry.free, entry.locked) for entry in _told(answer, Account).balances
         }
 
     # Streams.
@@ -276,7 +287,11 @@ class BinanceAdapter(CcxtAdapter):
         self._rest.check_open()
         await self._spend(Request.Query, "_run_account")
         if self._user_stream is not None:
-            await self._user_stream.run(link)
+            try:
+                await self._user_stream.run(link)
+            except RateLimitedError as error:
+                self._rest.hold(error.retry_after)
+                raise
 
     async def _run_market(self, link: Link) -> None:
         if self._market_stream is not None:
@@ -288,8 +303,12 @@ class BinanceAdapter(CcxtAdapter):
 
     async def _depth(self, symbol: str) -> DepthSnapshot:
         await self._spend(Request.Query, "_depth")
-        answer = await self._rest.get("/api/v3/depth", {"symbol": symbol, "limit": _SNAPSHOT_LEVELS})
-        return decoded(answer, DepthSnapshot)
+        try:
+            async with asyncio.timeout(self.query_timeout):
+                answer = await self._rest.get("/api/v3/depth", {"symbol": symbol, "limit": _SNAPSHOT_LEVELS})
+        except TimeoutError:
+            raise UnavailableError("no snapshot of the book in time", venue=VENUE, symbol=symbol) from None
+        return _told(answer, DepthSnapshot)
 
     def _on_execution(self, report: Execution) -> None:
         self._seen.setdefault(report.symbol)
@@ -327,7 +346,7 @@ class BinanceAdapter(CcxtAdapter):
 
     async def _last_price(self, symbol: str) -> Decimal:
         await self._spend(Request.Query, "_last_price")
-        return decoded(await self._rest.get("/api/v3/ticker/price", {"symbol": symbol}), LastPrice).price
+        return _told(await self._rest.get("/api/v3/ticker/price", {"symbol": symbol}), LastPrice).price
 
     def _subscription(self) -> dict[str, str | int]:
         """What subscribes to the account's events; signed over its parameters in the order of their names."""
@@ -364,6 +383,14 @@ class BinanceAdapter(CcxtAdapter):
                 venue=self.name,
             )
 
+    def _note_penalty(self, error: ExchangeError) -> None:
+        if not (isinstance(error, RateLimitedError) and error.code == TOO_MANY_ORDERS):
+            super()._note_penalty(error)
+            return
+        for limit in self.venue_limits:  # orders wait until their window has room again; cancels and questions go on
+            if limit.kind == "orders" and limit.period <= error.retry_after:
+                self.budget.observe("orders", limit.period, limit.limit)
+
     def _note_used(self, headers: Mapping[str, str]) -> None:
         for header, limit in self._used:
             used = headers.get(header)
@@ -379,6 +406,14 @@ def _used_headers(venue_limits: tuple[VenueLimit, ...]) -> tuple[tuple[str, Venu
             length, letter = next((length, letter) for length, letter in _PERIODS if limit.period >= length)
             headers.append((f"{_USED[limit.kind]}{int(limit.period // length)}{letter}", limit))
     return tuple(headers)
+
+
+def _told(answer: bytes, shape: type[_T]) -> _T:
+    """What a question was answered. Raises UnavailableError for what cannot be read: the venue did not answer it."""
+    try:
+        return decoded(answer, shape)
+    except MalformedMessageError as error:
+        raise UnavailableError(f"the answer cannot be read: {error.message}", venue=VENUE, hint="ask again") from None
 
 
 def _acknowledged(answer: bytes, shape: type[_T], symbol: str) -> _T:

@@ -128,7 +128,11 @@ class MarketStream:
             async with asyncio.timeout(_ANSWER_WITHIN + _REQUEST_EVERY * (len(names) // _STREAMS_A_REQUEST)):
                 await asyncio.gather(*futures)
         except TimeoutError:
+            self._asked.difference_update(names)
             raise UnavailableError(f"no answer to the subscription of {names[0]}", venue=VENUE) from None
+        except ExchangeError:
+            self._asked.difference_update(names)
+            raise
 
     async def _send_wanted(self) -> None:
         while self._wanted and self._connection is not None:

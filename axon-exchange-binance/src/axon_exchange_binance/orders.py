@@ -63,15 +63,15 @@ def type_name(order: Order, last_price: Decimal | None) -> str:
 
 def parameters(order: Order, kind: str) -> str:
     """The order, URL-encoded. Exact: a Decimal is written out in full."""
-    parts = [f"symbol={escaped(order.symbol)}&side={_SIDE_NAMES[order.side]}&type={kind}&quantity={order.quantity:f}"]
-    if order.price is not None:
-        parts.append(f"price={order.price:f}")
-        if not order.post_only:
-            parts.append(f"timeInForce={_TIME_NAMES[order.time_in_force]}")
-    if order.stop_price is not None:
-        parts.append(f"stopPrice={order.stop_price:f}")
-    parts.append(f"newClientOrderId={escaped(order.client_order_id)}&newOrderRespType=ACK")
-    return "&".join(parts)
+    price, stop = order.price, order.stop_price
+    worst = "" if price is None else f"&price={price:f}"
+    if price is not None and not order.post_only:
+        worst = f"{worst}&timeInForce={_TIME_NAMES[order.time_in_force]}"
+    trigger = "" if stop is None else f"&stopPrice={stop:f}"
+    return (
+        f"symbol={escaped(order.symbol)}&side={_SIDE_NAMES[order.side]}&type={kind}&quantity={order.quantity:f}{worst}"
+        f"{trigger}&newClientOrderId={escaped(order.client_order_id)}&newOrderRespType=ACK"
+    )
 
 
 def named(state: OrderState, *, prefix: str = "") -> str:

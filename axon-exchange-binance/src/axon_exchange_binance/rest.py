@@ -6,22 +6,31 @@ import asyncio
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
+from aiohttp import (
+    BytesPayload,
+    ClientConnectorError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+)
 from yarl import URL
 
 from axon_exchange_binance.errors import TOO_MANY_ORDERS, VENUE, refused
 from axon_quant.clock import MILLISECOND, NANOSECONDS
 from axon_quant.errors import AmbiguousError, ExchangeError, RateLimitedError, UnavailableError
 
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-_QUERY_TIMEOUT = ClientTimeout(total=10, sock_connect=5)
+_FORM = "application/x-www-form-urlencoded"
+_TIMEOUT = ClientTimeout(total=None, sock_connect=5.0)
+"""Only for connecting: who asks waits no longer than the answer is good for, and cancels the request then."""
 
 
 class Rest:
     """Signs and sends, and turns every failure into one of our errors; what is raised never holds a URL or a body.
 
     `venue_time` gives UTC ns. An answer that bans us (429, 418) stops every later request here for as long as it says,
-    whoever asks. `on_headers` gets the headers of each answer, where the venue reports the budget that is used.
+    whoever asks. Nothing here limits how long an answer may take: the caller waits as long as it is good for.
+    `on_headers` gets the headers of each answer, where the venue reports the budget that is used.
     """
 
     def __init__(
@@ -40,7 +49,6 @@ class Rest:
         self._venue_time = venue_time
         self._window = f"recvWindow={round(validity * 1000)}&timestamp="
         self._on_headers = on_headers
-        self._change_timeout = ClientTimeout(total=validity, sock_connect=validity)
         self._urls: dict[str, URL] = {}
         self._closed_until = 0
 
@@ -52,7 +60,8 @@ class Rest:
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(self._root + path, encoded=True)
-        return await self._send("POST", url, self.signed(parameters).encode(), symbol, changes=True)
+        body = BytesPayload(self.signed(parameters).encode(), content_type=_FORM)
+        return await self._send("POST", url, body, symbol, changes=True)
 
     async def delete(self, path: str, parameters: str, symbol: str | None) -> bytes:
         """Change something: a signed DELETE. Raises AmbiguousError as `post` does."""
@@ -79,30 +88,30 @@ class Rest:
         """Send nothing for `seconds`."""
         self._closed_until = max(self._closed_until, self._venue_time() + round(seconds * NANOSECONDS))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the venue may be asked anything now."""
+        return self._closed_until <= self._venue_time()
+
     def check_open(self) -> None:
         """Raises RateLimitedError while the venue's ban lasts."""
-        if self._closed_until:
+        if self._closed_until and not self.is_open:
             left = (self._closed_until - self._venue_time()) / NANOSECONDS
-            if left > 0:
-                raise RateLimitedError(
-                    f"the venue answers nothing for {left:.1f} s more: too much was asked of it",
-                    venue=VENUE,
-                    retry_after=left,
-                    hint="lower RateLimitConfig; others may use the same address or key",
-                )
-            self._closed_until = 0
+            raise RateLimitedError(
+                f"the venue answers nothing for {left:.1f} s more: too much was asked of it",
+                venue=VENUE,
+                retry_after=left,
+                hint="lower RateLimitConfig; others may use the same address or key",
+            )
 
-    async def _send(self, method: str, url: URL, body: bytes | None, symbol: str | None, *, changes: bool) -> bytes:
+    async def _send(
+        self, method: str, url: URL, body: BytesPayload | None, symbol: str | None, *, changes: bool
+    ) -> bytes:
         self.check_open()
         problem: ExchangeError
         try:
             async with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=None if body is None else _FORM,
-                timeout=self._change_timeout if changes else _QUERY_TIMEOUT,
-                allow_redirects=False,
+                method, url, data=body, timeout=_TIMEOUT, allow_redirects=False
             ) as response:
                 answer = await response.read()
                 self._on_headers(response.headers)

@@ -29,7 +29,8 @@ class Connection:
     """An open connection. `receive` gives the text of each message and answers the venue's pings meanwhile.
 
     Ours go out every few seconds; a connection that leaves two of them unanswered is lost, because TCP alone takes
-    minutes to notice. `heard` is called for everything that the venue sends by itself.
+    minutes to notice. `heard` is called for everything but the answers to our pings: a stalled server may still
+    give those.
     """
 
     def __init__(self, socket: ClientWebSocketResponse, heard: Callable[[], None]) -> None:

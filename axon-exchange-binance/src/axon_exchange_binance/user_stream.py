@@ -28,14 +28,18 @@ _ANSWER_WITHIN = 10.0
 _REPORT_WITHIN = 3.0
 """Seconds until an order that the venue acknowledged must have been reported here."""
 _LOOK_EVERY = 0.5
+_ASK_EVERY = 5.0
+"""How often the service itself, not only its socket, is asked for a sign of life; each question weighs 1."""
+_PING = '{"id":"ping","method":"ping"}'
 _LAST_WORDS = {"eventStreamTerminated", "serverShutdown"}
 
 
 class UserStream:
     """Lives through one connection at a time; see `run`.
 
-    A stream can fall silent although its connection answers pings. So what the venue acknowledged elsewhere is
-    `expect`ed here, and a stream that does not report it in time is given up: the base reconnects and repairs.
+    A stream can fall silent although its connection answers pings. So the service is asked something every few seconds,
+    unless `may_ask` says no, and what the venue acknowledged elsewhere is `expect`ed to be reported here. A stream that
+    fails either is given up: the base reconnects and repairs.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class UserStream:
         on_execution: Callable[[Execution], None],
         on_balances: Callable[[AccountPosition], None],
         now_ms: Callable[[], int],
+        may_ask: Callable[[], bool],
     ) -> None:
         self._session = session
         self._url = url
@@ -54,7 +59,10 @@ class UserStream:
         self._on_execution = on_execution
         self._on_balances = on_balances
         self._now_ms = now_ms
+        self._may_ask = may_ask
         self._expected: dict[str, float] = {}
+        self._asked_at = 0.0
+        self._answered = True
         self._is_up = False
 
     def expect(self, client_order_id: str) -> None:
@@ -65,6 +73,7 @@ class UserStream:
     async def run(self, link: Link) -> None:
         """Connect, subscribe and report until the venue or we end it. Raises ExchangeErrors."""
         self._expected.clear()
+        self._asked_at, self._answered = monotonic(), True
         async with connected(self._session, self._url, link.heard) as connection:
             await self._subscribe(connection)
             watch = asyncio.create_task(self._watch(connection))
@@ -114,6 +123,7 @@ class UserStream:
         """Pass an event on; the name of one after which no more come."""
         event = envelope.event
         if not event:
+            self._answered = self._answered or envelope.id is not None
             return ""
         kind = decoded(event, EventKind).e
         if kind == "executionReport":
@@ -131,7 +141,16 @@ class UserStream:
     async def _watch(self, connection: Connection) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            oldest = next(iter(self._expected.values()), None)
-            if oldest is not None and monotonic() - oldest > _REPORT_WITHIN:
+            now = monotonic()
+            oldest = next(iter(self._expected.values()), now)
+            if now - oldest > _REPORT_WITHIN:
                 await connection.lose("acknowledged orders are not reported")
                 return
+            if now - self._asked_at >= _ASK_EVERY:
+                if not self._answered:
+                    await connection.lose("no answer to a question")
+                    return
+                if self._may_ask():
+                    self._asked_at, self._answered = now, False
+                    with suppress(ConnectionError):  # the reader notices, too
+                        await connection.send(_PING)

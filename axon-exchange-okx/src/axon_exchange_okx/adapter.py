@@ -39,7 +39,6 @@ from axon_quant.errors import (
     RejectedError,
     UnavailableError,
 )
-from axon_quant.exchange.base import OrderLog
 from axon_quant.exchange.budget import Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_adapter import CcxtAdapter
@@ -47,6 +46,7 @@ from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.exact import multiply
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import FundingRate, KeyPermissions, MarginMode, Position
 from axon_quant.exchange.urls import roots
 from axon_quant.market.instrument import Instrument, InstrumentKind
@@ -101,8 +101,7 @@ class OkxAdapter(CcxtAdapter):
     async def _connect(self) -> None:
         await self._close()
         pace = Pace(self.endpoint_limits, self.clock, self._sleep)
-        timeout = self.validity + self.engine_timeout + _NETWORK
-        self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace, timeout=timeout)
+        self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace)
         self._asking = Lookups(self._rest, self._placed, self._turn)
 
     async def _close(self) -> None:
@@ -186,7 +185,7 @@ class OkxAdapter(CcxtAdapter):
 
     async def _cancel_by_its_name(self, state: OrderState) -> None:
         if not requests.is_stop(state.order):
-            await self._cancel({"instId": state.order.symbol, **requests.name(state)})
+            await self._cancel_named({"instId": state.order.symbol, **requests.name(state)})
             return
         placed = self._placed.order(state.order.client_order_id)
         if not placed:
@@ -199,9 +198,9 @@ class OkxAdapter(CcxtAdapter):
                 placed = row.placed  # it triggered before the cancel arrived
             else:
                 return
-        await self._cancel({"instId": state.order.symbol, "ordId": placed})
+        await self._cancel_named({"instId": state.order.symbol, "ordId": placed})
 
-    async def _cancel(self, body: dict[str, str]) -> None:
+    async def _cancel_named(self, body: dict[str, str]) -> None:
         try:
             await self._http.change("/api/v5/trade/cancel-order", body, symbol=body["instId"])
         except ExchangeError as error:
@@ -370,8 +369,6 @@ class OkxAdapter(CcxtAdapter):
 
 
 _UNREPORTED = (OrderStatus.Created, OrderStatus.Submitted, OrderStatus.Unknown)
-_NETWORK = 2.0
-"""Seconds that a request and its answer may spend on the way."""
 _ATTEMPTS = 3
 _ROOTS = {
     False: {"rest": "https://www.okx.com", "ws": "wss://ws.okx.com:8443"},

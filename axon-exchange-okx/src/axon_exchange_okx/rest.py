@@ -28,11 +28,12 @@ class Rest:
     """One account's REST API.
 
     `now` is OKX's time (UTC ns). A request that changes something and whose answer is lost raises AmbiguousError; one
-    that never left, or only asks, UnavailableError. Errors carry neither headers nor secrets, and no cause: an HTTP
+    that never left, or only asks, UnavailableError. Nothing here limits how long an answer may take: who asks waits as
+    long as it is good for. Errors carry neither headers nor secrets, and no cause: an HTTP
     client's exceptions may hold both.
     """
 
-    def __init__(self, root: str, signer: Signer, now: Callable[[], int], pace: Pace, *, timeout: float) -> None:
+    def __init__(self, root: str, signer: Signer, now: Callable[[], int], pace: Pace) -> None:
         self._root = root.rstrip("/")
         self._signer = signer
         self._now = now
@@ -43,7 +44,7 @@ class Rest:
             # A connection that OKX closes while idle costs a round trip; one that it closes under a request, an
             # ambiguous order. It closes them after a minute or more.
             connector=aiohttp.TCPConnector(limit=64, keepalive_timeout=30.0, ttl_dns_cache=300),
-            timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=timeout),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -126,7 +127,7 @@ class Rest:
             async with self.session.request(
                 method,
                 url,
-                data=body or None,
+                data=aiohttp.BytesPayload(body, content_type="application/json") if changes else None,
                 # In no variable of ours: a traceback may show those.
                 headers=self._signer.headers(method, target, body, self._now() if at is None else at, expires)
                 if signed

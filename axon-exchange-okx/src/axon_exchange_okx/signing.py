@@ -29,9 +29,7 @@ class Signer:
                 hint="pass the one chosen when the API key was made: ExchangeConfig(…, passphrase=…)",
             )
         self._key, self._secret, self._passphrase = config.api_key, config.api_secret, config.passphrase
-        self._fixed = {"Content-Type": "application/json"}
-        if config.testnet:
-            self._fixed["x-simulated-trading"] = "1"
+        self._fixed = {"x-simulated-trading": "1"} if config.testnet else {}
         self._second = -1
         self._text = ""
 

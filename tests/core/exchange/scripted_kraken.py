@@ -110,6 +110,7 @@ class ScriptedKraken:
             "ClosedOrders": {"closed": {}, "count": 0},
             "QueryOrders": {},
             "TradesHistory": {"trades": {"THVRQM-33VKH-UCI7BS": trade_row()}, "count": 1},
+            "GetWebSocketsToken": {"token": "TOKEN-OF-KRAKEN", "expires": 900},
             "Balance": {"XXBT": "1.1000000001", "ZUSD": "3415.8014"},
             "BalanceEx": {
                 "XXBT": {"balance": "1.1000000001", "hold_trade": "0.1000000000"},
@@ -118,21 +119,47 @@ class ScriptedKraken:
         }
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.port = 0
+        self.sockets: list[web.WebSocketResponse] = []
+        self.subscriptions: list[dict] = []
 
     async def __aenter__(self) -> ScriptedKraken:
         app = web.Application()
         app.router.add_route("*", "/0/{kind}/{method}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        app.router.add_get("/v2", self._talk)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.port = self._runner.addresses[0][1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.hang_up()
         await self._runner.cleanup()
 
     def asked(self, method: str) -> list[dict[str, str]]:
         return [parameters for name, parameters in self.requests if name == method]
+
+    async def _talk(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        async for message in socket:
+            asked = json.loads(message.data)
+            self.subscriptions.append(asked["params"])
+            answer = {"method": "subscribe", "result": asked["params"], "success": True, "req_id": asked.get("req_id")}
+            await socket.send_json(answer)
+        self.sockets.remove(socket)
+        return socket
+
+    async def say(self, message: dict) -> None:
+        """Send a message on every WebSocket."""
+        for socket in list(self.sockets):
+            await socket.send_json(message)
+
+    async def hang_up(self) -> None:
+        """Close every WebSocket."""
+        for socket in list(self.sockets):
+            await socket.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.text()

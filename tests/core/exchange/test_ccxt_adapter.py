@@ -27,8 +27,9 @@ from axon_quant.errors import (
     UnavailableError,
 )
 from axon_quant.exchange import CcxtAdapter, ExchangeConfig, RateLimitConfig
-from axon_quant.exchange.capabilities import Capability
+from axon_quant.exchange.capabilities import Capability, Channel
 from axon_quant.exchange.ccxt_errors import scrubbed, translated
+from axon_quant.market.types import BookSnapshot, Trade
 from axon_quant.orders import Order, OrderStatus, OrderType, Side, TimeInForce
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Liquidity
@@ -63,7 +64,7 @@ async def trading(kind: type[CcxtAdapter] = Quiet, prepare=None, **changes):
             "api_secret": SECRET,
             "testnet": False,
             "rate_limit": RateLimitConfig(1000, 10_000),
-            "base_urls": {"rest": f"http://127.0.0.1:{venue.port}"},
+            "base_urls": {"rest": f"http://127.0.0.1:{venue.port}", "ws": f"ws://127.0.0.1:{venue.port}"},
         }
         adapter = kind(ExchangeConfig(**{**given, **changes}))
         try:
@@ -281,6 +282,106 @@ async def test_secrets_and_signatures_stand_nowhere():
     for text in texts:
         for secret in (KEY, SECRET, *signatures):
             assert secret not in text
+
+
+class Link:
+    """Collects what a stream says of itself."""
+
+    def __init__(self) -> None:
+        self.is_up = asyncio.Event()
+        self.messages = 0
+
+    def up(self) -> None:
+        self.is_up.set()
+
+    def heard(self) -> None:
+        self.messages += 1
+
+
+def execution(**changes) -> dict:
+    given = {
+        "order_id": "OUF4EM-FRGI2-MQMWZD",
+        "symbol": "BTC/USD",
+        "side": "buy",
+        "order_type": "limit",
+        "order_qty": 1.25,
+        "limit_price": 30010.1,
+        "timestamp": "2023-09-22T10:33:05.709950Z",
+    }
+    return {"channel": "executions", "type": "update", "data": [{**given, **changes}], "sequence": 8}
+
+
+@run
+async def test_orders_and_fills_come_by_themselves_under_our_name():
+    async with trading(Quiet) as (venue, adapter):
+        placed = order()
+        await adapter.place_order(placed)
+        wire_id = adapter._wire_id(placed.client_order_id)
+        updates = []
+        adapter._deliver = updates.append
+        await adapter.client.close()
+        adapter._client = adapter._make_client(streams=True, exact=True)
+        await adapter.client.load_markets()
+        link = Link()
+        running = asyncio.create_task(adapter._run_account(link))
+        await asyncio.wait_for(link.is_up.wait(), 10)
+        assert venue.subscriptions[0]["channel"] in ("executions", "balances")
+        await venue.say(execution(exec_type="new", order_status="new", cl_ord_id=wire_id, order_userref=0))
+        trade = {
+            "exec_type": "trade",
+            "exec_id": "T5DIUI-5N4KO-Z5BPXK",
+            "last_qty": 0.2,
+            "last_price": 30010.1,
+            "liquidity_ind": "m",
+            "order_status": "partially_filled",
+            "fees": [{"asset": "USD", "qty": 0.345678901234}],
+        }
+        await venue.say(execution(**trade))
+        async with asyncio.timeout(5):
+            while len(updates) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert updates[0].client_order_id == placed.client_order_id
+        assert updates[0].venue_order_id == "OUF4EM-FRGI2-MQMWZD"
+        fills = [update.fill for update in updates if update.fill is not None]
+        assert [(fill.fill_id, fill.price, fill.quantity) for fill in fills] == [
+            ("XXBTZUSD:T5DIUI-5N4KO-Z5BPXK", Decimal("30010.1"), Decimal("0.2"))
+        ]
+        assert (fills[0].fee, fills[0].fee_asset) == (Decimal("0.345678901234"), "USD")
+        assert link.messages >= 2
+        await venue.hang_up()
+        with pytest.raises(UnavailableError):
+            await asyncio.wait_for(running, 5)
+
+
+@run
+async def test_market_data_is_watched_and_a_lost_connection_ends_the_watch():
+    async with trading(Quiet) as (venue, adapter):
+        adapter.wanted[Channel.Trades, "XXBTZUSD"] = None
+        events = []
+        adapter._publish = events.append
+        link = Link()
+        running = asyncio.create_task(adapter._run_market(link))
+        await asyncio.wait_for(link.is_up.wait(), 10)
+        await adapter._subscribe(Channel.Book, "XXBTZUSD")
+        async with asyncio.timeout(5):
+            while {entry["channel"] for entry in venue.subscriptions} != {"trade", "book"}:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        trade = {"symbol": "BTC/USD", "side": "sell", "price": 30010.5, "qty": 0.25, "ord_type": "limit", "trade_id": 7}
+        trade["timestamp"] = "2023-09-25T07:49:37.708706Z"
+        await venue.say({"channel": "trade", "type": "update", "data": [trade]})
+        level = {"bids": [{"price": 30000.1, "qty": 1.5}], "asks": [{"price": 30000.2, "qty": 2}]}
+        book = {"symbol": "BTC/USD", **level, "checksum": 0, "timestamp": "2023-09-25T07:49:37.708706Z"}
+        await venue.say({"channel": "book", "type": "snapshot", "data": [book]})
+        async with asyncio.timeout(5):
+            while len(events) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        seen = next(event for event in events if isinstance(event, Trade))
+        assert (seen.symbol, seen.price, seen.quantity, seen.buyer_is_maker) == ("XXBTZUSD", 30010.5, 0.25, True)
+        whole = next(event for event in events if isinstance(event, BookSnapshot))
+        assert (whole.bids, whole.asks) == ([(30000.1, 1.5)], [(30000.2, 2.0)])
+        await venue.hang_up()
+        with pytest.raises(UnavailableError):
+            await asyncio.wait_for(running, 5)
 
 
 def test_a_venue_that_ccxt_does_not_know_or_that_has_no_test_system_is_a_configuration_error():

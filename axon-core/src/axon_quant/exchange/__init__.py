@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axon_quant.exchange.base import ExchangeAdapter, OrderLog, Receipt
+from axon_quant.exchange.base import ExchangeAdapter
 from axon_quant.exchange.budget import RateBudget, Request, VenueLimit
 from axon_quant.exchange.capabilities import Capabilities, Capability, Channel
 from axon_quant.exchange.config import ExchangeConfig, ForeignOrders, RateLimitConfig, ReconnectConfig
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.matching import MatchingEngine
+from axon_quant.exchange.order_log import OrderLog, Receipt
 from axon_quant.exchange.paper import IDLE, CancelOutcome, CancelResult, PaperVenue
 from axon_quant.exchange.paper_adapter import PaperAdapter
 from axon_quant.exchange.primitives import FundingRate, KeyPermissions, MarginMode, Position

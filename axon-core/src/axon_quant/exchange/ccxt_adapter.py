@@ -16,31 +16,21 @@ from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from axon_quant.clock import MILLISECOND, Clock
-from axon_quant.errors import (
-    AmbiguousError,
-    AxonError,
-    ConfigError,
-    ExchangeError,
-    NotFoundError,
-    RejectedError,
-    UnavailableError,
-)
-from axon_quant.exchange import ccxt_client, ccxt_streams
-from axon_quant.exchange.base import ExchangeAdapter, OrderLog
+from axon_quant.errors import AmbiguousError, ConfigError, NotFoundError, RejectedError
+from axon_quant.exchange import ccxt_streams
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Channel
-from axon_quant.exchange.ccxt_errors import scrubbed, translated
+from axon_quant.exchange.ccxt_calls import CcxtCalls
 from axon_quant.exchange.ccxt_records import fill_of, instrument_of, number, state_of, terms, update_of
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import FundingRate, MarginMode, Position
 from axon_quant.exchange.stream import BalanceUpdate
-from axon_quant.exchange.urls import roots
 from axon_quant.market.instrument import Instrument
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus, OrderUpdate
-from axon_quant.plugins.capabilities import Capability
 
 _T = TypeVar("_T")
 _TICK_SIZE, _SIGNIFICANT_DIGITS = 4, 3
@@ -49,7 +39,7 @@ _MARGIN_MS = 60_000
 """How far the venue's clock may be behind ours when orders are searched by time."""
 
 
-class CcxtAdapter(ExchangeAdapter):
+class CcxtAdapter(CcxtCalls):
     """A venue through ccxt's unified calls; every primitive is written, so a subclass declares what it wants.
 
     `client_options` are ccxt's `options`; `error_codes` the venue's codes, or texts, that ccxt sorts wrongly;
@@ -61,12 +51,6 @@ class CcxtAdapter(ExchangeAdapter):
     Raises PluginMissingError without ccxt when it is first used.
     """
 
-    exchange_id: ClassVar[str]
-    client_options: ClassVar[Mapping[str, object]] = {}
-    error_codes: ClassVar[Mapping[str, type[ExchangeError]]] = {}
-    client_mixin: ClassVar[type | None] = None
-    request_timeout: ClassVar[float] = 3.0
-    watches_account: ClassVar[bool] = True
     finds_by_client_id: ClassVar[bool] = False
     fills_by_symbol: ClassVar[bool] = False
 
@@ -79,33 +63,16 @@ class CcxtAdapter(ExchangeAdapter):
         order_log: OrderLog | None = None,
     ) -> None:
         super().__init__(config, clock=clock, sleep=sleep, order_log=order_log)
-        self._client: Any = None
-        self._market_client: Any = None
         self._watches: ccxt_streams.Watches | None = None
         self._watched: set[tuple[Channel, str]] = set()
         self._own_ids: dict[str, str] = {}
         self._seen: dict[str, None] = {}
-
-    @property
-    def client(self) -> Any:
-        """ccxt's client, for what the adapter has no method for. Made on first use; loads its markets by itself."""
-        if self._client is None:
-            streams = self.watches_account and Capability.AccountStream in self.capabilities
-            self._client = self._make_client(streams=streams, exact=True)
-        return self._client
 
     # Connection.
 
     async def _connect(self) -> None:
         await self._close()
         await self._asked(None, lambda: self.client.load_markets())
-
-    async def _close(self) -> None:
-        clients = [client for client in (self._client, self._market_client) if client is not None]
-        self._client = self._market_client = None
-        for client in clients:
-            client.timeout_on_exit = 0
-            await client.close()
 
     async def _fetch_instruments(self) -> Iterable[Instrument]:
         client = self.client
@@ -126,7 +93,7 @@ class CcxtAdapter(ExchangeAdapter):
     async def _send_order(self, order: Order) -> str:
         self._note(order)
         given = await self._given(order)
-        answer = await self._changed(order.symbol, lambda: self.client.create_order(*given))
+        answer = await self._changing(order.symbol, lambda: self.client.create_order(*given))
         if not answer.get("id"):
             raise AmbiguousError("the answer names no order", venue=self.name, symbol=order.symbol)
         return str(answer["id"])
@@ -134,11 +101,11 @@ class CcxtAdapter(ExchangeAdapter):
     async def _send_cancel(self, state: OrderState) -> None:
         symbol = state.order.symbol
         order_id, given = await self._naming(state)
-        await self._changed(symbol, lambda: self.client.cancel_order(order_id, self._unified(symbol), given))
+        await self._changing(symbol, lambda: self.client.cancel_order(order_id, self._unified(symbol), given))
 
     async def _send_cancel_all(self, symbol: str | None) -> None:
         unified = None if symbol is None else self._unified(symbol)
-        await self._changed(symbol, lambda: self.client.cancel_all_orders(unified))
+        await self._changing(symbol, lambda: self.client.cancel_all_orders(unified))
 
     async def _send_amend(self, state: OrderState, price: Decimal | None, quantity: Decimal | None) -> None:
         order = state.order
@@ -153,23 +120,23 @@ class CcxtAdapter(ExchangeAdapter):
             None if new_price is None else self._number(new_price, "price", order.symbol),
             given,
         )
-        await self._changed(order.symbol, lambda: self.client.edit_order(*arguments))
+        await self._changing(order.symbol, lambda: self.client.edit_order(*arguments))
 
     async def _send_replace(self, state: OrderState, order: Order) -> str:
         self._note(order)
         order_id, _ = await self._naming(state)
         given = await self._given(order)
-        answer = await self._changed(order.symbol, lambda: self.client.edit_order(order_id, *given))
+        answer = await self._changing(order.symbol, lambda: self.client.edit_order(order_id, *given))
         return str(answer["id"])
 
     async def _send_cancel_after(self, seconds: float) -> None:
-        await self._changed(None, lambda: self.client.cancel_all_orders_after(round(seconds * 1000)))
+        await self._changing(None, lambda: self.client.cancel_all_orders_after(round(seconds * 1000)))
 
     async def _send_leverage(self, symbol: str, leverage: int) -> None:
-        await self._changed(symbol, lambda: self.client.set_leverage(leverage, self._unified(symbol)))
+        await self._changing(symbol, lambda: self.client.set_leverage(leverage, self._unified(symbol)))
 
     async def _send_margin_mode(self, symbol: str, mode: MarginMode) -> None:
-        await self._changed(symbol, lambda: self.client.set_margin_mode(mode.value, self._unified(symbol)))
+        await self._changing(symbol, lambda: self.client.set_margin_mode(mode.value, self._unified(symbol)))
 
     # Look-ups.
 
@@ -324,7 +291,13 @@ class CcxtAdapter(ExchangeAdapter):
     def _own_id(self, found: Mapping[str, Any]) -> str:
         """Our client order id of one of ccxt's orders; the venue's text, or its own id, for one that is not ours."""
         wire_id = str(found.get("clientOrderId") or "")
-        return self._own_ids.get(wire_id) or wire_id or str(found["id"])
+        if wire_id in self._own_ids:
+            return self._own_ids[wire_id]
+        info = found.get("info")  # ccxt does not always look where the venue puts it
+        for value in info.values() if isinstance(info, dict) else ():
+            if isinstance(value, str) and value in self._own_ids:
+                return self._own_ids[value]
+        return wire_id if wire_id.strip("0") else str(found["id"])
 
     def _unified(self, symbol: str) -> str:
         markets = self.client.markets_by_id.get(symbol)
@@ -383,68 +356,6 @@ class CcxtAdapter(ExchangeAdapter):
         await self._spend(Request.Query, "_last_price")
         found = await self._asked(symbol, lambda: self.client.fetch_ticker(self._unified(symbol)))
         return Decimal(str(found["last"]))
-
-    def _make_client(self, *, streams: bool, exact: bool) -> Any:
-        client = ccxt_client.make(
-            self.exchange_id,
-            self.config,
-            streams=streams,
-            exact=exact,
-            timeout=self.request_timeout,
-            options=self.client_options,
-            mixin=self.client_mixin,
-        )
-        self._point(client, roots(self.name, self.config, {}))
-        return client
-
-    def _point(self, client: Any, chosen: Mapping[str, str]) -> None:
-        """Have the client use other roots (`rest`, `ws`) than the venue's own; those not named stay."""
-        if chosen:
-            ccxt_client.point(client, chosen)
-
-    async def _asked(self, symbol: str | None, call: Callable[[], Awaitable[_T]]) -> _T:
-        """Ask ccxt something; its exceptions become ours."""
-        return await self._translating(symbol, call, changes=False)
-
-    async def _changed(self, symbol: str | None, call: Callable[[], Awaitable[_T]]) -> _T:
-        """Have ccxt change something, so that a lost answer leaves the outcome unknown."""
-        return await self._translating(symbol, call, changes=True)
-
-    async def _translating(self, symbol: str | None, call: Callable[[], Awaitable[_T]], *, changes: bool) -> _T:
-        try:
-            return await call()
-        except (AxonError, NotImplementedError):
-            raise
-        except Exception as error:  # noqa: BLE001 - ccxt raises anything; it is reported as what it means
-            problem = self._problem(error, symbol, changes=changes)
-        # Raised here, so that no cause or context leads to ccxt's exception, whose text may hold a signed URL.
-        raise problem
-
-    def _problem(self, error: Exception, symbol: str | None, *, changes: bool) -> ExchangeError:
-        secrets = (
-            ()
-            if self.config is None
-            else tuple(
-                secret.reveal()
-                for secret in (self.config.api_key, self.config.api_secret, self.config.passphrase)
-                if secret is not None
-            )
-        )
-        if not any(above.__module__.startswith("ccxt.") for above in type(error).__mro__):
-            # A mistake within ccxt, in an answer it did not expect: for an order, that says nothing of its outcome.
-            kind = AmbiguousError if changes else UnavailableError
-            return kind(scrubbed(f"ccxt failed: {error!r}", secrets), venue=self.name, symbol=symbol)
-        headers = getattr(self._client, "last_response_headers", None) or {}
-        after = str(headers.get("Retry-After", ""))
-        return translated(
-            error,
-            venue=self.name,
-            symbol=symbol,
-            changes=changes,
-            retry_after=float(after) if after.isascii() and after.isdecimal() else None,
-            codes=self.error_codes,
-            secrets=secrets,
-        )
 
 
 def _balance(asset: str, entry: Mapping[str, Any]) -> Balance:

@@ -230,6 +230,8 @@ class MatchingEngine:
     # How an arriving order is judged.
 
     def _conflict(self, order: Order, plan: list[tuple[float, int]], lots: int, limit: float | None) -> str:
+        if order.order_type.has_stop_price:
+            return "stop orders are not traded here"
         if order.order_type is OrderType.Market and not plan:
             return f"nothing is displayed for a market {order.side.value} to take"
         if order.post_only and plan:

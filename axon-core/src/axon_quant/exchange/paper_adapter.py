@@ -7,12 +7,13 @@ from decimal import Decimal
 
 from axon_quant.clock import NANOSECONDS, Clock, SimClock
 from axon_quant.errors import NotFoundError, RejectedError
-from axon_quant.exchange.base import ExchangeAdapter, OrderLog
+from axon_quant.exchange.base import ExchangeAdapter
 from axon_quant.exchange.budget import Sleep
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.exact import ZERO
 from axon_quant.exchange.ledger import Balance
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.paper import CancelOutcome, CancelResult, PaperVenue
 from axon_quant.exchange.primitives import Position
 from axon_quant.market.book import OrderBook

@@ -62,7 +62,7 @@ class MarginMode(Enum):
 
 @attrs.frozen
 class FundingRate:
-    """The rate longs pay shorts at `next_at` (UTC ns), as a fraction of the position's value; negative: they receive."""
+    """What longs pay shorts at `next_at` (UTC ns), as a fraction of the position's value; negative: they receive."""
 
     symbol: str
     rate: Decimal

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from axon_quant.errors import ExchangeError, UnavailableError
 from axon_quant.market.types import MarketEvent
-from axon_quant.orders.types import OrderUpdate
+from axon_quant.orders.types import Order, OrderUpdate
 
 StreamName: TypeAlias = Literal["account", "market"]
 
@@ -35,12 +35,17 @@ class StreamState(Struct, frozen=True):
 
 
 class ForeignOrder(Struct, frozen=True):
-    """An order on the account that is not ours; said once per order, and never under `ForeignOrders.Ignore`."""
+    """An order on the account that is not ours; said once per order, and never under `ForeignOrders.Ignore`.
+
+    `order` is set when it was adopted: from here on its updates come like those of our own. An order that was over
+    before it could be looked up is not adopted; its updates follow all the same.
+    """
 
     client_order_id: str
     venue_order_id: str
     symbol: str
     at: int
+    order: Order | None = None
 
 
 AdapterEvent: TypeAlias = OrderUpdate | MarketEvent | BalanceUpdate | StreamState | ForeignOrder
