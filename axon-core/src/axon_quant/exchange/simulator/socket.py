@@ -27,7 +27,7 @@ class Socket:
     def __init__(
         self,
         response: web.WebSocketResponse,
-        request: web.Request,
+        request: web.BaseRequest,
         faults: Callable[[], FaultPlan],
         shut_down: Callable[[float], None],
     ) -> None:
