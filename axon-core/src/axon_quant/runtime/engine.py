@@ -74,7 +74,7 @@ class Engine:
     `due` is when it wants to be advanced next, `started` when the first message was received (UTC ns). Counters
     (`decisions`, `orders`, …) are plain integers that anyone may read.
 
-    While `warming`, market events fill the windows and nothing is decided.
+    While `deciding` is False, market events fill the windows and nothing is decided: before a run, and after `stop`.
 
     A rollout has two ways in, both None without one: `after_decision` is told the lane, the time and the mid once a
     decision and its orders are out, while the lane's window still shows what was decided on; `admit` gets the symbol of
@@ -113,7 +113,7 @@ class Engine:
         self._record = record
         self._on_equity = on_equity
         self._stopping = False
-        self.warming = False
+        self.deciding = True
         self.after_decision: Callable[[Lane, int, float], None] | None = None
         self.admit: Callable[[str, Order], Order | None] | None = None
         for lane in lanes.values():
@@ -192,7 +192,7 @@ class Engine:
         self._value(lane.symbol, price, at)
         if self._returns is not None:
             self._returns.realise(lane.symbol, price)
-        if whole and not self.warming:
+        if whole and self.deciding:
             self._decide(lane, at, price, began)
 
     def _value(self, symbol: str, price: float, at: int) -> None:
@@ -353,6 +353,7 @@ class Engine:
     def stop(self) -> None:
         """Cancel what is open, let an embedded venue answer, and let the strategy say goodbye."""
         self._stopping = True
+        self.deciding = False
         self.cancel_all()
         while (at := self.router.next_due) != NEVER:
             self.clock.advance(at)

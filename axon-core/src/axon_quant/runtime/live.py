@@ -224,7 +224,7 @@ class Live:
         stopped = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({work, updates, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            engine.stop()
+            engine.stop()  # the market goes on, but decides nothing any more
             await router.drain()
             await asyncio.sleep(_TICK)  # the answers to the last cancels
         finally:
