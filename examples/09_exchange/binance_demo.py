@@ -48,9 +48,8 @@ async def demo(venue: BinanceSimulator, seed: int) -> None:
     try:
         instrument = (await adapter.instruments())[SYMBOL]
         held = {asset: balance.total for asset, balance in (await adapter.balances()).items()}
-        print(
-            f"connected: {len(await adapter.instruments())} symbols, {held['USDT'].normalize():f} USDT, {held['BTC'].normalize():f} BTC"
-        )
+        usdt, btc = (held[asset].normalize() for asset in ("USDT", "BTC"))
+        print(f"connected: {len(await adapter.instruments())} symbols, {usdt:f} USDT, {btc:f} BTC")
 
         await adapter.subscribe(Channel.Quotes, SYMBOL)
         quote = await next_quote(events)
@@ -82,7 +81,7 @@ async def demo(venue: BinanceSimulator, seed: int) -> None:
         await place(adapter, Order(SYMBOL, Side.Buy, OrderType.Market, quantity="0.01"))
 
         print("\nThe account's stream breaks just when an order fills:")
-        venue.faults = FaultPlan([FaultRule("disconnect", where="stream:account", every=1, limit=1)], seed=seed)
+        venue.faults = FaultPlan([FaultRule("disconnect", where="stream:account*", every=1, limit=1)], seed=seed)
         events.take()
         order = Order(SYMBOL, Side.Buy, OrderType.Market, quantity="0.01")
         await adapter.place_order(order)
