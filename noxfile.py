@@ -42,6 +42,8 @@ LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
+SDKS = ["python-binance>=1.0.37"]
+"""Clients that other people wrote, which must trade at the simulators unmodified."""
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
 
 
@@ -72,7 +74,7 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, BINANCE, OKX, tools=TEST_TOOLS)
+    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, BINANCE, OKX, tools=[*TEST_TOOLS, *SDKS])
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
