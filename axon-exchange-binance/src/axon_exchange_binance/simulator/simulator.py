@@ -89,7 +89,7 @@ class BinanceSimulator(Simulator):
         prices: Mapping[str, float] | None = None,
         seed: int = 0,
         speed: float = 1.0,
-        history: float = 30.0,
+        history: float = 10.0,
         engine_timeout: float = 1.0,
         clock: Clock | None = None,
     ) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import attrs
 
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, LiveClock
+from axon_quant.errors import UnavailableError
 from axon_quant.exchange.simulator.control import Handler, control
 from axon_quant.exchange.simulator.exchange import SimulatedExchange
 from axon_quant.exchange.simulator.faults import CONNECTION_FAULTS, REQUEST_FAULTS, Fault, FaultPlan
@@ -158,14 +159,20 @@ class Simulator(ABC):
     # Serving.
 
     async def start(self, port: int = 0) -> dict[str, str]:
-        """Serve on 127.0.0.1; returns `roots`."""
+        """Serve on 127.0.0.1; returns `roots`. Raises UnavailableError for a port that is taken."""
         from aiohttp import web
 
         self._control = control(self)
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise UnavailableError(
+                f"cannot serve on port {port}: {error.strerror}", venue=self.name, hint="port 0 takes a free one"
+            ) from None
         self.port = self._runner.addresses[0][1]
         fault = self.faults.draw("start", CONNECTION_FAULTS)
         self._opens_at = asyncio.get_running_loop().time() + (0.0 if fault is None else fault.seconds)
