@@ -21,6 +21,7 @@ A plugin subclasses `ExchangeAdapter`, sets three class attributes and writes a 
 | `_fetch_balances()`                     | Balances        | Balances by asset                                        |
 | `_fetch_positions()`                    | Positions       | Positions that are not zero                              |
 | `_fetch_funding_rate(symbol)`           | Funding         | FundingRate                                              |
+| `_fetch_trades(symbol, since)`          | TradeHistory    | public trades at or after `since` (UTC ns), oldest first |
 | `_fetch_time()`                         | VenueClock      | the venue's time, UTC ns                                 |
 | `_fetch_permissions()`                  | KeyPermissions  | what the key may do                                      |
 | `_run_account(link)`                    | AccountStream   | when the connection is lost, or raises                   |
@@ -83,7 +84,7 @@ from axon_quant.exchange.repair import Repair
 from axon_quant.exchange.stream import EventStream
 from axon_quant.exchange.supervision import Supervision
 from axon_quant.market.instrument import Instrument
-from axon_quant.market.types import Quote
+from axon_quant.market.types import Quote, Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus, exact
 
@@ -371,6 +372,17 @@ class ExchangeAdapter(Supervision):
         self._require_connection()
         self._instrument(symbol)
         return await self._call_primitive(Request.Query, self._fetch_funding_rate, symbol)
+
+    async def trades(self, symbol: str, since: int) -> list[Trade]:
+        """Past public trades of a symbol at or after `since` (UTC ns), oldest first; `received` is the venue's time.
+
+        A venue may not remember that far, and a busy symbol's are cut short; they then begin later. Raises
+        RejectedError for an unknown symbol.
+        """
+        self._require(Capability.TradeHistory)
+        self._require_connection()
+        self._instrument(symbol)
+        return await self._call_primitive(Request.Query, self._fetch_trades, symbol, since)
 
     # Streams.
 

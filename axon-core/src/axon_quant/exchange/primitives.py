@@ -13,6 +13,7 @@ from axon_quant.exchange.capabilities import Capability, Channel
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
 from axon_quant.market.instrument import Instrument
+from axon_quant.market.types import Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order
 
@@ -32,6 +33,7 @@ PRIMITIVES = {
     Capability.Leverage: "_send_leverage",
     Capability.MarginMode: "_send_margin_mode",
     Capability.Funding: "_fetch_funding_rate",
+    Capability.TradeHistory: "_fetch_trades",
     **{channel.capability: "_subscribe" for channel in Channel},
 }
 """The primitive that a declared capability needs; the others need none of their own."""
@@ -121,6 +123,9 @@ class VenuePrimitives(ABC):
         raise NotImplementedError
 
     async def _fetch_funding_rate(self, symbol: str) -> FundingRate:
+        raise NotImplementedError
+
+    async def _fetch_trades(self, symbol: str, since: int) -> list[Trade]:
         raise NotImplementedError
 
     async def _fetch_time(self) -> int:

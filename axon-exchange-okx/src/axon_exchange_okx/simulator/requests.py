@@ -300,6 +300,8 @@ class Requests:
     def _recent(self, given: Mapping[str, str]) -> list[Any]:
         symbol = self._instrument(given).symbol
         newest: list[Trade] = list(self._trades[symbol])[::-1]
+        if given.get("after"):
+            newest = [trade for trade in newest if trade.trade_id < int(given["after"])]
         return [trade_row(trade) for trade in newest[: int(given.get("limit", "100"))]]
 
     # The account.
