@@ -253,7 +253,7 @@ class BinanceSimulator(Simulator):
     async def talk(self, socket: Socket, text: str) -> None:
         try:
             said = json.loads(text, parse_float=str)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
             socket.say(_BAD_JSON)

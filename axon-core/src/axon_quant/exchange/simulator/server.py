@@ -70,9 +70,9 @@ class Simulator(ABC):
 
     `exchange` holds accounts and orders, `feed` moves its market. `drift_ms` is how far the venue's clock is ahead of
     `clock`. A request that was accepted may wait `engine_timeout` seconds in the engine. The server pings every
-    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`. When a
-    client is sent away, its requests may have been on their way for `grace` seconds. `start` may follow `stop`: orders
-    and money are kept.
+    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`. When
+    a client is sent away, its requests may have been on their way for `grace` seconds. `start` may follow `stop`:
+    orders and money are kept.
     """
 
     name: ClassVar[str]
