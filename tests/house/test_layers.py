@@ -20,7 +20,7 @@ BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": se
 ANYTHING = {"runtime", "cli", "demo", "testing"}
 CONFIG_MAY = {"risk", "market"}
 """A configuration holds the stages' own value types where they have one."""
-PLUGIN_DISTRIBUTIONS = {"axon_backend_onnx", "axon_backend_safetensors", "axon_backend_torch"}
+PLUGIN_DISTRIBUTIONS = {path.name for path in SOURCE.parents[2].glob("axon-*/src/*")} - {"axon_quant"}
 
 
 def modules() -> list[Path]:

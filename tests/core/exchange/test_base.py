@@ -262,7 +262,7 @@ async def test_an_order_beyond_the_budget_leaves_no_trace_and_may_be_placed_agai
 
 
 async def test_a_cancel_leaves_when_orders_have_used_up_their_requests(instrument: Instrument) -> None:
-    adapter = MinimalAdapter(instrument, configured(requests_per_second=5, orders_per_minute=100, max_wait_ms=0))
+    adapter = MinimalAdapter(instrument, configured(requests_per_second=6, orders_per_minute=100, max_wait_ms=0))
     await adapter.connect()
     order = limit()
     await adapter.place_order(order)
