@@ -331,7 +331,7 @@ class Simulator(ABC):
             await asyncio.sleep(fault.seconds)
         response = web.WebSocketResponse(autoping=False)
         await response.prepare(request)
-        socket = Socket(response, request.transport, request.path_qs, self)
+        socket = Socket(response, request, self)
         self.sockets.add(socket)
         helpers = [asyncio.ensure_future(socket.write()), asyncio.ensure_future(self._watch(socket))]
         loop = asyncio.get_running_loop()

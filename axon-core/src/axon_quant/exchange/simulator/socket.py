@@ -36,16 +36,16 @@ class Socket:
     def __init__(
         self,
         response: web.WebSocketResponse,
-        transport: asyncio.BaseTransport | None,
-        path: str,
+        request: web.BaseRequest,
         venue: _Venue,
     ) -> None:
-        self.path = path
+        self.path = request.path_qs
+        self.headers = request.headers
         self.data: dict[str, Any] = {}
         self.stalled = self.frozen = self.closed = False
         self.heard = self.opened = asyncio.get_running_loop().time()
         self._response = response
-        self._transport = transport
+        self._transport = request.transport
         self._venue = venue
         self._queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._held: str | None = None
