@@ -15,6 +15,7 @@ from axon_quant.errors import AmbiguousError, ClockError, ExchangeError, RateLim
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit, sleeper
 from axon_quant.exchange.capabilities import Capabilities, Capability
 from axon_quant.exchange.config import ExchangeConfig
+from axon_quant.exchange.patience import Patience
 from axon_quant.exchange.primitives import VenuePrimitives
 from axon_quant.exchange.venue_clock import VenueClock
 
@@ -76,6 +77,7 @@ class Requests(VenuePrimitives):
         )
         self._venue_clock = VenueClock(self.clock)
         self._measuring = asyncio.Lock()
+        self._patience = Patience()
         self._background: set[asyncio.Task[object]] = set()
 
     def venue_time(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar
 
@@ -110,8 +109,7 @@ class Sending(Evidence):
             return await send()
         limit = self.validity + self.engine_timeout
         try:
-            async with asyncio.timeout(limit):
-                return await send()
+            return await self._patience.wait(send, limit)
         except TimeoutError:
             raise AmbiguousError(f"no answer within {limit:g} s", venue=self.name) from None
 
