@@ -136,8 +136,13 @@ class Requests(VenuePrimitives):
         async with self._measuring:
             if asked and self._venue_clock.measured_at > asked:
                 return True
+            before = self._venue_clock.offset
             await self._venue_clock.measure(self._time_of_venue)
+            self._clock_was_set(self._venue_clock.offset - before)
             return True
+
+    def _clock_was_set(self, step: int) -> None:
+        """The venue's clock is found to be `step` ns from where it was thought to be."""
 
     async def _time_of_venue(self) -> int:
         await self._spend(Request.Query, "_fetch_time")
