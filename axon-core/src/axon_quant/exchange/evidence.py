@@ -87,16 +87,16 @@ class Evidence(Reports):
     # Cases.
 
     def _open_case(self, state: OrderState, stamp: Stamp | None, is_known: Callable[[], bool]) -> Case:
+        """Begin to find something out in the background."""
         case = Case(state, self._horizon_of(stamp), is_known)
-        self._cases.setdefault(state.order.client_order_id, []).append(case)
+        if self._can_look_up:
+            self._cases.setdefault(state.order.client_order_id, []).append(case)
+            self._start_task(self._investigate(case))
         return case
 
     def _investigate_placing(self, state: OrderState, stamp: Stamp | None = None) -> Case:
-        """Find out in the background whether an order exists."""
-        case = self._open_case(state, stamp, lambda: state.status is not OrderStatus.Unknown)
-        if self._can_look_up:
-            self._start_task(self._investigate(case))
-        return case
+        """Find out in the background whether an order exists; without look-ups, only a report can tell."""
+        return self._open_case(state, stamp, lambda: state.status is not OrderStatus.Unknown)
 
     async def _await_case(self, case: Case) -> bool:
         """Wait until a case is known, at most until a second after its horizon; whether it is."""

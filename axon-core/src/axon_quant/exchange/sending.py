@@ -150,7 +150,6 @@ class Sending(Evidence):
         if not self._can_look_up:
             raise error
         case = self._open_case(state, stamp, is_done)
-        self._start_task(self._investigate(case))
         if await self._await_case(case):
             return
         name, symbol = state.order.client_order_id, state.order.symbol
