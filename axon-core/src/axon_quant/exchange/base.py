@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 """What strategies call and what a venue's plugin writes.
 
 A plugin subclasses `ExchangeAdapter`, sets three class attributes and writes a few primitives:
@@ -52,47 +53,49 @@ What comes from the venue by itself goes to `_deliver` (order updates), `_publis
 Everything else is the base's: capabilities, client order ids, filters, the rate budget, the venue's clock, evidence for
 what is unknown, reconnecting and repairing, the state machine, `events()`.
 """
+=======
+"""What strategies call; `primitives.py` says what a venue's plugin writes."""
+>>>>>>> venue
 
 from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
-from axon_quant.clock import NANOSECONDS, Clock
+from axon_quant.clock import Clock
 from axon_quant.errors import (
     AmbiguousError,
     AuthError,
-    DuplicateOrderError,
     ExchangeError,
     NotFoundError,
     RejectedError,
     UnavailableError,
-    UnsupportedError,
 )
 from axon_quant.exchange.budget import Request, Sleep
-from axon_quant.exchange.capabilities import Capability, Channel, needed_by
+from axon_quant.exchange.capabilities import Capability, Channel
+from axon_quant.exchange.checking import Checks
 from axon_quant.exchange.config import ExchangeConfig
-from axon_quant.exchange.exact import from_float
 from axon_quant.exchange.filters import refusal
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import PRIMITIVES, FundingRate, MarginMode, Position, VenuePrimitives
 from axon_quant.exchange.repair import Repair
 from axon_quant.exchange.stream import EventStream
-from axon_quant.exchange.supervision import Supervision
 from axon_quant.market.instrument import Instrument
+<<<<<<< HEAD
 from axon_quant.market.types import Quote, Trade
+=======
+>>>>>>> venue
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus, exact
 
 Number: TypeAlias = Decimal | float | int | str
-_REFERENCE_AGE = 60 * NANOSECONDS
 
 
-class ExchangeAdapter(Supervision):
+class ExchangeAdapter(Checks):
     """One account at one venue.
 
     An order is named by its client order id or by the order id that `place_order` returned; both work everywhere. Every
@@ -106,8 +109,6 @@ class ExchangeAdapter(Supervision):
     `engine_timeout`, the seconds that its engine may hold an accepted one; `stale_after`, the seconds of silence after
     which a connection is lost; `query_timeout` and `connect_timeout`; `client_order_id_length`.
     """
-
-    client_order_id_length: ClassVar[int] = 32
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -129,7 +130,6 @@ class ExchangeAdapter(Supervision):
     ) -> None:
         super().__init__(config, clock, sleep)
         self._order_log = order_log
-        self._instruments: dict[str, Instrument] = {}
         self._connected = False
         self._containers = {name: value for name, value in vars(self).items() if isinstance(value, dict | set | list)}
 
@@ -457,47 +457,6 @@ class ExchangeAdapter(Supervision):
     def _require_connection(self) -> None:
         if not self._connected:
             raise UnavailableError("the adapter is not connected", venue=self.name, hint="await connect() first")
-
-    def _require(self, capability: Capability) -> None:
-        if capability not in self.capabilities:
-            raise UnsupportedError(f"this adapter does not declare {capability.value}", plugin=self.name)
-
-    def _refuse_order(self, reason: str, order: Order) -> None:
-        if reason:
-            raise RejectedError(reason, venue=self.name, symbol=order.symbol)
-
-    def _instrument(self, symbol: str) -> Instrument:
-        instrument = self._instruments.get(symbol)
-        if instrument is None:
-            raise RejectedError("the venue has no such symbol", venue=self.name, symbol=symbol)
-        return instrument
-
-    def _reference(self, symbol: str) -> Decimal | None:
-        """The last price we were told of a symbol, unless it is old."""
-        event = self._references.get(symbol)
-        if event is None or self.clock.now() - event.received > _REFERENCE_AGE:
-            return None
-        return from_float(event.mid if isinstance(event, Quote) else event.price)
-
-    def _check_order(self, order: Order) -> None:
-        needed = needed_by(order)
-        if not needed <= self.capabilities:
-            for capability in sorted(needed, key=lambda capability: capability.value):
-                self._require(capability)
-        self._refuse_order(self.halted, order)
-        client_order_id = order.client_order_id
-        length = self.client_order_id_length
-        if not (0 < len(client_order_id) <= length and client_order_id.isascii() and client_order_id.isalnum()):
-            self._refuse_order(
-                f"a client order id has 1 to {length} of a-z, A-Z and 0-9, got {client_order_id!r}", order
-            )
-        self._check_unused(order)
-        self._refuse_order(refusal(order, self._instrument(order.symbol), self._reference(order.symbol)), order)
-
-    def _check_unused(self, order: Order) -> None:
-        name = order.client_order_id
-        if name in self._ours:
-            raise DuplicateOrderError(f"client order id {name} was used before", venue=self.name, symbol=order.symbol)
 
     def _own_order(self, order_id: str) -> OrderState:
         state = self._find_order(order_id)
