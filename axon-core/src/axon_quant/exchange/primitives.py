@@ -21,6 +21,7 @@ It subclasses `ExchangeAdapter`, sets three class attributes and writes a few pr
 | `_fetch_balances()`                     | Balances        | Balances by asset                                        |
 | `_fetch_positions()`                    | Positions       | Positions that are not zero                              |
 | `_fetch_funding_rate(symbol)`           | Funding         | FundingRate                                              |
+| `_fetch_trades(symbol, since)`          | TradeHistory    | public trades at or after `since` (UTC ns), oldest first |
 | `_fetch_time()`                         | VenueClock      | the venue's time, UTC ns                                 |
 | `_fetch_permissions()`                  | KeyPermissions  | what the key may do                                      |
 | `_run_account(link)`                    | AccountStream   | when the connection is lost, or raises                   |
