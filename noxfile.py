@@ -26,6 +26,7 @@ CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
 SAFETENSORS = "./axon-backend-safetensors"
 TORCH = "./axon-backend-torch"
+EXAMPLE = "./examples/axon-exchange-example"
 BINANCE = "./axon-exchange-binance"
 OKX = "./axon-exchange-okx"
 PLUGINS = {
@@ -42,6 +43,8 @@ LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
+SDKS = ["python-binance>=1.0.37", "python-okx>=0.4"]
+"""Clients that other people wrote, which must trade at the simulators unmodified."""
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
 
 
@@ -72,7 +75,8 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, BINANCE, OKX, tools=TEST_TOOLS)
+    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE]
+    install(session, *distributions, tools=[*TEST_TOOLS, *SDKS])
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
@@ -127,6 +131,14 @@ def torch(session: nox.Session) -> None:
         suite = ["--pyargs", "axon_quant.testing.suite", "--axon-plugin", "torch"]
         session.run("pytest", "-p", "axon_quant.testing.pytest_plugin", *suite)
         session.run("mypy", "axon-backend-torch/src/axon_backend_torch")
+
+
+@nox.session
+def policies(session: nox.Session) -> None:
+    """What ensembles take from others: policies of Stable-Baselines3, detectors of river. Hundreds of MB."""
+    tools = [*TEST_TOOLS, "stable-baselines3>=2.4", "river>=0.22"]
+    install(session, CORE + "[stacking]", ONNX, tools=tools)
+    session.run("pytest", "tests/core/ensemble/test_scenario.py", "tests/docs/test_ensembles.py", *session.posargs)
 
 
 @nox.session

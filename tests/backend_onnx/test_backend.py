@@ -1,6 +1,7 @@
 import gc
 import hashlib
 import os
+import platform
 import random
 import subprocess
 import sys
@@ -170,6 +171,54 @@ def test_the_reloader_swaps_onnx_files(mlp, serve, noise):
     np.testing.assert_allclose(engine.infer(x), after.reference(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """The levels at which sessions are built, in order."""
+    levels = []
+    build = OnnxBackend._session_at
+    monkeypatch.setattr(OnnxBackend, "_session_at", lambda self, *at: levels.append(at[1]) or build(self, *at))
+    return levels
+
+
+def test_a_new_version_of_an_architecture_is_built_once(mlp, serve, opened):
+    engine = serve(mlp(0).onnx(metadata={"trained": "yesterday"}))
+    assert opened == list(LEVELS)
+    first = engine.model
+    reloader = ModelHotReloader(engine, engine.config)
+    for seed in (1, 2):
+        opened.clear()
+        engine.config.path.write_bytes(mlp(seed).onnx(metadata={"trained": "today"}))
+        after = reloader.reload()
+        assert opened == [first.plan["optimisation"]]
+        assert after.plan == first.plan
+        assert after.sha256 != first.sha256
+
+
+def test_another_architecture_is_timed_anew(mlp, serve, opened):
+    engine = serve(mlp(0).onnx())
+    opened.clear()
+    engine.config.path.write_bytes(mlp(0, width=16).onnx())
+    engine.load()
+    assert opened == list(LEVELS)
+
+
+def test_a_version_after_a_rebuilt_one_is_built_by_its_plan(mlp, serve, opened):
+    first = serve(mlp(0).onnx(), optimisation="extended")
+    again = OnnxBackend(first.config)
+    again.load(plan=first.model.plan)
+    opened.clear()
+    again.config.path.write_bytes(mlp(1).onnx())
+    assert again.load().plan == first.model.plan
+    assert opened == ["extended"]
+
+
+def test_a_level_that_is_fixed_is_not_given_up_for_a_plans(mlp, serve):
+    engine = serve(mlp(0).onnx(), optimisation="basic")
+    plan = {**engine.model.plan, "optimisation": "all"}
+    assert engine.load(plan=plan).plan == plan
+    assert engine.load().plan["optimisation"] == "basic"
+
+
 def test_levels_that_give_the_same_bits_may_be_chosen_by_time():
     slow, fast, different = _Fake(2e-3), _Fake(0.0), _Fake(0.0, answer=2.0)
     assert _fastest_equal(slow, [fast]) is fast
@@ -304,6 +353,10 @@ def test_half_precision_must_be_what_the_model_has(mlp, serve, noise):
     half = model.onnx(element=ElementType.FLOAT16)
     with pytest.raises(DeviceError, match="set fp16=True"):
         serve(half)
+    if platform.machine() in ("x86_64", "AMD64"):
+        with pytest.raises(DeviceError, match="onnxruntime computes this model in float32 on this CPU"):
+            serve(half, fp16=True)
+        return
     engine = serve(half, fp16=True)
     assert engine.model.plan["precision"] == "float16"
     for batch in (1, 2):

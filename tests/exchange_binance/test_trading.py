@@ -232,6 +232,18 @@ async def test_nothing_at_all_is_sent_during_a_ban(trading):
         await adapter.cancel_order(order_id)
 
 
+async def test_a_jump_of_the_venues_clock_does_not_end_a_ban(trading):
+    async with trading() as (venue, adapter):
+        venue.answers[f"POST {ORDER}"] = Refuse(418, -1003, "banned", {"Retry-After": "2"})
+        with pytest.raises(RateLimitedError):
+            await adapter._send_order(order())
+        adapter._rest._venue_time = lambda: adapter.clock.now() + 60_000_000_000
+        sent = len(venue.requests)
+        with pytest.raises(RateLimitedError):
+            await adapter._send_order(order())
+        assert len(venue.requests) == sent
+
+
 async def test_too_many_orders_do_not_stop_cancels_at_the_wire(trading):
     async with trading() as (venue, adapter):
         state = OrderState(order(), venue_order_id="28")

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from axon_quant.errors import DeviceError, ModelLoadError, UnsupportedError
 from axon_quant.inference import Action, Backend, Device
@@ -77,7 +78,10 @@ class NpzBackend(Backend):
             hidden = data["hidden"]
             for side in self.side_files(path):
                 hidden = np.frombuffer(side.read_bytes(), np.float32).reshape(-1, len(data["output"]))
-            return self.session_class(hidden, data["output"], window, actions, self.config.device)
+            session = self.session_class(hidden, data["output"], window, actions, self.config.device)
+            if self.config.fp16:
+                session.plan["precision"] = "float16"
+            return session
 
     def side_files(self, path: Path):
         side = path.parent / "weights" / "hidden.f32"
@@ -136,6 +140,17 @@ class TestModest(Toy):
 
     engine = ModestBackend
     capabilities = frozenset()
+
+
+class WideBackend(NpzBackend):
+    def build_session(self, path):
+        session = super().build_session(path)
+        session.plan["precision"] = "float32"
+        return session
+
+
+class TestComputesInAnotherPrecisionThanAsked(Toy):
+    engine = WideBackend
 
 
 class Unpinned(NpzBackend):
@@ -491,7 +506,7 @@ class Uncounted(NpzBackend):
         number = self.version + 1
         time.sleep(0.002)
         model = super().serve(prepared)
-        return model if model.number == number else attrs.evolve(model, number=number)
+        return model if model.number == number else replace(model, identity=replace(model.identity, number=number))
 
 
 class TestCountsVersionsWithoutALock(Toy):
@@ -552,8 +567,8 @@ class TestLosesAnAnswerOfAFullBatch(Toy):
 
 
 class Hasty(NpzBackend):
-    def prepare(self, path=None, *, plan=None):
-        prepared = super().prepare(path, plan=plan)
+    def prepare(self, path=None, **how):
+        prepared = super().prepare(path, **how)
         super().serve(prepared)
         return prepared
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import NamedTuple
 
 from axon_backend_onnx.demo import builtin_model
-from axon_backend_onnx.weights import check_precision, private_copy, read_weights
+from axon_backend_onnx.precision import check_precision, check_really_half
+from axon_backend_onnx.weights import private_copy, read_architecture, read_weights
 from axon_quant.clock import Clock
 from axon_quant.errors import DeviceError, PluginError, PluginMissingError
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.choosing import fastest_equal
 from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.files import ModelFiles
+from axon_quant.inference.pausing import pause
 from axon_quant.inference.session import FloatArray
 
 try:
@@ -47,12 +50,20 @@ _DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
 """Kind of device → the providers that can run a model there."""
 
 
+class _Choice(NamedTuple):
+    """The optimisation level that is the best one for an architecture here."""
+
+    architecture: str
+    level: str
+
+
 class OnnxBackend(Backend):
     """Serves an `.onnx` file through ONNX Runtime, with `num_threads` intra-op threads and one inter-op thread.
 
     The optimisation level is `basic`, unless a higher one is at least 5 % faster here *and* gives the same bits on
-    seeded noise: timing differs from run to run, and a replay must not. `optimisation` fixes the level instead. The
-    model's plan says which one runs.
+    seeded noise: timing differs from run to run, and a replay must not. The choice is kept for models that differ from
+    the last one in nothing but their weights, so that a new version is built once and not at each level.
+    `optimisation` fixes the level instead. The model's plan says which one runs.
 
     On a GPU the `provider` is `cuda`, or `tensorrt` where it is asked for. A model whose weights stand in other files
     is loaded from a private copy of all of them.
@@ -75,6 +86,7 @@ class OnnxBackend(Backend):
         super().__init__(config, clock=clock)
         self._provider = provider
         self._levels = LEVELS if optimisation is None else (optimisation,)
+        self._kept: _Choice | None = None
 
     @classmethod
     def builtin(cls, name: str, feature_names: Sequence[str] | None = None) -> Path:
@@ -86,17 +98,23 @@ class OnnxBackend(Backend):
         return read_weights(path).sides
 
     def build_session(self, path: Path) -> OnnxSession:
-        """Load the file at each level and keep the best one.
+        """Load the file at each level and keep the best one, or at the level that is known from another version.
 
         Raises ModelLoadError for a file that is not ONNX, or whose weights are not beside it; DeviceError for a
         provider or a precision that is not there.
         """
-        return self._build_at(path, self._levels)
+        architecture = read_architecture(path)
+        pause()
+        kept = self._kept
+        if kept is not None and kept.architecture == architecture and kept.level in self._levels:
+            return self._build_at(path, (kept.level,))
+        return self._keep(architecture, self._build_at(path, self._levels), path)
 
     def rebuild_session(self, path: Path, plan: Mapping[str, str]) -> OnnxSession:
         """Load the file at the plan's level. Raises as `build_session` does."""
-        level = plan.get("optimisation")
-        return self._build_at(path, self._levels if level not in LEVELS else (level,))
+        architecture, level = read_architecture(path), plan.get("optimisation")
+        session = self._build_at(path, self._levels if level not in LEVELS else (level,))
+        return self._keep(architecture, session, path)
 
     def bare(self, path: Path) -> Callable[[FloatArray], object]:
         """`InferenceSession.run` with a feed, on the CPU with one thread: the way its documentation shows."""
@@ -106,9 +124,17 @@ class OnnxBackend(Backend):
         name = session.get_inputs()[0].name
         return lambda x: session.run(None, {name: x})[0]
 
+    def _keep(self, architecture: str, session: OnnxSession, path: Path) -> OnnxSession:
+        if read_architecture(path) == architecture:  # and not that of a file that was written meanwhile
+            self._kept = _Choice(architecture, session.plan["optimisation"])
+        return session
+
     def _build_at(self, path: Path, levels: Sequence[str]) -> OnnxSession:
         weights = read_weights(path)
         check_precision(weights, fp16=self.config.fp16)
+        if self.config.fp16 and self.config.device.kind == "cpu":
+            check_really_half(path)
+        pause()
         if not weights.sides:
             first, *others = [self._session_at(path, level) for level in levels]
         else:
@@ -130,6 +156,7 @@ class OnnxBackend(Backend):
             # Part of a model on the CPU is not the device that was asked for.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         session = self._open(path, options, [(name, settings) for name in providers])
+        pause()
         used = session.get_providers()[0]
         if used != providers[0]:  # onnxruntime falls back to the CPU without an exception
             raise DeviceError(

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import attrs
 
-from axon_backend_onnx import protobuf
+from axon_backend_onnx import reading
 from axon_backend_onnx.protobuf import ElementType
-from axon_quant.errors import DeviceError, ModelLoadError
+from axon_quant.errors import ModelLoadError
 from axon_quant.inference.files import ModelFiles
 
 
@@ -27,30 +27,22 @@ class Weights:
 
 def read_weights(path: Path) -> Weights:
     """Raises ModelLoadError for a file that is not ONNX, or for weights outside the model's folder or not there."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
     numbers = dict.fromkeys(ElementType, 0)
     locations: set[str] = set()
-    for weight in protobuf.weights(data):
-        if weight.element in (ElementType.FLOAT, ElementType.FLOAT16):
-            numbers[ElementType(weight.element)] += weight.numbers
-        if weight.location is not None:
-            locations.add(weight.location)
+    with _opened(path) as model:
+        for weight in reading.weights(model):
+            if weight.element in (ElementType.FLOAT, ElementType.FLOAT16):
+                numbers[ElementType(weight.element)] += weight.numbers
+            if weight.location is not None:
+                locations.add(weight.location)
     half = numbers[ElementType.FLOAT16] > numbers[ElementType.FLOAT]
     return Weights(half, tuple(_side(path, location) for location in sorted(locations)))
 
 
-def check_precision(weights: Weights, *, fp16: bool) -> None:
-    """Refuse a model in another precision than was asked for: nothing is converted behind the user's back."""
-    if fp16 and not weights.half:
-        raise DeviceError(
-            "precision: expected float16 (fp16=True), found a model in float32",
-            hint="convert the model to float16, or leave fp16 out",
-        )
-    if weights.half and not fp16:
-        raise DeviceError("precision: expected float32, found a model in float16", hint="set fp16=True")
+def read_architecture(path: Path) -> str:
+    """The same text for models that differ in nothing but the numbers of their weights. Raises as `read_weights`."""
+    with _opened(path) as model:
+        return reading.architecture(model)
 
 
 @contextmanager
@@ -75,6 +67,15 @@ def private_copy(files: ModelFiles, expected: ModelFiles | None) -> Iterator[Pat
     finally:
         # On Windows a mapped file cannot be removed: what is left there goes with the user's temporary files.
         shutil.rmtree(folder, ignore_errors=os.name == "nt")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[reading.Stretch]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield reading.Stretch.whole(file)
+    except OSError as error:
+        raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
 
 
 def _side(path: Path, location: str) -> Path:

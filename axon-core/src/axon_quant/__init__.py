@@ -37,6 +37,7 @@ _MODULES = {
         "Recommendation",
         "Session",
         "as_scorer",
+        "quiet_collector",
         "recommend_backend",
     ),
     "axon_quant.journal": ("Journal",),
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         Recommendation,
         Session,
         as_scorer,
+        quiet_collector,
         recommend_backend,
     )
     from axon_quant.journal import Journal
@@ -152,5 +154,6 @@ __all__ = [
     "load_ensemble",
     "load_exchange",
     "load_explainer",
+    "quiet_collector",
     "recommend_backend",
 ]

@@ -24,7 +24,7 @@ from axon_exchange_binance.answers import (
     TradeRecord,
     decoded,
 )
-from axon_exchange_binance.errors import TOO_MANY_ORDERS, VENUE
+from axon_exchange_binance.errors import VENUE
 from axon_exchange_binance.instruments import ExchangeInfo, instrument_of, limits
 from axon_exchange_binance.market_stream import MarketStream
 from axon_exchange_binance.orders import fill_of, named, parameters, state_of, type_name, unsupported, update_of
@@ -35,7 +35,6 @@ from axon_exchange_binance.user_stream import UserStream
 from axon_quant.clock import MILLISECOND, Clock
 from axon_quant.errors import (
     AmbiguousError,
-    ExchangeError,
     MalformedMessageError,
     NotFoundError,
     RateLimitedError,
@@ -149,8 +148,10 @@ class BinanceAdapter(CcxtAdapter):
             self._addresses.rest,
             sign=self._sign,
             venue_time=self.venue_time,
+            now=self.clock.now,
             validity=self.validity,
             on_headers=self._note_used,
+            on_too_many_orders=self._fill_orders,
         )
         self._user_stream = UserStream(
             session,
@@ -383,12 +384,10 @@ class BinanceAdapter(CcxtAdapter):
                 venue=self.name,
             )
 
-    def _note_penalty(self, error: ExchangeError) -> None:
-        if not (isinstance(error, RateLimitedError) and error.code == TOO_MANY_ORDERS):
-            super()._note_penalty(error)
-            return
-        for limit in self.venue_limits:  # orders wait until their window has room again; cancels and questions go on
-            if limit.kind == "orders" and limit.period <= error.retry_after:
+    def _fill_orders(self, seconds: float) -> None:
+        """The venue takes no more orders for `seconds`: they wait in the budget, cancels and questions go on."""
+        for limit in self.venue_limits:
+            if limit.kind == "orders" and limit.period <= seconds:
                 self.budget.observe("orders", limit.period, limit.limit)
 
     def _note_used(self, headers: Mapping[str, str]) -> None:

@@ -28,9 +28,10 @@ _TIMEOUT = ClientTimeout(total=None, sock_connect=5.0)
 class Rest:
     """Signs and sends, and turns every failure into one of our errors; what is raised never holds a URL or a body.
 
-    `venue_time` gives UTC ns. An answer that bans us (429, 418) stops every later request here for as long as it says,
-    whoever asks. Nothing here limits how long an answer may take: the caller waits as long as it is good for.
-    `on_headers` gets the headers of each answer, where the venue reports the budget that is used.
+    `venue_time` signs and `now` waits, both in ns: the venue's clock, as far as we know it, may jump. An answer that
+    bans us (429, 418) stops every later request here for as long as it says, whoever asks. Nothing here limits how long
+    an answer may take: the caller waits as long as it is good for. `on_headers` gets the headers of each answer, where
+    the venue reports the budget that is used; `on_too_many_orders` gets the seconds for which it takes no more of them.
     """
 
     def __init__(
@@ -40,15 +41,19 @@ class Rest:
         *,
         sign: Callable[[str], str],
         venue_time: Callable[[], int],
+        now: Callable[[], int],
         validity: float,
         on_headers: Callable[[Mapping[str, str]], None],
+        on_too_many_orders: Callable[[float], None],
     ) -> None:
         self._session = session
         self._root = root
         self._sign = sign
         self._venue_time = venue_time
+        self._now = now
         self._window = f"recvWindow={round(validity * 1000)}&timestamp="
         self._on_headers = on_headers
+        self._on_too_many_orders = on_too_many_orders
         self._urls: dict[str, URL] = {}
         self._closed_until = 0
 
@@ -86,17 +91,17 @@ class Rest:
 
     def hold(self, seconds: float) -> None:
         """Send nothing for `seconds`."""
-        self._closed_until = max(self._closed_until, self._venue_time() + round(seconds * NANOSECONDS))
+        self._closed_until = max(self._closed_until, self._now() + round(seconds * NANOSECONDS))
 
     @property
     def is_open(self) -> bool:
         """Whether the venue may be asked anything now."""
-        return self._closed_until <= self._venue_time()
+        return self._closed_until <= self._now()
 
     def check_open(self) -> None:
         """Raises RateLimitedError while the venue's ban lasts."""
         if self._closed_until and not self.is_open:
-            left = (self._closed_until - self._venue_time()) / NANOSECONDS
+            left = (self._closed_until - self._now()) / NANOSECONDS
             raise RateLimitedError(
                 f"the venue answers nothing for {left:.1f} s more: too much was asked of it",
                 venue=VENUE,
@@ -124,8 +129,12 @@ class Rest:
         except (TimeoutError, ClientError, OSError) as error:
             problem = _lost(error, symbol, changes=changes)
         # Raised here, so that no cause or context leads to an exception that knows the URL, which is signed.
-        if isinstance(problem, RateLimitedError) and problem.code != TOO_MANY_ORDERS:
-            self.hold(problem.retry_after)
+        if isinstance(problem, RateLimitedError):
+            if problem.code == TOO_MANY_ORDERS:
+                self._on_too_many_orders(problem.retry_after)
+                problem.retry_after = 0.0  # which would hold back cancels, too
+            else:
+                self.hold(problem.retry_after)
         raise problem
 
 

@@ -22,7 +22,7 @@ from axon_quant.errors import (
 )
 from axon_quant.exchange import Capability
 from axon_quant.market import Instrument
-from axon_quant.orders import Order, OrderStatus, OrderUpdate
+from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate, Side
 
 sys.path.insert(0, str(Path(__file__).parent))
 from scripted_venue import ENGINE, VALIDITY, Fault, ScriptedAdapter, ScriptedVenue, limit
@@ -260,7 +260,6 @@ async def test_without_a_look_up_by_name_open_orders_and_fills_are_the_evidence(
     instrument: Instrument, becomes: str
 ) -> None:
     adapter = await connected(instrument, SearchingAdapter)
-    adapter.names_fills_like_the_venue = False
     script(adapter, "_send_order", Fault.RequestLost)
     adapter.venue.stalled = True
     order = limit()
@@ -282,6 +281,19 @@ async def test_without_a_look_up_by_name_open_orders_and_fills_are_the_evidence(
     assert status(adapter, order) in (expected, OrderStatus.Cancelled)
     assert isinstance(outcome, RejectedError if becomes == "nothing" else str)
     assert adapter.orders.get(order.client_order_id).filled_quantity == adapter.venue.ledger.quantity()
+    await adapter.close()
+
+
+async def test_a_fill_that_may_be_the_orders_keeps_it_from_being_declared_absent(instrument: Instrument) -> None:
+    adapter = await connected(instrument, SearchingAdapter)
+    adapter.names_fills_like_the_venue = True
+    adapter.venue.stalled = True
+    script(adapter, "_send_order", Fault.ResponseLost)
+    order = Order("BTCUSDT", Side.Buy, OrderType.Market, quantity=1)
+    with pytest.raises(AmbiguousError):
+        await adapter.place_order(order)
+    await asyncio.sleep(60)
+    assert status(adapter, order) is OrderStatus.Unknown
     await adapter.close()
 
 

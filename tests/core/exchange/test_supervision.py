@@ -471,7 +471,7 @@ async def test_orders_from_before_a_restart_are_brought_up_to_date(instrument: I
     adapter.track(before_the_restart(filled, OrderStatus.Open, venue_order_id="v1"))
     adapter.track(before_the_restart(sent, OrderStatus.Created))
     adapter.track(before_the_restart(never, OrderStatus.Submitted))
-    (fill,) = venue.ledger.fills
+
     adapter.track(
         before_the_restart(
             half, OrderStatus.PartiallyFilled, venue_order_id="v3", filled_quantity=Decimal("0.5"), fill_ids={"t1"}

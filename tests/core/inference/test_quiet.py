@@ -5,10 +5,11 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from axon_quant.inference import quiet
+from axon_quant.inference import ModelConfig, ModelHotReloader, pausing, quiet
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux schedules threads, others processes")
 
@@ -56,7 +57,7 @@ def test_elsewhere_the_work_is_done_all_the_same(monkeypatch):
 
 LEFT_BEHIND = """
 import os, sys, threading
-from axon_quant.inference import quiet
+from axon_quant.inference import ModelConfig, ModelHotReloader, pausing, quiet
 
 quiet.spare_cores = lambda _: 1.5
 if len(sys.argv) > 1 and os.geteuid() == 0:
@@ -101,3 +102,50 @@ def test_busy_cores_are_not_spare():
         for hog in hogs:
             hog.kill()
             hog.wait()
+
+
+def test_a_quiet_build_sleeps_between_its_steps_and_nobody_else_does(monkeypatch):
+    slept = []
+    monkeypatch.setattr(pausing, "time", SimpleNamespace(sleep=slept.append))
+    pausing.pause()
+    assert slept == []
+    quiet.in_thread(pausing.pauses_from_now_on, pausing.pause, "x")
+    assert slept == [pausing.PAUSE]
+    pausing.pause()
+    assert slept == [pausing.PAUSE]
+
+
+def test_a_caller_gets_the_gil_while_a_build_holds_it_most_of_the_time():
+    """A build of short turns: without the pauses a waiter may go through once in 5 ms."""
+    through, stop = [], threading.Event()
+
+    def build():
+        for _ in range(100):
+            until = time.perf_counter() + 5e-4
+            while time.perf_counter() < until:
+                pass
+            pausing.pause()
+        stop.set()
+
+    def call():
+        while not stop.is_set():
+            time.sleep(1e-4)
+            through.append(time.perf_counter())
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    quiet.QuietBuilder().run(build, "x")
+    caller.join()
+    assert len(through) > 30
+
+
+def test_every_reload_pauses_between_its_steps(linear_backend, model_file, monkeypatch):
+    engine = linear_backend(ModelConfig(model_file, "linear"))
+    slept = []
+    monkeypatch.setattr(pausing, "time", SimpleNamespace(sleep=slept.append))
+    engine.load()
+    assert slept == []
+    ModelHotReloader(engine, engine.config, quiet=False).reload()
+    assert slept == []
+    ModelHotReloader(engine, engine.config).reload()
+    assert len(slept) >= 5

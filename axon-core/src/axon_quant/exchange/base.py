@@ -317,7 +317,7 @@ class ExchangeAdapter(Supervision):
         if state.created_at:
             self._fills_since = min(self._fills_since or state.created_at, state.created_at)
         if self._connected and tracked.status is OrderStatus.Unknown:
-            self._investigate_placing(tracked, self.venue_time())
+            self._investigate_placing(tracked)
 
     async def repair(self) -> Repair:
         """Bring orders, fills and balances up to date with the venue, as after every reconnect."""

@@ -14,13 +14,13 @@ from decimal import Decimal
 import attrs
 
 from axon_quant.clock import NANOSECONDS, Clock
-from axon_quant.errors import AmbiguousError, ExchangeError, NotFoundError
+from axon_quant.errors import AmbiguousError, ExchangeError, NotFoundError, UnavailableError
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Capability
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.exact import ZERO, add
 from axon_quant.exchange.reports import Reports, as_update
-from axon_quant.exchange.requests import logger
+from axon_quant.exchange.requests import Horizon, Stamp, logger
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, OrderStatus, OrderUpdate
 
@@ -30,19 +30,24 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 _BETWEEN_ABSENCES = 0.25
 _LATE_PAUSE = 5.0
-_LATE = 60.0  # seconds beyond the deadline from which look-ups become rare
+_MEASURE_BEFORE = 0.75  # seconds before the horizon
+_LATE = 60.0  # seconds beyond the horizon from which look-ups become rare
 _PATIENCE = 2.0  # seconds that one look-up may take
 _ANOTHER = 60 * NANOSECONDS  # an order made so long before ours is another one
 _WAIT_FOR_FILLS = 600 * NANOSECONDS
 _GRACE = 0.5  # seconds for the stream to bring what it is expected to
 
 
+class TooEarlyError(UnavailableError):
+    """The venue answered, and what it says proves nothing yet."""
+
+
 @attrs.define(eq=False)
 class Case:
-    """One thing that is not known, until `is_known` says so; `done` is set then. `deadline` is venue time."""
+    """One thing that is not known, until `is_known` says so; `done` is set then."""
 
     state: OrderState
-    deadline: int
+    horizon: Horizon
     is_known: Callable[[], bool]
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
 
@@ -67,6 +72,7 @@ class Evidence(Reports):
         super().__init__(config, clock, sleep)
         self._cases: dict[str, list[Case]] = {}
         self._doubted: set[str] = set()
+        self._amending: set[str] = set()
         self._lacking: dict[str, _Lack] = {}
         self._chasing = False
 
@@ -80,21 +86,21 @@ class Evidence(Reports):
 
     # Cases.
 
-    def _open_case(self, state: OrderState, sent: int, is_known: Callable[[], bool]) -> Case:
-        case = Case(state, self._conclusive_at(sent), is_known)
+    def _open_case(self, state: OrderState, stamp: Stamp | None, is_known: Callable[[], bool]) -> Case:
+        case = Case(state, self._horizon_of(stamp), is_known)
         self._cases.setdefault(state.order.client_order_id, []).append(case)
         return case
 
-    def _investigate_placing(self, state: OrderState, sent: int) -> Case:
+    def _investigate_placing(self, state: OrderState, stamp: Stamp | None = None) -> Case:
         """Find out in the background whether an order exists."""
-        case = self._open_case(state, sent or self.venue_time(), lambda: state.status is not OrderStatus.Unknown)
+        case = self._open_case(state, stamp, lambda: state.status is not OrderStatus.Unknown)
         if self._can_look_up:
             self._start_task(self._investigate(case))
         return case
 
     async def _await_case(self, case: Case) -> bool:
-        """Wait until a case is known, at most until a second after its deadline; whether it is."""
-        limit = max(0.0, (case.deadline - self.venue_time()) / NANOSECONDS) + 1.0
+        """Wait until a case is known, at most until a second after its horizon; whether it is."""
+        limit = max(0.0, self._left_until(case.horizon)) + 1.0
         try:
             async with asyncio.timeout(limit):
                 await case.done.wait()
@@ -103,11 +109,13 @@ class Evidence(Reports):
         return case.is_known()
 
     async def _investigate(self, case: Case) -> None:
-        """Look an order up until the case is known; after the deadline, two answers alike settle it."""
-        state, pause, seen, absent = case.state, _FIRST_PAUSE, 0, 0
+        """Look an order up until the case is known; beyond the horizon, two answers alike settle it."""
+        state, pause, seen, absent, measured = case.state, _FIRST_PAUSE, 0, 0, False
         try:
             while not case.is_known() and seen < 2:
-                conclusive = self.venue_time() >= case.deadline
+                if not measured and self._left_until(case.horizon) < _MEASURE_BEFORE:
+                    measured = await self._measure_again()
+                conclusive = measured and self._left_until(case.horizon) <= 0
                 found = await self._try_to_look_up(state)
                 if isinstance(found, OrderState):
                     await self._bring_up_to_date(state, found)
@@ -117,7 +125,7 @@ class Evidence(Reports):
                     if absent == 2 and not case.is_known():
                         self._conclude_absent(state)
                         return
-                left = (case.deadline - self.venue_time()) / NANOSECONDS
+                left = self._left_until(case.horizon)
                 if left > 0:
                     await self._sleep(min(pause, left + 0.001))
                     pause = min(2 * pause, _LONGEST_PAUSE)
@@ -125,6 +133,15 @@ class Evidence(Reports):
                     await self._sleep(_BETWEEN_ABSENCES if left > -_LATE else _LATE_PAUSE)
         finally:
             self._close_case(case)
+
+    async def _measure_again(self) -> bool:
+        """Be sure of the venue's clock, which may have been set meanwhile; whether we are."""
+        try:
+            await self._set_clock(self.clock.now())
+        except ExchangeError as error:
+            logger.info("%s: the venue's clock could not be measured: %s", self.name, error)
+            return False
+        return True
 
     def _close_case(self, case: Case) -> None:
         case.done.set()
@@ -168,24 +185,35 @@ class Evidence(Reports):
 
     async def _search_lists(self, state: OrderState) -> OrderState | None:
         """An order among the open ones or, by its fills, among the finished."""
-        order = state.order
+        order, was_there = state.order, bool(state.venue_order_id)
         for found in await self._call_primitive(Request.Query, self._fetch_open_orders, order.symbol):
             if found.order.client_order_id == order.client_order_id:
                 return found
         names = {order.client_order_id, state.venue_order_id}
-        fills = {
-            fill.fill_id: fill
-            for fill in await self._call_primitive(Request.Query, self._fetch_fills, state.created_at - OVERLAP)
-            if fill.client_order_id in names
-        }
-        if not fills and not state.venue_order_id:
+        recent = await self._call_primitive(Request.Query, self._fetch_fills, max(state.created_at - OVERLAP, 0))
+        fills = {fill.fill_id: fill for fill in recent if fill.client_order_id in names}
+        if not fills and not was_there:
+            if any(self._may_be_of(fill, state) for fill in recent):
+                raise TooEarlyError("there are fills under unknown names that may be the order's", venue=self.name)
             return None
         filled = ZERO
         for fill in fills.values():
             filled = add(filled, fill.quantity)
         status = OrderStatus.Filled if filled >= order.quantity else OrderStatus.Cancelled
+        age = (self.clock.now() - state.created_at) / NANOSECONDS
+        if status is OrderStatus.Cancelled and age < self.validity + self.engine_timeout:
+            raise TooEarlyError("it is too early to tell whether the order is over", venue=self.name)
         reason = "" if status is OrderStatus.Filled else "it is no longer among the open orders"
         return OrderState(order, status, state.venue_order_id, filled, reason=reason)
+
+    def _may_be_of(self, fill: Fill, state: OrderState) -> bool:
+        """Whether a fill under a name that is not known may belong to an order that the venue has not named."""
+        return (
+            (fill.symbol, fill.side) == (state.order.symbol, state.order.side)
+            and fill.at >= state.created_at + self._venue_clock.offset - OVERLAP
+            and fill.client_order_id not in self._ours
+            and self._find_order(fill.client_order_id) is None
+        )
 
     def _is_same(self, found: OrderState, state: OrderState) -> bool:
         """Whether the venue speaks of this order, not of an earlier one under the same name."""
@@ -221,6 +249,10 @@ class Evidence(Reports):
         return sum(self._count_fill(fill) for fill in sorted(fills, key=fill_time))
 
     # What does not fit.
+
+    def _is_in_question(self, state: OrderState) -> bool:
+        name = state.order.client_order_id
+        return name in self._amending or name in self._cases
 
     def _follow_up(self, state: OrderState, update: OrderUpdate, before: OrderStatus) -> None:
         name = state.order.client_order_id
@@ -271,10 +303,10 @@ class Evidence(Reports):
 
     async def _look_again(self, state: OrderState) -> None:
         try:
-            deadline, absent, pause = self._conclusive_at(self.venue_time()), 0, _GRACE
+            horizon, absent, pause = self._horizon_of(), 0, _GRACE
             while absent < 2:
                 await self._sleep(pause)
-                conclusive = self.venue_time() >= deadline
+                conclusive = self._left_until(horizon) <= 0
                 found = await self._try_to_look_up(state)
                 if isinstance(found, OrderState):
                     await self._bring_up_to_date(state, found)

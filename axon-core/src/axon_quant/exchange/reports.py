@@ -103,6 +103,10 @@ class Reports(Requests):
 
     # Our orders.
 
+    def _is_in_question(self, state: OrderState) -> bool:
+        """Whether the venue may have another quantity, and will be asked."""
+        raise NotImplementedError
+
     def _doubt(self, state: OrderState) -> None:
         """Something does not fit: look the order up."""
         raise NotImplementedError
@@ -150,7 +154,8 @@ class Reports(Requests):
             return False
         order = state.order
         filled = state.filled_quantity + fill.quantity
-        status = OrderStatus.Filled if filled >= order.quantity else OrderStatus.PartiallyFilled
+        is_full = filled >= order.quantity and not self._is_in_question(state)
+        status = OrderStatus.Filled if is_full else OrderStatus.PartiallyFilled
         own = msgspec.structs.replace(fill, client_order_id=order.client_order_id)
         self._deliver(
             OrderUpdate(order.client_order_id, status, fill.at, order.symbol, state.venue_order_id, filled, fill=own)

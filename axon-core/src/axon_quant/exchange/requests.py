@@ -27,9 +27,18 @@ _SYNC_EVERY = 180.0
 
 @attrs.define(eq=False)
 class Stamp:
-    """The venue time that a request was signed with; 0 until it is known."""
+    """When a request was signed, on the venue's clock as we knew it and on ours; 0 while it has not been."""
 
     at: int = 0
+    local: int = 0
+
+
+@attrs.frozen
+class Horizon:
+    """From when on a request is accepted or never will be, on both clocks: either may be set meanwhile."""
+
+    venue: int
+    local: int
 
 
 SIGNED: ContextVar[Stamp | None] = ContextVar("axon_signed", default=None)
@@ -75,6 +84,7 @@ class Requests(VenuePrimitives):
         stamp = SIGNED.get()
         if stamp is not None:
             stamp.at = now
+            stamp.local = now - self._venue_clock.offset
         return now
 
     async def _call_primitive(
@@ -136,6 +146,9 @@ class Requests(VenuePrimitives):
             raise UnavailableError(
                 f"the venue did not tell its time within {self.query_timeout:g} s", venue=self.name
             ) from None
+        except ExchangeError as error:
+            self._note_penalty(error)
+            raise
 
     async def _keep_time(self) -> None:
         while True:
@@ -145,10 +158,17 @@ class Requests(VenuePrimitives):
             except ExchangeError as error:
                 logger.warning("%s: the venue's clock could not be measured: %s", self.name, error)
 
-    def _conclusive_at(self, sent: int) -> int:
-        """When a request signed at `sent` is accepted or will never be, in venue time."""
+    def _horizon_of(self, stamp: Stamp | None = None) -> Horizon:
+        """The horizon of a request signed at `stamp`; of any that is on its way now, without one."""
         allowance = round((self.validity + self.engine_timeout) * NANOSECONDS)
-        return sent + allowance + self._venue_clock.error
+        local = self.clock.now() if stamp is None or not stamp.local else stamp.local
+        venue = local + self._venue_clock.offset if stamp is None or not stamp.at else stamp.at
+        return Horizon(venue + allowance + self._venue_clock.error, local + allowance)
+
+    def _left_until(self, horizon: Horizon) -> float:
+        """Seconds until a horizon is past on both clocks; not above 0 when it is."""
+        now = self.clock.now()
+        return max(horizon.local - now, horizon.venue - now - self._venue_clock.offset) / NANOSECONDS
 
     # Background work.
 

@@ -84,6 +84,12 @@ class EventStream:
         self._error = error
         self._ready.set()
 
+    def take(self) -> list[AdapterEvent]:
+        """What was reported until now and not yet read; the stream goes on after it."""
+        taken = list(self._events)
+        self._events.clear()
+        return taken
+
     def close(self) -> None:
         """End the stream after what it holds."""
         self._closed = True

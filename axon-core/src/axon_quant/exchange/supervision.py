@@ -124,7 +124,7 @@ class Supervision(Repairs):
 
     async def _live_through(self, link: SupervisedLink, run: Callable[[Link], Awaitable[None]]) -> ExchangeError:
         """One connection's life; why it ended."""
-        task = asyncio.ensure_future(run(link))
+        task = asyncio.ensure_future(self._run_noting(link, run))
         try:
             while not (await asyncio.wait({task}, timeout=self.stale_after / _LOOKS))[0]:
                 link.quiet += 1
@@ -140,11 +140,19 @@ class Supervision(Repairs):
         if isinstance(failure, AmbiguousError):
             return unavailable(failure)
         if isinstance(failure, ExchangeError):
-            self._note_penalty(failure)
             return failure
         if not isinstance(failure, OSError | TimeoutError):
             logger.error("%s: a connection failed: %r", self.name, failure, exc_info=failure)
         return UnavailableError(f"the connection was lost: {failure!r}", venue=self.name)
+
+    async def _run_noting(self, link: SupervisedLink, run: Callable[[Link], Awaitable[None]]) -> None:
+        """Run a connection, and note a penalty before anything else is sent."""
+        try:
+            await self._sleep_out_penalty()
+            await run(link)
+        except ExchangeError as error:
+            self._note_penalty(error)
+            raise
 
     def _came_up(self, stream: StreamName) -> None:
         self._links[stream].up_at = self.clock.now()

@@ -29,6 +29,7 @@ _ENSEMBLES: tuple[tuple[str, str, str, tuple[Capability, ...]], ...] = (
     ("soft-voting", "voting:SoftVoting", "The weighted mean of probabilities; weights stay as given.", ()),
     ("hard-voting", "voting:HardVoting", "One member, one vote.", (Capability.EqualVotes,)),
     ("weighted-voting", "voting:WeightedVoting", "Each member casts one vote that counts with its weight.", ()),
+    ("stacking", "stacking:Stacking", "Convex weights or a learner, fitted beforehand.", (Capability.Fitted,)),
 )
 """Name, target, summary and capabilities of each strategy."""
 

@@ -62,11 +62,21 @@ class Capability(StrEnum):
     """Weights follow how steady realised returns are, not how high."""
     EqualVotes = "equal-votes"
     """Every member with a weight has one vote, whatever the weight."""
+    Fitted = "fitted"
+    """Weights, or what is made of the votes, are fitted beforehand; performances and returns leave them alone."""
 
 
 BACKEND = frozenset({Capability.Batch, Capability.HalfPrecision, Capability.MultiThread})
 EXPLAINER = frozenset({Capability.Attribution, Capability.Counterfactuals})
-ENSEMBLE = frozenset({Capability.OnlineWeights, Capability.Gains, Capability.SteadyWeights, Capability.EqualVotes})
+ENSEMBLE = frozenset(
+    {
+        Capability.OnlineWeights,
+        Capability.Gains,
+        Capability.SteadyWeights,
+        Capability.EqualVotes,
+        Capability.Fitted,
+    }
+)
 EXCHANGE = frozenset(Capability) - BACKEND - EXPLAINER - ENSEMBLE
 """What a plugin of each kind may declare."""
 PAPER = frozenset(

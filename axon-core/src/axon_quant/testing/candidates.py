@@ -4,7 +4,8 @@ A plugin says how it is tested in a module `conformance` beside the module of it
 `axon_acme.backend:AcmeBackend`), which only the suites import:
 
     make_model(folder, request)  a ModelMaker; required of backends
-    OPTIONS                      for ensembles, optional: {name: [{option: value}, …]}, every set to run the suite with
+    OPTIONS                      for ensembles, optional: {name: [{option: value}, …]}, every set to run the suite with;
+                                 in place of a set, a function that makes one for a number of members
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TypeAlias
 
 import attrs
 
@@ -24,16 +26,22 @@ SUITES = ("backend", "ensemble")
 """Kinds of plugin that there is a suite for."""
 
 
+Options: TypeAlias = "Mapping[str, object] | Callable[[int], Mapping[str, object]]"
+"""Keyword arguments of an ensemble strategy, or what makes them for a number of members."""
+
+
 @attrs.frozen(eq=False)
 class Candidate:
     """One thing to run a suite for: its descriptor, the object behind it and, by kind, what the suite needs."""
 
     descriptor: Descriptor
     target: Callable[..., object]
-    options: Mapping[str, object] = attrs.field(factory=dict)
+    options: Options = attrs.field(factory=dict)
     make_model: Callable[..., object] | None = None
 
     def __str__(self) -> str:
+        if not isinstance(self.options, Mapping):
+            return f"{self.descriptor.name},{getattr(self.options, '__name__', 'made')}"
         words = [self.descriptor.name, *(f"{key}={value}" for key, value in self.options.items())]
         return ",".join(words)
 
@@ -78,7 +86,7 @@ def _candidates(registry: Registry, descriptor: Descriptor) -> list[Candidate]:
         raise PluginError(f"the target of the {descriptor.kind} {descriptor.name!r} is not callable: {target!r}")
     hook = _conformance(descriptor)
     if descriptor.kind == "ensemble":
-        options: Sequence[Mapping[str, object]] = getattr(hook, "OPTIONS", {}).get(descriptor.name, ())
+        options: Sequence[Options] = getattr(hook, "OPTIONS", {}).get(descriptor.name, ())
         return [Candidate(descriptor, target, each) for each in options or ({},)]
     make_model = getattr(hook, "make_model", None)
     if make_model is None:

@@ -5,7 +5,7 @@ pytest -p axon_quant.testing.pytest_plugin --pyargs axon_quant.testing.suite --a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -15,7 +15,7 @@ from axon_quant.inference.backend import Backend
 from axon_quant.inference.config import ModelConfig
 from axon_quant.plugins import BackendDescriptor, EnsembleDescriptor
 from axon_quant.testing import BackendConformance, EnsembleConformance, ModelMaker
-from axon_quant.testing.candidates import Candidate
+from axon_quant.testing.candidates import Candidate, Options
 from axon_quant.testing.pytest_plugin import PLUGIN
 
 
@@ -75,6 +75,6 @@ class TestEnsemble(EnsembleConformance):
         return cast("Callable[..., WeightingRule]", candidate.target)
 
     @pytest.fixture
-    def options(self, candidate: Candidate) -> Mapping[str, object]:
+    def options(self, candidate: Candidate) -> Options:
         """One of the sets in the plugin's module `conformance`."""
         return candidate.options

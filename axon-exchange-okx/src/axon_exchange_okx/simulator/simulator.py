@@ -144,14 +144,11 @@ class OkxSimulator(Simulator):
         return charges
 
     def make_meter(self, name: str) -> Meter:
-        if self._own_limits is not None:
-            return Meter(self._own_limits, bans=False)
         what = name.partition(":")[0]
-        if what == "account":
-            return Meter((Limit("orders", ORDERS, PERIOD),), bans=False)
-        if what == "socket":
-            return Meter((Limit("requests", SUBSCRIPTIONS, 3_600.0),), bans=False)
-        return Meter((Limit("requests", LIMITS[what], PERIOD),), bans=False)
+        others = {"account": (Limit("orders", ORDERS, PERIOD),), "socket": (Limit("requests", SUBSCRIPTIONS, 3_600.0),)}
+        usual = others[what] if what in others else (Limit("requests", LIMITS[what], PERIOD),)
+        own = self._own_limits
+        return Meter(usual if own is None else own, bans=False, grace=self.grace)
 
     def answer(self, asked: Asked) -> Answer:
         if isinstance(asked.data, Hello):
