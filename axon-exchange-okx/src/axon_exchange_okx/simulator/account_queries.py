@@ -9,7 +9,7 @@ from axon_exchange_okx.simulator import errors
 from axon_exchange_okx.simulator.account_messages import account_row
 from axon_exchange_okx.simulator.errors import OkxError
 from axon_exchange_okx.simulator.numbers import milliseconds, negative
-from axon_exchange_okx.simulator.order_messages import STATES, fill_row, order_row, order_type, stop_row
+from axon_exchange_okx.simulator.order_messages import STATES, fill_row, given_name, order_row, order_type, stop_row
 from axon_exchange_okx.simulator.stops import ALGO_TYPES, Stops
 from axon_exchange_okx.simulator.terms import Given, Terms, text, whole
 from axon_quant.clock import MILLISECOND
@@ -54,7 +54,7 @@ class AccountQueries:
         if by_id:
             found = account.orders.get(int(by_id)) if by_id.isascii() and by_id.isdigit() else None
         else:
-            found = account.find(by_name)
+            found = account.find(given_name(by_name))
         if found is None or found.order.symbol != symbol:
             raise OkxError(errors.NO_ORDER)
         return found

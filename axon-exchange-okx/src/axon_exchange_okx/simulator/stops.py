@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from axon_exchange_okx.simulator import errors
 from axon_exchange_okx.simulator.errors import OkxError, Said, said, wrong_side
-from axon_exchange_okx.simulator.order_messages import StopOrder
+from axon_exchange_okx.simulator.order_messages import StopOrder, given_name
 from axon_exchange_okx.simulator.terms import Given, text
 from axon_quant.exchange.exact import remainder
 from axon_quant.exchange.simulator import Account, RefusedError, SimulatedExchange
@@ -36,7 +36,7 @@ class Stops:
 
     def find(self, account: Account, given: Given) -> StopOrder:
         """The one that is meant. Raises OkxError."""
-        known, by_id, name = self._all[account.key], text(given, "algoId"), text(given, "algoClOrdId")
+        known, by_id, name = self._all[account.key], text(given, "algoId"), given_name(text(given, "algoClOrdId"))
         if not (by_id or name):
             raise OkxError(errors.UNNAMED)
         found = known.get(by_id)
@@ -125,7 +125,7 @@ class Stops:
         kind = OrderType.Market if order.price is None else OrderType.Limit
         name = f"algo-{stop.algo_id}"
         child = Order(order.symbol, order.side, kind, order.price, order.quantity, client_order_id=name)
-        named = "" if "-" in order.client_order_id else order.client_order_id
+        named = given_name(order.client_order_id)
         tag = {"algo_id": stop.algo_id, "algo_client_id": named, "source": _SOURCES[stop.kind]}
         instrument = self._exchange.instruments[order.symbol]
         try:

@@ -131,6 +131,8 @@ class Trading:
     def _place_stop(self, account: Account, given: Given) -> dict[str, object]:
         kind, limit, trigger = _trigger(given)
         shape = {**given, "ordType": "market" if limit == "-1" else "limit", "px": limit, "tgtCcy": "base_ccy"}
+        if text(given, "tdMode") == "cross":
+            shape["tdMode"] = "cash"  # which ccxt never says of these
         order, _ = self._terms.order(account, shape, name="algoClOrdId")
         stop = self._stops.place(account, order, kind, amount(given, trigger))
         return {
