@@ -30,7 +30,7 @@ class Socket:
     """`say` sends as it is, `send` through the faults of a place; `data` is the protocol's own.
 
     `stalled`: nothing of a stream is sent any more; `frozen`: nothing at all, nor is a ping answered. `heard` is the
-    loop's time when the client last said something, pongs included.
+    loop's time when the client last said something, pongs included, `told` when something was last sent to it.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Socket:
         self.headers = request.headers
         self.data: dict[str, Any] = {}
         self.stalled = self.frozen = self.closed = False
-        self.heard = self.opened = asyncio.get_running_loop().time()
+        self.heard = self.told = self.opened = asyncio.get_running_loop().time()
         self._response = response
         self._transport = request.transport
         self._venue = venue
@@ -85,7 +85,9 @@ class Socket:
 
     async def write(self) -> None:
         """Send what is queued, in order, until closed; then cut the connection."""
+        loop = asyncio.get_running_loop()
         while (text := await self._queue.get()) is not None:
+            self.told = loop.time()
             try:
                 await self._response.send_str(text)
             except (ConnectionError, RuntimeError):
