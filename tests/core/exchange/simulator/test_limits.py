@@ -57,6 +57,16 @@ def test_a_venue_may_close_by_itself():
     assert meter.during_ban == 1
 
 
+def test_what_may_have_been_on_its_way_is_refused_and_held_against_nobody():
+    meter = Meter([WEIGHT], patience=1, grace=0.25)
+    meter.take(START, {"weight": 11})
+    early = [meter.take(START + tenth * NANOSECONDS // 10, {"weight": 1}) for tenth in (1, 2)]
+    assert [verdict.allowed for verdict in early] == [False, False]
+    assert meter.during_wait == 0
+    meter.take(START + NANOSECONDS, {"weight": 1})
+    assert (meter.during_wait, meter.during_ban) == (1, 0)
+
+
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6)), max_size=60))
 def test_no_window_ever_holds_more_than_its_limit(steps):
     meter, now, windows = Meter([WEIGHT], bans=False), START, {}

@@ -39,17 +39,26 @@ class Meter:
     what the limit does not count.
 
     `refused` counts what was over a limit, `during_wait` what came before the client was to come back, `during_ban`
-    what came while it was banned.
+    what came while it was banned. What comes within `grace` seconds after the client was sent away may have been on its
+    way: it is refused, but held against nobody.
     """
 
     def __init__(
-        self, limits: Iterable[Limit], *, bans: bool = True, patience: int = 10, ban_seconds: float = 120.0
+        self,
+        limits: Iterable[Limit],
+        *,
+        bans: bool = True,
+        patience: int = 10,
+        ban_seconds: float = 120.0,
+        grace: float = 0.0,
     ) -> None:
         self.limits = tuple(limits)
         self.refused = self.during_wait = self.during_ban = 0
         self._bans = bans
         self._patience = patience
         self._ban_seconds = ban_seconds
+        self._grace = round(grace * NANOSECONDS)
+        self._closed_at = 0
         self._counts: dict[Limit, tuple[int, int]] = {}
         self._closed_until = 0
         self._banned = False
@@ -73,6 +82,8 @@ class Meter:
 
     def close(self, now: int, seconds: float, *, banned: bool) -> Verdict:
         """Answer nothing for `seconds`."""
+        if now >= self._closed_until or banned is not self._banned:
+            self._closed_at = now
         self._closed_until = max(self._closed_until, now + round(seconds * NANOSECONDS))
         self._banned = banned
         self._strikes = 0
@@ -95,7 +106,9 @@ class Meter:
         return Verdict(False, seconds, False, limit)
 
     def _closed(self, now: int) -> Verdict:
-        if self._banned:
+        if now - self._closed_at < self._grace:
+            pass
+        elif self._banned:
             self.during_ban += 1
         else:
             self.during_wait += 1

@@ -70,8 +70,9 @@ class Simulator(ABC):
 
     `exchange` holds accounts and orders, `feed` moves its market. `drift_ms` is how far the venue's clock is ahead of
     `clock`. A request that was accepted may wait `engine_timeout` seconds in the engine. The server pings every
-    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`.
-    `start` may follow `stop`: orders and money are kept.
+    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`. When
+    a client is sent away, its requests may have been on their way for `grace` seconds. `start` may follow `stop`:
+    orders and money are kept.
     """
 
     name: ClassVar[str]
@@ -79,6 +80,7 @@ class Simulator(ABC):
     ping_every: float = 0.0
     silence_limit: float = float("inf")
     life: float = 86_400.0
+    grace: float = 0.25
 
     def __init__(
         self,
@@ -141,7 +143,7 @@ class Simulator(ABC):
 
     def make_meter(self, name: str) -> Meter:  # noqa: ARG002 - for a protocol with several kinds
         """The meter of a name that is new."""
-        return Meter(self.limits)
+        return Meter(self.limits, grace=self.grace)
 
     def parameters(self, request: web.BaseRequest, text: str) -> Mapping[str, str]:  # noqa: ARG002
         """Of the query; a protocol with forms adds the body's."""
@@ -152,6 +154,10 @@ class Simulator(ABC):
 
     def dropped(self, socket: Socket) -> None:  # noqa: B027
         """A socket is gone."""
+
+    def end_subscription(self, socket: Socket) -> None:
+        """End what a socket has subscribed to of an account, in the venue's words; without any, by closing it."""
+        socket.close()
 
     def announce_shutdown(self, socket: Socket) -> None:  # noqa: B027 - a venue may go without a word
         """Say on a socket that the venue is going down, in its own words."""
@@ -254,7 +260,8 @@ class Simulator(ABC):
         asked = attrs.evolve(asked, entered=self.now())
         charges = self.charges(asked)
         if fault is not None and kind in ("rate-limit", "ban"):
-            self.meter(charges[0][0]).close(asked.entered, fault.seconds, banned=kind == "ban")
+            verdict = self.meter(charges[0][0]).close(asked.entered, fault.seconds, banned=kind == "ban")
+            return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
         for name, use in charges:
             verdict = self.meter(name).take(asked.entered, use)
             if not verdict.allowed:
@@ -324,7 +331,7 @@ class Simulator(ABC):
             await asyncio.sleep(fault.seconds)
         response = web.WebSocketResponse(autoping=False)
         await response.prepare(request)
-        socket = Socket(response, request, lambda: self.faults, self.shut_down)
+        socket = Socket(response, request, self)
         self.sockets.add(socket)
         helpers = [asyncio.ensure_future(socket.write()), asyncio.ensure_future(self._watch(socket))]
         loop = asyncio.get_running_loop()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -15,6 +14,16 @@ if TYPE_CHECKING:
 
 _REORDER_WITHIN = 0.2
 """Seconds after which a message that waits for the next one is sent anyway."""
+
+
+class _Venue(Protocol):
+    """What a socket's faults do to the venue."""
+
+    faults: FaultPlan
+
+    def shut_down(self, seconds: float) -> None: ...
+
+    def end_subscription(self, socket: Socket) -> None: ...
 
 
 class Socket:
@@ -28,8 +37,7 @@ class Socket:
         self,
         response: web.WebSocketResponse,
         request: web.BaseRequest,
-        faults: Callable[[], FaultPlan],
-        shut_down: Callable[[float], None],
+        venue: _Venue,
     ) -> None:
         self.path = request.path_qs
         self.headers = request.headers
@@ -38,8 +46,7 @@ class Socket:
         self.heard = self.opened = asyncio.get_running_loop().time()
         self._response = response
         self._transport = request.transport
-        self._faults = faults
-        self._shut_down = shut_down
+        self._venue = venue
         self._queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._held: str | None = None
 
@@ -52,7 +59,7 @@ class Socket:
         """Send a message of a stream, an object or its JSON text, unless something goes wrong with it."""
         if self.closed or self.stalled:
             return
-        fault = self._faults().draw(place, STREAM_FAULTS)
+        fault = self._venue.faults.draw(place, STREAM_FAULTS)
         if fault is not None and self._spoil(fault.kind, fault.seconds, message):
             return
         self._queue.put_nowait(encoded(message))
@@ -95,8 +102,10 @@ class Socket:
             self.stalled = self.frozen = True
         elif kind == "disconnect":
             self.close()
+        elif kind == "terminate":
+            self._venue.end_subscription(self)
         elif kind == "shutdown":
-            self._shut_down(seconds)
+            self._venue.shut_down(seconds)
             return False
         elif kind == "reorder" and self._held is None:
             self._held = encoded(message)
