@@ -73,7 +73,9 @@ class MarketQueries:
 
     def _trades(self, given: Given) -> list[Any]:
         trades = self._tapes[self._terms.instrument(given).symbol].trades
-        return [trade_row(trade) for trade in islice(reversed(trades), min(whole(given, "limit", 100), 500))]
+        after = whole(given, "after", 1 << 60)
+        older = (trade for trade in reversed(trades) if trade.trade_id < after)
+        return [trade_row(trade) for trade in islice(older, min(whole(given, "limit", 100), 500))]
 
     def _candles(self, given: Given) -> list[Any]:
         tape, bar = self._tapes[self._terms.instrument(given).symbol], text(given, "bar") or "1m"
