@@ -37,6 +37,11 @@ class StopOrder:
     placed: SimulatedOrder | None = None
     fail_code: str = ""
 
+    @property
+    def child_name(self) -> str:
+        """The client order id of the order it places."""
+        return f"algo{self.algo_id}"
+
 
 def number(value: Decimal | float | None) -> str:
     """As few digits as say it; "" for None."""

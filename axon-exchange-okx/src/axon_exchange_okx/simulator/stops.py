@@ -87,7 +87,7 @@ class Stops:
         order = stop.order
         kind = OrderType.Market if order.price is None else OrderType.Limit
         child = Order(
-            order.symbol, order.side, kind, order.price, order.quantity, client_order_id=f"algo{stop.algo_id}"
+            order.symbol, order.side, kind, order.price, order.quantity, client_order_id=stop.child_name
         )
         tag = {"algo_id": stop.algo_id, "algo_client_id": order.client_order_id}
         try:

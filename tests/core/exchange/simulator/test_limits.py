@@ -54,7 +54,19 @@ def test_a_venue_may_close_by_itself():
     meter.close(START, 5.0, banned=True)
     assert meter.take(START + NANOSECONDS, {"weight": 1}).banned
     assert meter.take(START + 5 * NANOSECONDS, {"weight": 1}).allowed
-    assert meter.during_ban == 1
+    assert (meter.during_ban, meter.in_flight) == (1, 0)
+
+
+def test_what_was_on_its_way_when_the_venue_closed_is_counted_apart_and_is_no_strike():
+    meter = Meter([WEIGHT], patience=3)
+    meter.close(START, 5.0, banned=False)
+    for _ in range(20):
+        late = meter.take(START + NANOSECONDS, {"weight": 1}, arrived=START + NANOSECONDS // 10)
+        assert not late.allowed
+        assert not late.banned
+    assert (meter.during_wait, meter.in_flight) == (20, 20)
+    meter.take(START + NANOSECONDS, {"weight": 1})
+    assert (meter.during_wait, meter.in_flight) == (21, 20)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6)), max_size=60))

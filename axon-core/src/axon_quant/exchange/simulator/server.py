@@ -48,8 +48,8 @@ class Asked:
     """One request: `name` is what faults and limits know it by, empty when there is no such thing.
 
     `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came.
-    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `data` is
-    the protocol's own.
+    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `arrived`
+    is when it reached the venue, on a clock that does not drift. `data` is the protocol's own.
     """
 
     method: str
@@ -61,6 +61,7 @@ class Asked:
     name: str = ""
     changes: bool = False
     entered: int = 0
+    arrived: int = 0
     data: Any = None
 
 
@@ -110,6 +111,10 @@ class Simulator(ABC):
     def now(self) -> int:
         """The venue's clock, UTC ns."""
         return self._clock.now() + round(self.drift_ms * MILLISECOND)
+
+    def undrifted(self) -> int:
+        """The clock that limits and bans go by: they last as long as was said, however the venue's own one jumps."""
+        return self._clock.now()
 
     @property
     def roots(self) -> dict[str, str]:
@@ -207,6 +212,7 @@ class Simulator(ABC):
             "refused": sum(meter.refused for meter in meters),
             "during_wait": sum(meter.during_wait for meter in meters),
             "during_ban": sum(meter.during_ban for meter in meters),
+            "in_flight": sum(meter.in_flight for meter in meters),
             "now": self.now(),
         }
 
@@ -235,6 +241,7 @@ class Simulator(ABC):
 
     async def respond(self, asked: Asked) -> Answer | None:
         """Carry a request out with what goes wrong; None: the connection breaks and nothing is said."""
+        arrived = self.undrifted()
         await self._wait_until_open()
         fault = self.faults.draw(f"request:{asked.name}", REQUEST_FAULTS)
         kind = "" if fault is None else fault.kind
@@ -244,12 +251,13 @@ class Simulator(ABC):
             self.drift_ms = fault.milliseconds
         elif kind == "lose-request":
             return None
-        asked = attrs.evolve(asked, entered=self.now())
+        asked = attrs.evolve(asked, entered=self.now(), arrived=arrived)
+        now = self.undrifted()
         charges = self.charges(asked)
         if fault is not None and kind in ("rate-limit", "ban"):
-            self.meter(charges[0][0]).close(asked.entered, fault.seconds, banned=kind == "ban")
+            self.meter(charges[0][0]).close(now, fault.seconds, banned=kind == "ban")
         for name, use in charges:
-            verdict = self.meter(name).take(asked.entered, use)
+            verdict = self.meter(name).take(now, use, arrived)
             if not verdict.allowed:
                 return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
         if kind == "refuse":
