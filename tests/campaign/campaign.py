@@ -139,7 +139,8 @@ async def _trade(run: Run, roots: dict[str, str], record: Path, tell: Callable[[
     while True:
         process = await _start(run, roots, record)
         try:
-            final = await _live(run, process, roots, marks[run.killed] if run.killed < run.kills else None, draw, tell)
+            mark = marks[run.killed] if run.killed < run.kills else None
+            final = await _live(run, process, roots, record.with_name("log"), mark, draw, tell)
         finally:
             _signal(process, signal.SIGKILL)
             await process.wait()
@@ -157,12 +158,18 @@ async def _start(run: Run, roots: dict[str, str], record: Path) -> Process:
 
 
 async def _live(
-    run: Run, process: Process, roots: dict[str, str], mark: int | None, draw: random.Random, tell: Callable[[Run], None]
+    run: Run,
+    process: Process,
+    roots: dict[str, str],
+    log: Path,
+    mark: int | None,
+    draw: random.Random,
+    tell: Callable[[Run], None],
 ) -> dict[str, Any] | None:
     """One life of the trader; what it says at its end, or None when it was killed."""
     assert process.stdout is not None
     assert process.stdin is not None
-    watching = asyncio.create_task(_keep_log(run, process))
+    watching = asyncio.create_task(_keep_log(run, process, log))
     killing: asyncio.Task[None] | None = None
     try:
         while True:
@@ -204,10 +211,12 @@ def _signal(process: Process, number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
-async def _keep_log(run: Run, process: Process) -> None:
+async def _keep_log(run: Run, process: Process, log: Path) -> None:
     assert process.stderr is not None
     while line := await process.stderr.readline():
-        run.log.append(line.decode(errors="replace").rstrip())
+        run.log.append(f"{monotonic() - run.began:7.2f} {line.decode(errors='replace').rstrip()}")
+        with log.open("a") as file:
+            print(run.log[-1], file=file)
 
 
 def run_all(runs: list[Run], tell: Callable[[Run], None], keep: Path | None = None) -> list[dict[str, Any]]:
@@ -216,11 +225,9 @@ def run_all(runs: list[Run], tell: Callable[[Run], None], keep: Path | None = No
     for run in runs:
         run.began = monotonic()
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary) if keep is None else keep / f"{run.venue}-{run.client}"
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                results.append(asyncio.run(campaign(run, folder, tell)))
-            finally:
-                if keep is not None:
-                    (folder / "log").write_text("\n".join(run.log))
+            folder = Path(temporary)
+            if keep is not None:
+                folder = keep / f"{run.venue}-{run.client}-{run.began:.0f}"
+                folder.mkdir(parents=True)
+            results.append(asyncio.run(campaign(run, folder, tell)))
     return results

@@ -227,7 +227,7 @@ class _Repairs(logging.Handler):
         message = record.getMessage()
         if ": repaired: " in message:
             asyncio.get_running_loop().call_soon(self._trader.repaired)
-        elif record.levelno >= logging.WARNING:
+        if record.levelno >= logging.INFO:
             print(f"{record.levelname} {message}", file=sys.stderr, flush=True)
 
 

@@ -234,12 +234,13 @@ class BinanceSimulator(Simulator):
 
     def opened(self, socket: Socket) -> None:
         now = self.undrifted()
-        allowed = self.meter("connections").take(now, {"requests": 1}).allowed
+        allowed = self.meter("connections").take(now, {"requests": 1}, socket.arrived).allowed
         if _is_api(socket):
             self._user_streams.opened(socket)
             query = parse_qs(urlsplit(socket.path).query)
             socket.data["rate limits"] = query.get("returnRateLimits", ["true"])[-1]
-            allowed = self.meter("address").take(now, {"weight": _CONNECTION_WEIGHT, "requests": 1}).allowed and allowed
+            use = {"weight": _CONNECTION_WEIGHT, "requests": 1}
+            allowed = self.meter("address").take(now, use, socket.arrived).allowed and allowed
         else:
             self._streams.subscriptions.opened(socket)
         if not allowed:

@@ -32,14 +32,14 @@ def test_a_request_that_is_over_one_limit_counts_against_none():
 def test_who_does_not_stay_away_is_banned_and_longer_each_time():
     meter = Meter([WEIGHT], patience=3, ban_seconds=120)
     meter.take(START, {"weight": 11})
-    verdicts = [meter.take(START + second, {"weight": 1}) for second in range(1, 6)]
+    verdicts = [meter.take(START + second * NANOSECONDS, {"weight": 1}) for second in range(1, 6)]
     assert [verdict.banned for verdict in verdicts] == [False, False, False, True, True]
     assert (meter.refused, meter.during_wait, meter.during_ban) == (1, 4, 1)
     assert verdicts[3].retry_after == 120
     later = START + 130 * NANOSECONDS
     assert meter.take(later, {"weight": 1}).allowed
     meter.take(later, {"weight": 11})
-    assert [meter.take(later + second, {"weight": 1}).retry_after for second in range(1, 5)][-1] == 240
+    assert [meter.take(later + second * NANOSECONDS, {"weight": 1}).retry_after for second in range(1, 5)][-1] == 240
 
 
 def test_without_bans_what_is_not_counted_goes_on():

@@ -317,6 +317,7 @@ class Simulator(ABC):
     async def _serve_socket(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import WSMsgType, web
 
+        arrived = self.undrifted()
         await self._wait_until_open()
         fault = self.faults.draw("connect", CONNECTION_FAULTS)
         if fault is not None and fault.kind == "refuse-connection":
@@ -324,8 +325,12 @@ class Simulator(ABC):
         if fault is not None:
             await asyncio.sleep(fault.seconds)
         response = web.WebSocketResponse(autoping=False)
-        await response.prepare(request)
+        try:
+            await response.prepare(request)
+        except ConnectionError:
+            return response  # the client did not wait so long
         socket = Socket(response, request, lambda: self.faults, self.shut_down)
+        socket.arrived = arrived
         self.sockets.add(socket)
         helpers = [asyncio.ensure_future(socket.write()), asyncio.ensure_future(self._watch(socket))]
         loop = asyncio.get_running_loop()

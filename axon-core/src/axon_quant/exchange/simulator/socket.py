@@ -21,7 +21,7 @@ class Socket:
     """`say` sends as it is, `send` through the faults of a place; `data` is the protocol's own.
 
     `stalled`: nothing of a stream is sent any more; `frozen`: nothing at all, nor is a ping answered. `heard` is the
-    loop's time when the client last said something, pongs included.
+    loop's time when the client last said something, pongs included; `arrived`, as a request's.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Socket:
         self.headers = request.headers
         self.data: dict[str, Any] = {}
         self.stalled = self.frozen = self.closed = False
+        self.arrived = 0
         self.heard = self.opened = asyncio.get_running_loop().time()
         self._response = response
         self._transport = request.transport
