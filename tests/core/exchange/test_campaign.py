@@ -79,6 +79,12 @@ class Campaign:
     work: list[asyncio.Future[object]] = attrs.field(factory=list)
     accepted: set[str] = attrs.field(factory=set)
     refused: set[str] = attrs.field(factory=set)
+    steady_from: int = 0
+
+    @property
+    def may_not_tell(self) -> bool:
+        """Without a look-up by name, an order that came and went without a fill leaves no trace."""
+        return Capability.FetchOrder not in self.adapter.capabilities
 
     async def read(self) -> None:
         async for report in self.adapter.events():
@@ -118,8 +124,10 @@ class Campaign:
                 venue.stalled = stalled
             case ("down", down):
                 venue.down = down
-            case ("drift", seconds):
+            case ("drift", seconds) if venue.now() >= self.steady_from:
+                # A clock that is set to and fro within the life of one request proves nothing to anybody.
                 venue.drift = seconds * 1_000_000_000
+                self.steady_from = venue.now() + 10_000_000_000
             case ("sleep", seconds):
                 await asyncio.sleep(seconds)
             case ("fault", primitive, fault):
@@ -168,6 +176,9 @@ class Campaign:
                 assert name not in self.accepted
                 continue
             assert known is not None
+            if self.may_not_tell and true.status is OrderStatus.Cancelled and not true.filled_quantity:
+                assert known.status in (OrderStatus.Cancelled, OrderStatus.Rejected)
+                continue
             assert name not in self.refused, f"{name} lives, and the caller was told otherwise"
             fills = {fill.fill_id for fill in ledger.fills if fill.client_order_id == name}
             assert (known.status, known.filled_quantity) == (true.status, true.filled_quantity)
@@ -215,6 +226,7 @@ def test_the_adapter_ends_with_the_truth(steps: list[tuple], searching: bool, ve
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_long_campaigns_end_with_the_truth(seed: int) -> None:
+    random.seed(seed)  # the waits between connections, too
     generator = random.Random(seed)
     steps: list[tuple] = []
     for _ in range(2_000):

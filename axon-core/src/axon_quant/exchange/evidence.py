@@ -20,7 +20,7 @@ from axon_quant.exchange.capabilities import Capability
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.exact import ZERO, add
 from axon_quant.exchange.reports import Reports, as_update
-from axon_quant.exchange.requests import logger
+from axon_quant.exchange.requests import Horizon, Stamp, logger
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, OrderStatus, OrderUpdate
 
@@ -30,19 +30,24 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 _BETWEEN_ABSENCES = 0.25
 _LATE_PAUSE = 5.0
-_LATE = 60.0  # seconds beyond the deadline from which look-ups become rare
+_MEASURE_BEFORE = 0.75  # seconds before the horizon
+_LATE = 60.0  # seconds beyond the horizon from which look-ups become rare
 _PATIENCE = 2.0  # seconds that one look-up may take
 _ANOTHER = 60 * NANOSECONDS  # an order made so long before ours is another one
 _WAIT_FOR_FILLS = 600 * NANOSECONDS
 _GRACE = 0.5  # seconds for the stream to bring what it is expected to
 
 
+class TooEarlyError(UnavailableError):
+    """The venue answered, and what it says proves nothing yet."""
+
+
 @attrs.define(eq=False)
 class Case:
-    """One thing that is not known, until `is_known` says so; `done` is set then. `deadline` is venue time."""
+    """One thing that is not known, until `is_known` says so; `done` is set then."""
 
     state: OrderState
-    deadline: int
+    horizon: Horizon
     is_known: Callable[[], bool]
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
 
@@ -81,21 +86,21 @@ class Evidence(Reports):
 
     # Cases.
 
-    def _open_case(self, state: OrderState, sent: int, is_known: Callable[[], bool]) -> Case:
-        case = Case(state, self._conclusive_at(sent), is_known)
-        self._cases.setdefault(state.order.client_order_id, []).append(case)
-        return case
-
-    def _investigate_placing(self, state: OrderState, sent: int) -> Case:
-        """Find out in the background whether an order exists."""
-        case = self._open_case(state, sent or self.venue_time(), lambda: state.status is not OrderStatus.Unknown)
+    def _open_case(self, state: OrderState, stamp: Stamp | None, is_known: Callable[[], bool]) -> Case:
+        """Begin to find something out in the background."""
+        case = Case(state, self._horizon_of(stamp), is_known)
         if self._can_look_up:
+            self._cases.setdefault(state.order.client_order_id, []).append(case)
             self._start_task(self._investigate(case))
         return case
 
+    def _investigate_placing(self, state: OrderState, stamp: Stamp | None = None) -> Case:
+        """Find out in the background whether an order exists; without look-ups, only a report can tell."""
+        return self._open_case(state, stamp, lambda: state.status is not OrderStatus.Unknown)
+
     async def _await_case(self, case: Case) -> bool:
-        """Wait until a case is known, at most until a second after its deadline; whether it is."""
-        limit = max(0.0, (case.deadline - self.venue_time()) / NANOSECONDS) + 1.0
+        """Wait until a case is known, at most until a second after its horizon; whether it is."""
+        limit = max(0.0, self._left_until(case.horizon)) + 1.0
         try:
             async with asyncio.timeout(limit):
                 await case.done.wait()
@@ -104,11 +109,13 @@ class Evidence(Reports):
         return case.is_known()
 
     async def _investigate(self, case: Case) -> None:
-        """Look an order up until the case is known; after the deadline, two answers alike settle it."""
-        state, pause, seen, absent = case.state, _FIRST_PAUSE, 0, 0
+        """Look an order up until the case is known; beyond the horizon, two answers alike settle it."""
+        state, pause, seen, absent, measured = case.state, _FIRST_PAUSE, 0, 0, False
         try:
             while not case.is_known() and seen < 2:
-                conclusive = self.venue_time() >= case.deadline
+                if not measured and self._left_until(case.horizon) < _MEASURE_BEFORE:
+                    measured = await self._measure_again()
+                conclusive = measured and self._left_until(case.horizon) <= 0
                 found = await self._try_to_look_up(state)
                 if isinstance(found, OrderState):
                     await self._bring_up_to_date(state, found)
@@ -118,7 +125,7 @@ class Evidence(Reports):
                     if absent == 2 and not case.is_known():
                         self._conclude_absent(state)
                         return
-                left = (case.deadline - self.venue_time()) / NANOSECONDS
+                left = self._left_until(case.horizon)
                 if left > 0:
                     await self._sleep(min(pause, left + 0.001))
                     pause = min(2 * pause, _LONGEST_PAUSE)
@@ -126,6 +133,15 @@ class Evidence(Reports):
                     await self._sleep(_BETWEEN_ABSENCES if left > -_LATE else _LATE_PAUSE)
         finally:
             self._close_case(case)
+
+    async def _measure_again(self) -> bool:
+        """Be sure of the venue's clock, which may have been set meanwhile; whether we are."""
+        try:
+            await self._set_clock(self.clock.now())
+        except ExchangeError as error:
+            logger.info("%s: the venue's clock could not be measured: %s", self.name, error)
+            return False
+        return True
 
     def _close_case(self, case: Case) -> None:
         case.done.set()
@@ -169,21 +185,24 @@ class Evidence(Reports):
 
     async def _search_lists(self, state: OrderState) -> OrderState | None:
         """An order among the open ones or, by its fills, among the finished."""
-        order = state.order
+        order, was_there = state.order, bool(state.venue_order_id)
         for found in await self._call_primitive(Request.Query, self._fetch_open_orders, order.symbol):
             if found.order.client_order_id == order.client_order_id:
                 return found
         names = {order.client_order_id, state.venue_order_id}
-        recent = await self._call_primitive(Request.Query, self._fetch_fills, max(state.created_at - OVERLAP, 0))
+        recent = await self._call_primitive(Request.Query, self._fetch_fills, self._fills_of(state))
         fills = {fill.fill_id: fill for fill in recent if fill.client_order_id in names}
-        if not fills and not state.venue_order_id:
+        if not fills and not was_there:
             if any(self._may_be_of(fill, state) for fill in recent):
-                raise UnavailableError("there are fills that may be this order's: the venue does not name it")
+                raise TooEarlyError("there are fills under unknown names that may be the order's", venue=self.name)
             return None
         filled = ZERO
         for fill in fills.values():
             filled = add(filled, fill.quantity)
         status = OrderStatus.Filled if filled >= order.quantity else OrderStatus.Cancelled
+        age = (self.clock.now() - state.created_at) / NANOSECONDS
+        if status is OrderStatus.Cancelled and age < self.validity + self.engine_timeout:
+            raise TooEarlyError("it is too early to tell whether the order is over", venue=self.name)
         reason = "" if status is OrderStatus.Filled else "it is no longer among the open orders"
         return OrderState(order, status, state.venue_order_id, filled, reason=reason)
 
@@ -223,10 +242,14 @@ class Evidence(Reports):
         if (price, other.quantity) != (order.price, order.quantity) and other.quantity >= state.filled_quantity:
             state.order = attrs.evolve(order, price=price, quantity=other.quantity)
 
-    async def _fetch_lacking(self, states: list[OrderState]) -> int:
+    def _fills_of(self, state: OrderState, further: int = 0) -> int:
+        """Since when an order may have fills, in venue time; `further` ns back to be surer."""
+        return max(state.created_at + min(self._venue_clock.offset, 0) - OVERLAP - further, 0)
+
+    async def _fetch_lacking(self, states: list[OrderState], further: int = 0) -> int:
         """Look up the fills that these orders have had; how many were new."""
-        since = min(state.created_at for state in states) + min(self._venue_clock.offset, 0) - OVERLAP
-        fills = await self._call_primitive(Request.Query, self._fetch_fills, max(since, 0))
+        since = min(self._fills_of(state, further) for state in states)
+        fills = await self._call_primitive(Request.Query, self._fetch_fills, since)
         return sum(self._count_fill(fill) for fill in sorted(fills, key=fill_time))
 
     # What does not fit.
@@ -255,7 +278,7 @@ class Evidence(Reports):
 
     async def _chase_fills(self) -> None:
         """Look up fills that orders have had and the stream has not brought, until none is lacking."""
-        pause = _GRACE
+        pause, further = _GRACE, 0
         try:
             while True:
                 await self._sleep(pause)
@@ -269,10 +292,11 @@ class Evidence(Reports):
                 if not self._lacking:
                     return
                 try:
-                    await self._fetch_lacking([lack.state for lack in self._lacking.values()])
+                    await self._fetch_lacking([lack.state for lack in self._lacking.values()], further)
                 except ExchangeError as error:
                     logger.warning("%s: fills could not be looked up: %s", self.name, error)
                 pause = min(2 * pause, 30.0)
+                further = 2 * further + OVERLAP  # the venue's clock may have been set
         finally:
             self._chasing = False
 
@@ -284,10 +308,10 @@ class Evidence(Reports):
 
     async def _look_again(self, state: OrderState) -> None:
         try:
-            deadline, absent, pause = self._conclusive_at(self.venue_time()), 0, _GRACE
+            horizon, absent, pause = self._horizon_of(), 0, _GRACE
             while absent < 2:
                 await self._sleep(pause)
-                conclusive = self.venue_time() >= deadline
+                conclusive = self._left_until(horizon) <= 0
                 found = await self._try_to_look_up(state)
                 if isinstance(found, OrderState):
                     await self._bring_up_to_date(state, found)

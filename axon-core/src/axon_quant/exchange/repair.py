@@ -16,7 +16,7 @@ from axon_quant.errors import ExchangeError
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Capability
 from axon_quant.exchange.config import ExchangeConfig, ForeignOrders
-from axon_quant.exchange.evidence import OVERLAP, fill_time
+from axon_quant.exchange.evidence import OVERLAP, TooEarlyError, fill_time
 from axon_quant.exchange.exact import ZERO
 from axon_quant.exchange.reports import as_update
 from axon_quant.exchange.requests import logger
@@ -91,7 +91,7 @@ class Repairs(Sending):
         for name, found in listed.items():
             state = self.orders.get(name)
             if state is not None and found.filled_quantity > state.filled_quantity:
-                since = min(since, state.created_at + min(self._venue_clock.offset, 0))
+                since = min(since, self._fills_of(state) + OVERLAP)
         since = max(since - OVERLAP, 0)
         fills = await self._patiently(lambda: self._call_primitive(Request.Query, self._fetch_fills, since))
         fills = sorted(fills, key=fill_time)
@@ -111,14 +111,17 @@ class Repairs(Sending):
             async with places:
                 if state.status.is_terminal or state.status is OrderStatus.Created:
                     return  # it has finished meanwhile, or is being sent
-                seen = await self._patiently(lambda: self._look_up(state))
+                try:
+                    seen = await self._patiently(lambda: self._look_up(state))
+                except TooEarlyError:
+                    seen = None
             if seen is not None:
                 found[state.order.client_order_id] = seen
                 self._learn_names(state, seen)
             elif state.status is not OrderStatus.Unknown:
                 self._doubt(state)
             elif state.order.client_order_id not in self._cases:
-                self._investigate_placing(state, self.venue_time())
+                self._investigate_placing(state)
 
         outcomes = await asyncio.gather(*(look(state) for state in states), return_exceptions=True)
         for outcome in outcomes:

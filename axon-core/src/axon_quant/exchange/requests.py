@@ -15,6 +15,7 @@ from axon_quant.errors import AmbiguousError, ClockError, ExchangeError, RateLim
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit, sleeper
 from axon_quant.exchange.capabilities import Capabilities, Capability
 from axon_quant.exchange.config import ExchangeConfig
+from axon_quant.exchange.patience import Patience
 from axon_quant.exchange.primitives import VenuePrimitives
 from axon_quant.exchange.venue_clock import VenueClock
 
@@ -27,9 +28,18 @@ _SYNC_EVERY = 180.0
 
 @attrs.define(eq=False)
 class Stamp:
-    """The venue time that a request was signed with; 0 until it is known."""
+    """When a request was signed, on the venue's clock as we knew it and on ours; 0 while it has not been."""
 
     at: int = 0
+    local: int = 0
+
+
+@attrs.frozen
+class Horizon:
+    """From when on a request is accepted or never will be, on both clocks: either may be set meanwhile."""
+
+    venue: int
+    local: int
 
 
 SIGNED: ContextVar[Stamp | None] = ContextVar("axon_signed", default=None)
@@ -67,6 +77,7 @@ class Requests(VenuePrimitives):
         )
         self._venue_clock = VenueClock(self.clock)
         self._measuring = asyncio.Lock()
+        self._patience = Patience()
         self._background: set[asyncio.Task[object]] = set()
 
     def venue_time(self) -> int:
@@ -75,6 +86,7 @@ class Requests(VenuePrimitives):
         stamp = SIGNED.get()
         if stamp is not None:
             stamp.at = now
+            stamp.local = now - self._venue_clock.offset
         return now
 
     async def _call_primitive(
@@ -124,8 +136,13 @@ class Requests(VenuePrimitives):
         async with self._measuring:
             if asked and self._venue_clock.measured_at > asked:
                 return True
+            before = self._venue_clock.offset
             await self._venue_clock.measure(self._time_of_venue)
+            self._clock_was_set(self._venue_clock.offset - before)
             return True
+
+    def _clock_was_set(self, step: int) -> None:
+        """The venue's clock is found to be `step` ns from where it was thought to be."""
 
     async def _time_of_venue(self) -> int:
         await self._spend(Request.Query, "_fetch_time")
@@ -148,10 +165,17 @@ class Requests(VenuePrimitives):
             except ExchangeError as error:
                 logger.warning("%s: the venue's clock could not be measured: %s", self.name, error)
 
-    def _conclusive_at(self, sent: int) -> int:
-        """When a request signed at `sent` is accepted or will never be, in venue time."""
+    def _horizon_of(self, stamp: Stamp | None = None) -> Horizon:
+        """The horizon of a request signed at `stamp`; of any that is on its way now, without one."""
         allowance = round((self.validity + self.engine_timeout) * NANOSECONDS)
-        return sent + allowance + self._venue_clock.error
+        local = self.clock.now() if stamp is None or not stamp.local else stamp.local
+        venue = local + self._venue_clock.offset if stamp is None or not stamp.at else stamp.at
+        return Horizon(venue + allowance + self._venue_clock.error, local + allowance)
+
+    def _left_until(self, horizon: Horizon) -> float:
+        """Seconds until a horizon is past on both clocks; not above 0 when it is."""
+        now = self.clock.now()
+        return max(horizon.local - now, horizon.venue - now - self._venue_clock.offset) / NANOSECONDS
 
     # Background work.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar
 
@@ -37,7 +36,7 @@ class Sending(Evidence):
         try:
             venue_order_id = await self._send_once(Request.Order, primitive, send)
         except (AmbiguousError, DuplicateOrderError) as error:
-            return await self._find_out_order(state, stamp.at, error)
+            return await self._find_out_order(state, stamp, error)
         except ExchangeError as error:
             self._note_penalty(error)
             self._settle(order, OrderStatus.Rejected, str(error))
@@ -45,7 +44,7 @@ class Sending(Evidence):
         except BaseException as error:
             # Interrupted at an unknown point: the request may have left.
             self._settle(order, OrderStatus.Unknown, repr(error))
-            self._investigate_placing(state, stamp.at)
+            self._investigate_placing(state, stamp)
             raise
         finally:
             SIGNED.reset(token)
@@ -61,7 +60,7 @@ class Sending(Evidence):
         try:
             await self._send_once(Request.Cancel, "_send_cancel", lambda: self._send_cancel(state))
         except AmbiguousError as error:
-            await self._confirm_change(state, stamp.at, lambda: state.status.is_terminal, "cancel", error)
+            await self._confirm_change(state, stamp, lambda: state.status.is_terminal, "cancel", error)
         except NotFoundError:
             state.cancel_requested = False
             self._doubt(state)
@@ -84,7 +83,7 @@ class Sending(Evidence):
         try:
             await self._send_once(Request.Order, "_send_amend", send)
         except AmbiguousError as error:
-            await self._confirm_change(state, stamp.at, is_done, "amendment", error)
+            await self._confirm_change(state, stamp, is_done, "amendment", error)
         except ExchangeError as error:
             self._note_penalty(error)
             self._doubt(state)
@@ -110,12 +109,13 @@ class Sending(Evidence):
             return await send()
         limit = self.validity + self.engine_timeout
         try:
-            async with asyncio.timeout(limit):
-                return await send()
+            return await self._patience.wait(send, limit)
         except TimeoutError:
             raise AmbiguousError(f"no answer within {limit:g} s", venue=self.name) from None
 
-    async def _find_out_order(self, state: OrderState, sent: int, error: AmbiguousError | DuplicateOrderError) -> str:
+    async def _find_out_order(
+        self, state: OrderState, stamp: Stamp, error: AmbiguousError | DuplicateOrderError
+    ) -> str:
         """What became of an order that may exist: the venue's id, or raises."""
         order = state.order
         is_duplicate = isinstance(error, DuplicateOrderError)
@@ -125,7 +125,7 @@ class Sending(Evidence):
         self._settle(order, OrderStatus.Unknown, str(error))
         if not self._can_look_up:
             raise error
-        await self._await_case(self._investigate_placing(state, sent))
+        await self._await_case(self._investigate_placing(state, stamp))
         if state.status is OrderStatus.Rejected:
             if is_duplicate:
                 raise error
@@ -144,13 +144,12 @@ class Sending(Evidence):
         return state.venue_order_id or order.client_order_id
 
     async def _confirm_change(
-        self, state: OrderState, sent: int, is_done: Callable[[], bool], what: str, error: AmbiguousError
+        self, state: OrderState, stamp: Stamp, is_done: Callable[[], bool], what: str, error: AmbiguousError
     ) -> None:
         """Find out whether a cancel or an amendment was taken; raises unless it was."""
         if not self._can_look_up:
             raise error
-        case = self._open_case(state, sent, is_done)
-        self._start_task(self._investigate(case))
+        case = self._open_case(state, stamp, is_done)
         if await self._await_case(case):
             return
         name, symbol = state.order.client_order_id, state.order.symbol

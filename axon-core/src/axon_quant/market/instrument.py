@@ -34,7 +34,7 @@ def _optional_positive(instance: Instrument, attribute: attrs.Attribute[Decimal 
 
 
 def _rising(instance: Instrument, _: object, value: tuple[Decimal, Decimal] | None) -> None:
-    if value is not None and not 0 <= value[0] < value[1]:
+    if value is not None and not (value[0].is_finite() and value[1].is_finite() and 0 <= value[0] < value[1]):
         raise ValueError(f"{instance.symbol}: percent_price must be a lower and a higher multiple, got {value}")
 
 
