@@ -43,8 +43,8 @@ LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
-VENUE_CLIENTS = ["python-binance>=1.0.29", "python-okx>=0.4"]
-"""The venues' public SDKs, which our simulators are checked with."""
+SDKS = ["python-binance>=1.0.37", "python-okx>=0.4"]
+"""Clients that other people wrote, which must trade at the simulators unmodified."""
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
 
 
@@ -75,9 +75,8 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(
-        session, CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE, tools=TEST_TOOLS + VENUE_CLIENTS
-    )
+    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE]
+    install(session, *distributions, tools=[*TEST_TOOLS, *SDKS])
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 

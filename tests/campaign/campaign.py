@@ -73,8 +73,8 @@ async def campaign(run: Run, folder: Path, tell: Callable[[Run], None]) -> dict[
 
 def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]:
     account = after["accounts"]["main"]
-    late = after["during_ban"] + after["during_wait"] - after["in_flight"]
-    wrongs = {wrong: verdict.counts[wrong] for wrong in WRONGS} | {"requests during a ban": late}
+    wrongs = {wrong: verdict.counts[wrong] for wrong in WRONGS}
+    wrongs["requests during a ban"] = after["during_ban"] + after["during_wait"]
     result: dict[str, Any] = {
         "venue": run.venue,
         "client": run.client,

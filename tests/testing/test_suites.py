@@ -18,6 +18,7 @@ BACKEND_DEFECTS = {
     "NamesActionsInTheWrongOrder": {"B-015", "B-016", "B-017"},
     "FallsBackSilently": {"B-050", "B-051"},
     "DeclaresACapabilityItLacks": {"B-061"},
+    "ComputesInAnotherPrecisionThanAsked": {"B-061"},
     "DeclaresNothingAndDoesItAll": {"B-060", "B-061", "B-062", "B-063"},
     "OverridesATest": {"B-000"},
     "ServesCorruptFiles": {"B-031", "B-032", "B-036", "B-037", "B-085"},

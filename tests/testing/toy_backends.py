@@ -78,7 +78,10 @@ class NpzBackend(Backend):
             hidden = data["hidden"]
             for side in self.side_files(path):
                 hidden = np.frombuffer(side.read_bytes(), np.float32).reshape(-1, len(data["output"]))
-            return self.session_class(hidden, data["output"], window, actions, self.config.device)
+            session = self.session_class(hidden, data["output"], window, actions, self.config.device)
+            if self.config.fp16:
+                session.plan["precision"] = "float16"
+            return session
 
     def side_files(self, path: Path):
         side = path.parent / "weights" / "hidden.f32"
@@ -137,6 +140,17 @@ class TestModest(Toy):
 
     engine = ModestBackend
     capabilities = frozenset()
+
+
+class WideBackend(NpzBackend):
+    def build_session(self, path):
+        session = super().build_session(path)
+        session.plan["precision"] = "float32"
+        return session
+
+
+class TestComputesInAnotherPrecisionThanAsked(Toy):
+    engine = WideBackend
 
 
 class Unpinned(NpzBackend):

@@ -89,7 +89,7 @@ class BinanceSimulator(Simulator):
         prices: Mapping[str, float] | None = None,
         seed: int = 0,
         speed: float = 1.0,
-        history: float = 30.0,
+        history: float = 10.0,
         engine_timeout: float = 1.0,
         clock: Clock | None = None,
     ) -> None:
@@ -156,11 +156,12 @@ class BinanceSimulator(Simulator):
 
     def make_meter(self, name: str) -> Meter:
         if name == "sapi":
-            return Meter((_SAPI,))
+            return Meter((_SAPI,), grace=self.grace)
         if name == "connections":
             return Meter((_CONNECTIONS,), bans=False)
         of_orders = name.startswith("orders:")
-        return Meter((limit for limit in self.limits if (limit.kind == "orders") is of_orders), bans=not of_orders)
+        limits = [limit for limit in self.limits if (limit.kind == "orders") is of_orders]
+        return Meter(limits, bans=not of_orders, grace=self.grace)
 
     def answer(self, asked: Asked) -> Answer:
         request = _request(asked)
@@ -253,7 +254,7 @@ class BinanceSimulator(Simulator):
     async def talk(self, socket: Socket, text: str) -> None:
         try:
             said = json.loads(text, parse_float=str)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
             socket.say(_BAD_JSON)
@@ -291,6 +292,12 @@ class BinanceSimulator(Simulator):
         if parameters.get("returnRateLimits", socket.data["rate limits"]) == "true":
             body["rateLimits"] = self._rate_limits(request, asked)
         socket.say(body)
+
+    def end_subscription(self, socket: Socket) -> None:
+        if _is_api(socket):
+            self._user_streams.ended(socket, self.now())
+        else:
+            socket.close()
 
     def announce_shutdown(self, socket: Socket) -> None:
         event = {"e": "serverShutdown", "E": milliseconds(self.now())}

@@ -104,9 +104,9 @@ class OkxSimulator(Simulator):
 
     def make_meter(self, name: str) -> Meter:
         if self._own_limits is not None:
-            return Meter(self._own_limits, bans=False)
+            return Meter(self._own_limits, bans=False, grace=self.grace)
         limit = next((request.limit for request in REST.values() if request.name == name), 100)
-        return Meter((Limit("requests", limit, 2.0),), bans=False)
+        return Meter((Limit("requests", limit, 2.0),), bans=False, grace=self.grace)
 
     def answer(self, asked: Asked) -> Answer:
         request = REST.get((asked.method, asked.path), _NOWHERE)

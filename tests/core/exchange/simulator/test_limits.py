@@ -58,15 +58,25 @@ def test_a_venue_may_close_by_itself():
 
 
 def test_what_was_on_its_way_when_the_venue_closed_is_counted_apart_and_is_no_strike():
-    meter = Meter([WEIGHT], patience=3)
+    meter = Meter([WEIGHT], patience=3, grace=0.25)
     meter.close(START, 5.0, banned=False)
     for _ in range(20):
         late = meter.take(START + NANOSECONDS, {"weight": 1}, arrived=START + NANOSECONDS // 10)
         assert not late.allowed
         assert not late.banned
-    assert (meter.during_wait, meter.in_flight) == (20, 20)
+    assert (meter.during_wait, meter.in_flight) == (0, 20)
     meter.take(START + NANOSECONDS, {"weight": 1})
-    assert (meter.during_wait, meter.in_flight) == (21, 20)
+    assert (meter.during_wait, meter.in_flight) == (1, 20)
+
+
+def test_what_may_have_been_on_its_way_is_refused_and_held_against_nobody():
+    meter = Meter([WEIGHT], patience=1, grace=0.25)
+    meter.take(START, {"weight": 11})
+    early = [meter.take(START + tenth * NANOSECONDS // 10, {"weight": 1}) for tenth in (1, 2)]
+    assert [verdict.allowed for verdict in early] == [False, False]
+    assert meter.during_wait == 0
+    meter.take(START + NANOSECONDS, {"weight": 1})
+    assert (meter.during_wait, meter.during_ban) == (1, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 6)), max_size=60))

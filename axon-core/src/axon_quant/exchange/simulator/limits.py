@@ -9,10 +9,6 @@ import attrs
 from axon_quant.clock import NANOSECONDS
 
 
-IN_FLIGHT = 0.25
-"""Seconds in which a refusal reaches the client and is read, while both share a busy machine."""
-
-
 @attrs.frozen
 class Limit:
     """At most `limit` of `kind` in each `period` seconds, counted in windows that begin at multiples of it.
@@ -43,20 +39,28 @@ class Meter:
     what the limit does not count.
 
     `refused` counts what was over a limit, `during_wait` what came before the client was to come back, `during_ban`
-    what came while it was banned. `in_flight` are those of both that arrived within `IN_FLIGHT` seconds of the
-    beginning: they had left before the client could know.
+    what came while it was banned. What arrived within `grace` seconds after the client was sent away may have been on
+    its way: it is refused, but held against nobody, and counted as `in_flight`.
     """
 
     def __init__(
-        self, limits: Iterable[Limit], *, bans: bool = True, patience: int = 10, ban_seconds: float = 120.0
+        self,
+        limits: Iterable[Limit],
+        *,
+        bans: bool = True,
+        patience: int = 10,
+        ban_seconds: float = 120.0,
+        grace: float = 0.0,
     ) -> None:
         self.limits = tuple(limits)
         self.refused = self.during_wait = self.during_ban = self.in_flight = 0
         self._bans = bans
         self._patience = patience
         self._ban_seconds = ban_seconds
+        self._grace = round(grace * NANOSECONDS)
+        self._closed_at = 0
         self._counts: dict[Limit, tuple[int, int]] = {}
-        self._closed_from = self._closed_until = 0
+        self._closed_until = 0
         self._banned = False
         self._strikes = 0
 
@@ -78,8 +82,8 @@ class Meter:
 
     def close(self, now: int, seconds: float, *, banned: bool) -> Verdict:
         """Answer nothing for `seconds`."""
-        if now >= self._closed_until:
-            self._closed_from = now
+        if now >= self._closed_until or banned is not self._banned:
+            self._closed_at = now
         self._closed_until = max(self._closed_until, now + round(seconds * NANOSECONDS))
         self._banned = banned
         self._strikes = 0
@@ -102,13 +106,13 @@ class Meter:
         return Verdict(False, seconds, False, limit)
 
     def _closed(self, now: int, arrived: int) -> Verdict:
-        had_left = arrived <= self._closed_from + round(IN_FLIGHT * NANOSECONDS)
-        self.in_flight += had_left
-        if self._banned:
+        if arrived - self._closed_at < self._grace:
+            self.in_flight += 1
+        elif self._banned:
             self.during_ban += 1
         else:
             self.during_wait += 1
-            self._strikes += not had_left
+            self._strikes += 1
             if self._bans and self._strikes > self._patience:
                 seconds, self._ban_seconds = self._ban_seconds, self._ban_seconds * 2
                 return self.close(now, seconds, banned=True)

@@ -10,13 +10,14 @@ from pathlib import Path
 from msgspec import structs
 
 from axon_quant.clock import NANOSECONDS
-from axon_quant.errors import MarketDataError
+from axon_quant.errors import MarketDataError, UnknownSymbolError
 from axon_quant.exchange.simulator.exchange import SimulatedExchange
 from axon_quant.exchange.simulator.instruments import LEVEL_SIZES, START_PRICES
 from axon_quant.exchange.simulator.numbering import Numbered
+from axon_quant.market.book import OrderBook
 from axon_quant.market.generated import GeneratedMarket
 from axon_quant.market.recordings import open_recording
-from axon_quant.market.types import Bar, MarketEvent
+from axon_quant.market.types import Bar, BookSnapshot, BookUpdate, MarketEvent
 
 _FOREVER = 10 * 366 * 86_400.0
 _STEP = 0.02
@@ -29,8 +30,8 @@ class MarketFeed:
 
     Without a `recording` each symbol has a generated market that begins at its start price (`prices` by symbol, with
     or without its separator), the same for the same `seed`. `speed` is how fast market time passes. The market has
-    been open for `history` seconds when the simulator starts; a recording begins where every symbol has a book, and
-    stays as it is when it ends. Raises MarketDataError for one without any event.
+    been open for `history` seconds when the simulator starts; a recording begins where its symbols have a book, and
+    stays as it is when it ends. Raises MarketDataError for one without any event, and UnknownSymbolError.
     """
 
     def __init__(
@@ -49,6 +50,10 @@ class MarketFeed:
         self._history = round(history * NANOSECONDS)
         self._started = False
         self.symbols = tuple(symbols)
+        strange = [symbol for symbol in self.symbols if symbol not in exchange.instruments]
+        if strange:
+            hint = f"it knows {', '.join(exchange.instruments)}"
+            raise UnknownSymbolError("the simulator has no such instrument", symbol=strange[0], hint=hint)
         self.played = 0
         starts = {**START_PRICES, **(prices or {})}
         markets = (self._generated(symbol, starts, seed + index) for index, symbol in enumerate(self.symbols))
@@ -63,17 +68,19 @@ class MarketFeed:
         self._position = 0 if self._next is None else self._next.received
 
     def prepare(self) -> None:
-        """Play what has been when the simulator starts: `history`, and what comes before every symbol has a book."""
+        """Play what has been when the simulator starts: `history`, and what comes before there is a whole book."""
         if self._started:
             return
         self._started = True
         first, now = self._position, self._exchange.now()
-        books = [self._exchange.books[symbol] for symbol in self.symbols]
+        books: dict[str, OrderBook] = {}
         latest = first + max(self._history, round(_FIRST_BOOK_WITHIN * NANOSECONDS))
         while self._next is not None and self._next.received <= latest:
             past = self._history - (self._next.received - first)
-            if past < 0 and all(book.whole for book in books):
+            if past < 0 and books and all(book.whole for book in books.values()):
                 break
+            if isinstance(self._next, (BookSnapshot, BookUpdate)):
+                books[self._next.symbol] = self._exchange.books[self._next.symbol]
             self._position = self._next.received
             self._play(now - max(0, past))
 

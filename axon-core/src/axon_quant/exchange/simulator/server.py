@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import attrs
 
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, LiveClock
+from axon_quant.errors import UnavailableError
 from axon_quant.exchange.simulator.control import Handler, control
 from axon_quant.exchange.simulator.exchange import SimulatedExchange
 from axon_quant.exchange.simulator.faults import CONNECTION_FAULTS, REQUEST_FAULTS, Fault, FaultPlan
@@ -48,8 +49,8 @@ class Asked:
     """One request: `name` is what faults and limits know it by, empty when there is no such thing.
 
     `parameters` come from the query and, where the protocol has forms, the body; `text` is the body as it came.
-    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `arrived`
-    is when it reached the venue, on a clock that does not drift. `data` is the protocol's own.
+    `entered` is when it reached the engine (the venue's clock, UTC ns): its validity is checked at that time. `data` is
+    the protocol's own.
     """
 
     method: str
@@ -61,7 +62,6 @@ class Asked:
     name: str = ""
     changes: bool = False
     entered: int = 0
-    arrived: int = 0
     data: Any = None
 
 
@@ -70,8 +70,9 @@ class Simulator(ABC):
 
     `exchange` holds accounts and orders, `feed` moves its market. `drift_ms` is how far the venue's clock is ahead of
     `clock`. A request that was accepted may wait `engine_timeout` seconds in the engine. The server pings every
-    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`.
-    `start` may follow `stop`: orders and money are kept.
+    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`. When
+    a client is sent away, its requests may have been on their way for `grace` seconds. `start` may follow `stop`:
+    orders and money are kept.
     """
 
     name: ClassVar[str]
@@ -79,6 +80,7 @@ class Simulator(ABC):
     ping_every: float = 0.0
     silence_limit: float = float("inf")
     life: float = 86_400.0
+    grace: float = 0.25
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class Simulator(ABC):
 
     def make_meter(self, name: str) -> Meter:  # noqa: ARG002 - for a protocol with several kinds
         """The meter of a name that is new."""
-        return Meter(self.limits)
+        return Meter(self.limits, grace=self.grace)
 
     def parameters(self, request: web.BaseRequest, text: str) -> Mapping[str, str]:  # noqa: ARG002
         """Of the query; a protocol with forms adds the body's."""
@@ -157,20 +159,30 @@ class Simulator(ABC):
     def dropped(self, socket: Socket) -> None:  # noqa: B027
         """A socket is gone."""
 
+    def end_subscription(self, socket: Socket) -> None:
+        """End what a socket has subscribed to of an account, in the venue's words; without any, by closing it."""
+        socket.close()
+
     def announce_shutdown(self, socket: Socket) -> None:  # noqa: B027 - a venue may go without a word
         """Say on a socket that the venue is going down, in its own words."""
 
     # Serving.
 
     async def start(self, port: int = 0) -> dict[str, str]:
-        """Serve on 127.0.0.1; returns `roots`."""
+        """Serve on 127.0.0.1; returns `roots`. Raises UnavailableError for a port that is taken."""
         from aiohttp import web
 
         self._control = control(self)
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise UnavailableError(
+                f"cannot serve on port {port}: {error.strerror}", venue=self.name, hint="port 0 takes a free one"
+            ) from None
         self.port = self._runner.addresses[0][1]
         fault = self.faults.draw("start", CONNECTION_FAULTS)
         self._opens_at = asyncio.get_running_loop().time() + (0.0 if fault is None else fault.seconds)
@@ -251,11 +263,12 @@ class Simulator(ABC):
             self.drift_ms = fault.milliseconds
         elif kind == "lose-request":
             return None
-        asked = attrs.evolve(asked, entered=self.now(), arrived=arrived)
+        asked = attrs.evolve(asked, entered=self.now())
         now = self.undrifted()
         charges = self.charges(asked)
         if fault is not None and kind in ("rate-limit", "ban"):
-            self.meter(charges[0][0]).close(now, fault.seconds, banned=kind == "ban")
+            verdict = self.meter(charges[0][0]).close(now, fault.seconds, banned=kind == "ban")
+            return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
         for name, use in charges:
             verdict = self.meter(name).take(now, use, arrived)
             if not verdict.allowed:
@@ -329,7 +342,7 @@ class Simulator(ABC):
             await response.prepare(request)
         except ConnectionError:
             return response  # the client did not wait so long
-        socket = Socket(response, request, lambda: self.faults, self.shut_down)
+        socket = Socket(response, request, self)
         socket.arrived = arrived
         self.sockets.add(socket)
         helpers = [asyncio.ensure_future(socket.write()), asyncio.ensure_future(self._watch(socket))]
