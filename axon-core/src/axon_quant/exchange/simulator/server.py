@@ -70,15 +70,16 @@ class Simulator(ABC):
 
     `exchange` holds accounts and orders, `feed` moves its market. `drift_ms` is how far the venue's clock is ahead of
     `clock`. A request that was accepted may wait `engine_timeout` seconds in the engine. The server pings every
-    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`. When
-    a client is sent away, its requests may have been on their way for `grace` seconds. `start` may follow `stop`:
-    orders and money are kept.
+    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` (with
+    `pushes_break_silence`: on which neither side says anything) and any after `life`. When a client is sent away, its
+    requests may have been on their way for `grace` seconds. `start` may follow `stop`: orders and money are kept.
     """
 
     name: ClassVar[str]
     limits: tuple[Limit, ...] = ()
     ping_every: float = 0.0
     silence_limit: float = float("inf")
+    pushes_break_silence: bool = False
     life: float = 86_400.0
     grace: float = 0.25
 
@@ -371,7 +372,8 @@ class Simulator(ABC):
         pinged = socket.opened
         while not socket.closed:
             now = loop.time()
-            if now - socket.heard >= self.silence_limit or now - socket.opened >= self.life:
+            broken = max(socket.heard, socket.told) if self.pushes_break_silence else socket.heard
+            if now - broken >= self.silence_limit or now - socket.opened >= self.life:
                 socket.close()
                 return
             if self.ping_every and now - pinged >= self.ping_every:
@@ -380,7 +382,7 @@ class Simulator(ABC):
                     await socket.ping()
                 except (ConnectionError, RuntimeError):
                     return  # it is going
-            due = [socket.opened + self.life, socket.heard + self.silence_limit]
+            due = [socket.opened + self.life, broken + self.silence_limit]
             due += [pinged + self.ping_every] if self.ping_every else []
             await asyncio.sleep(max(0.001, min(due) - now))
 

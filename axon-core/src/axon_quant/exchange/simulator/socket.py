@@ -30,8 +30,8 @@ class Socket:
     """`say` sends as it is, `send` through the faults of a place; `data` is the protocol's own.
 
     `stalled`: nothing of a stream is sent any more; `frozen`: nothing at all, nor is a ping answered. `heard` is the
-    loop's time when the client last said something, pongs included; `arrived`: when the client
-    asked for the connection, UTC ns of the clock that does not drift.
+    loop's time when the client last said something, pongs included, `told` when something was last sent to it;
+    `arrived`, when it asked for the connection, UTC ns of the clock that does not drift.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Socket:
         self.data: dict[str, Any] = {}
         self.stalled = self.frozen = self.closed = False
         self.arrived = 0
-        self.heard = self.opened = asyncio.get_running_loop().time()
+        self.heard = self.told = self.opened = asyncio.get_running_loop().time()
         self._response = response
         self._transport = request.transport
         self._venue = venue
@@ -87,7 +87,9 @@ class Socket:
 
     async def write(self) -> None:
         """Send what is queued, in order, until closed; then cut the connection."""
+        loop = asyncio.get_running_loop()
         while (text := await self._queue.get()) is not None:
+            self.told = loop.time()
             try:
                 await self._response.send_str(text)
             except (ConnectionError, RuntimeError):
