@@ -191,6 +191,15 @@ class TestStreams:
                 async with client.socket("/ws"):
                     pass
 
+    async def test_a_client_that_does_not_wait_for_its_connection_is_no_error(self, caplog):
+        slow = {"kind": "slow-start", "where": "connect", "every": 1, "limit": 1, "seconds": 0.3}
+        async with simulated(slow) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), client.socket("/ws"):
+                    pass
+            await asyncio.sleep(0.4)
+        assert not caplog.records
+
     async def test_a_venue_is_slow_to_start(self):
         async with simulated({"kind": "slow-start", "where": "start", "every": 1, "seconds": 0.5}) as client:
             began = time.monotonic()

@@ -147,9 +147,7 @@ class Orders:
         async def body(desk: Desk) -> None:
             old, new = desk.order(), desk.order("0.91")
             await desk.adapter.place_order(old)
-            await desk.ask(
-                Capability.ReplaceOrders, lambda: desk.adapter.replace_order(old.client_order_id, new)
-            )
+            await desk.ask(Capability.ReplaceOrders, lambda: desk.adapter.replace_order(old.client_order_id, new))
             if not desk.declares(Capability.ReplaceOrders):
                 return
             await desk.until_status(old, OrderStatus.Cancelled)

@@ -119,9 +119,7 @@ class Queries:
 
         async def body(desk: Desk) -> None:
             with pytest.raises(RejectedError):
-                await desk.ask(
-                    Capability.MarginMode, lambda: desk.adapter.set_margin_mode("NO-SUCH", MarginMode.Cross)
-                )
+                await desk.ask(Capability.MarginMode, lambda: desk.adapter.set_margin_mode("NO-SUCH", MarginMode.Cross))
                 raise RejectedError("a margin mode is not declared")
 
         venue.run(body)

@@ -54,6 +54,11 @@ class StopOrder:
         """What OKX calls it."""
         return "trigger" if self.kind == "trigger" else "conditional"
 
+    @property
+    def child_name(self) -> str:
+        """The client order id of the order it places."""
+        return f"algo-{self.algo_id}"
+
 
 def given_name(name: str) -> str:
     """A client order id as the client gave it; the venue's own names, which have a hyphen, are not shown."""

@@ -199,6 +199,22 @@ class OkxSimulator(Simulator):
         answer = _failure("50011", "Too Many Requests", 429)
         return attrs.evolve(answer, headers={"Retry-After": str(max(1, ceil(verdict.retry_after)))})
 
+    def truth(self) -> dict[str, object]:
+        """As of every simulator; an account's `stops` besides, with the `name` of the order that each would place."""
+        truth = super().truth()
+        accounts: Any = truth["accounts"]
+        for account in self.exchange.accounts.values():
+            accounts[account.name]["stops"] = [
+                {
+                    "name": stop.child_name,
+                    "algo_id": stop.algo_id,
+                    "client_order_id": stop.order.client_order_id,
+                    "state": stop.state,
+                }
+                for stop in self._stops.of(account)
+            ]
+        return truth
+
     # Sockets.
 
     def opened(self, socket: Socket) -> None:

@@ -39,8 +39,8 @@ class Meter:
     what the limit does not count.
 
     `refused` counts what was over a limit, `during_wait` what came before the client was to come back, `during_ban`
-    what came while it was banned. What comes within `grace` seconds after the client was sent away may have been on its
-    way: it is refused, but held against nobody.
+    what came while it was banned. What arrived within `grace` seconds after the client was sent away may have been on
+    its way: it is refused, but held against nobody, and counted as `in_flight`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Meter:
         grace: float = 0.0,
     ) -> None:
         self.limits = tuple(limits)
-        self.refused = self.during_wait = self.during_ban = 0
+        self.refused = self.during_wait = self.during_ban = self.in_flight = 0
         self._bans = bans
         self._patience = patience
         self._ban_seconds = ban_seconds
@@ -64,10 +64,10 @@ class Meter:
         self._banned = False
         self._strikes = 0
 
-    def take(self, now: int, use: Mapping[str, int]) -> Verdict:
-        """Count a request at `now` (UTC ns) that uses so much of each kind."""
+    def take(self, now: int, use: Mapping[str, int], arrived: int | None = None) -> Verdict:
+        """Count a request at `now` (UTC ns) that uses so much of each kind; it `arrived` then, or before."""
         if now < self._closed_until:
-            return self._closed(now)
+            return self._closed(now, now if arrived is None else arrived)
         counted = []
         for limit in self.limits:
             amount = use.get(limit.kind, 0)
@@ -105,9 +105,9 @@ class Meter:
             self.close(now, seconds, banned=False)
         return Verdict(False, seconds, False, limit)
 
-    def _closed(self, now: int) -> Verdict:
-        if now - self._closed_at < self._grace:
-            pass
+    def _closed(self, now: int, arrived: int) -> Verdict:
+        if arrived - self._closed_at < self._grace:
+            self.in_flight += 1
         elif self._banned:
             self.during_ban += 1
         else:

@@ -115,6 +115,10 @@ class Simulator(ABC):
         """The venue's clock, UTC ns."""
         return self._clock.now() + round(self.drift_ms * MILLISECOND)
 
+    def undrifted(self) -> int:
+        """The clock that limits and bans go by: they last as long as was said, however the venue's own one jumps."""
+        return self._clock.now()
+
     @property
     def roots(self) -> dict[str, str]:
         """Where it serves: `rest` and `ws`."""
@@ -221,6 +225,7 @@ class Simulator(ABC):
             "refused": sum(meter.refused for meter in meters),
             "during_wait": sum(meter.during_wait for meter in meters),
             "during_ban": sum(meter.during_ban for meter in meters),
+            "in_flight": sum(meter.in_flight for meter in meters),
             "now": self.now(),
         }
 
@@ -249,6 +254,7 @@ class Simulator(ABC):
 
     async def respond(self, asked: Asked) -> Answer | None:
         """Carry a request out with what goes wrong; None: the connection breaks and nothing is said."""
+        arrived = self.undrifted()
         await self._wait_until_open()
         fault = self.faults.draw(f"request:{asked.name}", REQUEST_FAULTS)
         kind = "" if fault is None else fault.kind
@@ -259,12 +265,13 @@ class Simulator(ABC):
         elif kind == "lose-request":
             return None
         asked = attrs.evolve(asked, entered=self.now())
+        now = self.undrifted()
         charges = self.charges(asked)
         if fault is not None and kind in ("rate-limit", "ban"):
-            verdict = self.meter(charges[0][0]).close(asked.entered, fault.seconds, banned=kind == "ban")
+            verdict = self.meter(charges[0][0]).close(now, fault.seconds, banned=kind == "ban")
             return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
         for name, use in charges:
-            verdict = self.meter(name).take(asked.entered, use)
+            verdict = self.meter(name).take(now, use, arrived)
             if not verdict.allowed:
                 return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
         if kind == "refuse":
@@ -324,6 +331,7 @@ class Simulator(ABC):
     async def _serve_socket(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import WSMsgType, web
 
+        arrived = self.undrifted()
         await self._wait_until_open()
         fault = self.faults.draw("connect", CONNECTION_FAULTS)
         if fault is not None and fault.kind == "refuse-connection":
@@ -331,8 +339,12 @@ class Simulator(ABC):
         if fault is not None:
             await asyncio.sleep(fault.seconds)
         response = web.WebSocketResponse(autoping=False)
-        await response.prepare(request)
+        try:
+            await response.prepare(request)
+        except ConnectionError:
+            return response  # the client did not wait so long
         socket = Socket(response, request, self)
+        socket.arrived = arrived
         self.sockets.add(socket)
         helpers = [asyncio.ensure_future(socket.write()), asyncio.ensure_future(self._watch(socket))]
         loop = asyncio.get_running_loop()

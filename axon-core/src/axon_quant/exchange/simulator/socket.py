@@ -30,7 +30,8 @@ class Socket:
     """`say` sends as it is, `send` through the faults of a place; `data` is the protocol's own.
 
     `stalled`: nothing of a stream is sent any more; `frozen`: nothing at all, nor is a ping answered. `heard` is the
-    loop's time when the client last said something, pongs included, `told` when something was last sent to it.
+    loop's time when the client last said something, pongs included, `told` when something was last sent to it;
+    `arrived`, when it asked for the connection, UTC ns of the clock that does not drift.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Socket:
         self.headers = request.headers
         self.data: dict[str, Any] = {}
         self.stalled = self.frozen = self.closed = False
+        self.arrived = 0
         self.heard = self.told = self.opened = asyncio.get_running_loop().time()
         self._response = response
         self._transport = request.transport
