@@ -21,6 +21,7 @@ from axon_quant.events import AccountReconciled, Decision, FeatureRow, OrderAdop
 from axon_quant.journal import read, runs, verify
 
 AXON = [sys.executable, "-m", "axon_quant.cli"]
+SECRETS = (b"YOUR_API_KEY", b"YOUR_API_SECRET", b"YOUR_PASSPHRASE")
 VENUES = {
     "binance": ("BTCUSDT", ""),
     "okx": ("BTC-USDT", 'passphrase = "env:AXON_TEST_PASSPHRASE"\n'),
@@ -91,6 +92,9 @@ class Venue:
         output, errors = process.communicate(timeout=40)
         assert process.returncode == 130, errors
         assert "Traceback" not in errors, errors
+        written = [path.read_bytes() for path in self.folder.rglob("*") if path.is_file()]
+        for said in (output.encode(), errors.encode(), *written):
+            assert not any(secret in said for secret in SECRETS), "a secret was written down"
         return json.loads(output)
 
 
