@@ -91,7 +91,7 @@ class Repairs(Sending):
         for name, found in listed.items():
             state = self.orders.get(name)
             if state is not None and found.filled_quantity > state.filled_quantity:
-                since = min(since, state.created_at + min(self._venue_clock.offset, 0))
+                since = min(since, self._fills_of(state) + OVERLAP)
         since = max(since - OVERLAP, 0)
         fills = await self._patiently(lambda: self._call_primitive(Request.Query, self._fetch_fills, since))
         fills = sorted(fills, key=fill_time)
