@@ -103,7 +103,7 @@ class Conversation:
 
     def _subscribe(self, socket: Socket, operation: str, argument: dict[str, Any], id_: object) -> None:
         channel = argument.get("channel")
-        if channel in FOR_VIPS:
+        if isinstance(channel, str) and channel in FOR_VIPS:
             text = "Your trading fee tier doesn't meet the requirement to access this channel"
             self.complain(socket, "64003", text, id_)
             return

@@ -33,7 +33,7 @@ Argument = dict[str, Any]
 def is_there(path: str, argument: Mapping[str, Any], exchange: SimulatedExchange) -> bool:
     """Whether a path has the channel that an argument asks for."""
     channel = argument.get("channel")
-    if channel not in CHANNELS.get(path, ()):
+    if not all(isinstance(value, str) for value in argument.values()) or channel not in CHANNELS.get(path, ()):
         return False
     if channel in ("orders", "orders-algo", "positions"):
         return argument.get("instType") in ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "ANY")
