@@ -148,7 +148,7 @@ async def test_ccxt_pro_trades_and_hears_of_it():
             await exchange.create_order_ws(SYMBOL, "market", "buy", 0.01)
             (trade,) = await watched[1]
             assert (trade["amount"], trade["takerOrMaker"], trade["fee"]["currency"]) == (0.01, "taker", "BTC")
-            while exchange.balance["BTC"]["total"] == 20:
+            while exchange.balance["BTC"]["total"] == 20:  # noqa: ASYNC110 - ccxt has no event for it
                 await asyncio.sleep(0.01)
             assert exchange.balance["BTC"]["total"] == pytest.approx(20.00999)
             await exchange.create_order(SYMBOL, "market", "sell", 0.01, None, {"stopLossPrice": 40_000})

@@ -13,6 +13,9 @@ import aiohttp
 import pytest
 from simulated_okx import BUSINESS, LIMIT, LOST, MARKET, PRIVATE, PUBLIC, SYMBOL, simulated
 
+from axon_exchange_okx.simulator import OkxSimulator
+from axon_exchange_okx.simulator.table import REST, Call
+from axon_quant.exchange.simulator import Asked
 from axon_quant.exchange.simulator.faults import KINDS
 
 ONE_ORDER = {"where": "request:order.place", "every": 1, "limit": 1}
@@ -280,3 +283,20 @@ async def test_the_same_orders_under_faults_add_up_exactly():
         for asset, total in totals.items():
             there = truth["balances"][asset]
             assert (Decimal(there["free"]) + Decimal(there["locked"]), Decimal(there["locked"])) == (total, held[asset])
+
+
+async def test_ten_thousand_orders_pass():
+    """Through the protocol, though not through a socket: what a campaign asks of one venue."""
+    venue = OkxSimulator(symbols=("BTC-USDT",), limits=())
+    venue.feed.prepare()
+    account, request = venue.exchange.accounts["YOUR_API_KEY"], REST["POST", "/api/v5/trade/order"]
+    began = time.monotonic()
+    for number in range(10_000):
+        given = {**MARKET, "sz": "0.0002", "side": "buy" if number % 2 else "sell", "clOrdId": f"n{number}"}
+        asked = Asked("POST", "/", "", {}, {}, "", "order.place", data=Call(request, given, account))
+        answer = await venue.respond(asked)
+        assert answer.body["code"] == "0"
+        if number % 20 == 0:
+            venue.feed.advance(0.1)
+    assert len(account.orders) == 10_000
+    assert time.monotonic() - began < 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from simulated_okx import BUSINESS, LIMIT, MARKET, PRIVATE, PUBLIC, STOP, SYMBOL, Client, simulated
@@ -167,6 +168,16 @@ class TestBooks:
             exchange.on_market(BookUpdate(SYMBOL, at, last + 21, last + 22, [], [(5.0, 0.0), (6.0, 1.0)]))
             update = await socket.row("books")
             assert (update["prevSeqId"], update["asks"]) == (last + 20, [["5", "0", "0", "1"], ["6", "1", "0", "1"]])
+
+    async def test_a_recording_is_told_without_gaps(self, btcusdt_session: Path):
+        options = {"recording": btcusdt_session, "symbols": (SYMBOL,), "speed": 5.0}
+        async with simulated(**options) as client, client.socket(PUBLIC, of("books"), of("bbo-tbt")) as socket:
+            last = (await socket.row("books"))["seqId"]
+            for _ in range(20):
+                row = await socket.row("books")
+                assert row["prevSeqId"] == last
+                last = row["seqId"]
+            assert (await socket.row("bbo-tbt"))["seqId"] > 0
 
     async def test_the_best_levels_come_first_and_then_whenever_they_change(self):
         async with simulated() as client, client.socket(PUBLIC, of("books5"), of("bbo-tbt")) as socket:
