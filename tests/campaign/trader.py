@@ -25,6 +25,7 @@ from axon_quant.exchange import (
     ReconnectConfig,
     StreamState,
 )
+from axon_quant.exchange.budget import VenueLimit
 from axon_quant.market import Quote
 from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate
 
@@ -35,7 +36,9 @@ _RECENT = 60 * NANOSECONDS
 
 
 class Binance(BinanceAdapter):
-    """Notes when orders leave."""
+    """Notes when orders leave. The simulator's limits are raised, and so is the one that is assumed until they are read."""
+
+    venue_limits = (VenueLimit("weight", 10**9, 60.0),)
 
     async def _send_order(self, order: Order) -> str:
         SENT[order.client_order_id] = monotonic()
