@@ -67,7 +67,11 @@ def table(result: dict[str, Any]) -> str:
         "  faults  " + ", ".join(f"{kind} {count}" for kind, count in result["faults"].items()),
     ]
     lines += [f"  {wrong:<32}{count:>8}" for wrong, count in result["wrongs"].items()]
-    for name, label in (("reconnect", "up to date after a reconnect"), ("doubt", "known after doubt")):
+    for name, label in (
+        ("reconnect", "up to date after a reconnect"),
+        ("restart", "up to date after a restart"),
+        ("doubt", "known after doubt"),
+    ):
         spread = result[name]
         lines.append(
             f"  {label:<32}{spread['count']:>8} times, p50 {spread['p50']} s, p99 {spread['p99']} s, max {spread['max']} s"

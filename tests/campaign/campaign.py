@@ -49,6 +49,7 @@ class Run:
     placed: int = 0
     killed: int = 0
     reconnects: list[float] = attrs.field(factory=list)
+    restarts: list[float] = attrs.field(factory=list)
     doubts: list[float] = attrs.field(factory=list)
     outcomes: dict[str, int] = attrs.field(factory=dict)
     lives: list[int] = attrs.field(factory=list)
@@ -91,6 +92,7 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
         "first_requests_of_a_process_that_was_not_told_of_a_ban": unaware,
         "wrongs": wrongs,
         "reconnect": _spread(run.reconnects),
+        "restart": _spread(run.restarts),
         "doubt": {**_spread(run.doubts), "outcomes": run.outcomes},
         "notes": verdict.notes,
     }
@@ -190,6 +192,8 @@ async def _live(
             run.placed = max(run.placed, said.get("placed", 0))
             if "reconnect" in said:
                 run.reconnects.append(said["reconnect"])
+            if "restart" in said:
+                run.restarts.append(said["restart"])
             if "doubt" in said:
                 run.doubts.append(said["doubt"])
                 run.outcomes[said["outcome"]] = run.outcomes.get(said["outcome"], 0) + 1

@@ -123,12 +123,11 @@ class CcxtTrader(Trader):
                 self.balances[asset] = {"free": str(amount or 0), "locked": str(found["used"].get(asset) or 0)}
 
     async def _watch_price(self, symbol: str) -> None:
+        """By asking: a price is not what is compared, and a watch may fall silent."""
         while True:
-            try:
-                found = await self.client.watch_ticker(_unified(symbol))
-                self.mids[symbol] = found["last"]
-            except Exception:  # noqa: BLE001
-                await asyncio.sleep(0.1)
+            with suppress(Exception):
+                self.mids[symbol] = (await self.client.fetch_ticker(_unified(symbol)))["last"]
+            await asyncio.sleep(0.5)
 
     def _order(self, found: dict[str, Any]) -> None:
         name = found.get("clientOrderId") or self.names.get(found["id"], "")
