@@ -178,6 +178,13 @@ def example(session: nox.Session) -> None:
 
 
 @nox.session
+def campaign(session: nox.Session) -> None:
+    """10,000 orders per venue while everything fails; minutes. `nox -s campaign -- okx --client ccxt --orders 1000`."""
+    install(session, CORE + "[ccxt]", BINANCE, OKX, tools=[])
+    session.run("python", os.fspath(ROOT / "tests" / "campaign"), *session.posargs)
+
+
+@nox.session
 def wheels(session: nox.Session) -> None:
     """Build every distribution, install the wheels into a clean environment, and use what was installed."""
     install(session, tools=["build>=1.2"])

@@ -69,12 +69,18 @@ def table(result: dict[str, Any]) -> str:
         "  faults  " + ", ".join(f"{kind} {count}" for kind, count in result["faults"].items()),
     ]
     lines += [f"  {wrong:<32}{count:>8}" for wrong, count in result["wrongs"].items()]
-    for name, label in (("reconnect", "up to date after a reconnect"), ("doubt", "known after doubt")):
+    for name, label in (
+        ("reconnect", "up to date after a reconnect"),
+        ("restart", "up to date after a restart"),
+        ("doubt", "known after doubt"),
+    ):
         spread = result[name]
         lines.append(
             f"  {label:<32}{spread['count']:>8} times, p50 {spread['p50']} s, p99 {spread['p99']} s, max {spread['max']} s"
         )
     lines.append(f"  in flight when a ban began      {result['requests_in_flight_when_a_ban_began']:>8}")
+    unaware = result["first_requests_of_a_process_that_was_not_told_of_a_ban"]
+    lines.append(f"  of a process that was not told  {unaware:>8}")
     lines += [f"  ! {note}" for note in result["notes"][:40]]
     lines.append("  FAILED: " + "; ".join(result["failures"]) if result["failures"] else "  passed")
     return "\n".join(lines)

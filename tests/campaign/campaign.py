@@ -13,7 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -33,7 +33,7 @@ CLIENTS = {
 RECONNECT_WITHIN = 2.0
 DOUBT_WITHIN = 4.0
 """The validity window (2 s), the engine's timeout (1 s), and a second."""
-_FINISH_WITHIN = 120.0
+_FIRST_WITHIN = 10_000_000_000
 _STUCK_AFTER = 120.0
 
 
@@ -49,10 +49,11 @@ class Run:
     placed: int = 0
     killed: int = 0
     reconnects: list[float] = attrs.field(factory=list)
+    restarts: list[float] = attrs.field(factory=list)
     doubts: list[float] = attrs.field(factory=list)
     outcomes: dict[str, int] = attrs.field(factory=dict)
+    lives: list[int] = attrs.field(factory=list)
     log: list[str] = attrs.field(factory=list)
-    final: dict[str, Any] | None = None
     began: float = attrs.field(factory=monotonic)
 
 
@@ -74,7 +75,8 @@ async def campaign(run: Run, folder: Path, tell: Callable[[Run], None]) -> dict[
 def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]:
     account = after["accounts"]["main"]
     wrongs = {wrong: verdict.counts[wrong] for wrong in WRONGS}
-    wrongs["requests during a ban"] = after["during_ban"] + after["during_wait"]
+    unaware = _unaware(after["late"], run.lives)
+    wrongs["requests during a ban"] = len(after["late"]) - unaware
     result: dict[str, Any] = {
         "venue": run.venue,
         "client": run.client,
@@ -87,8 +89,10 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
         "faults": after["faults"],
         "faults_that_never_fired": silent(after["faults"]),
         "requests_in_flight_when_a_ban_began": after["in_flight"],
+        "first_requests_of_a_process_that_was_not_told_of_a_ban": unaware,
         "wrongs": wrongs,
         "reconnect": _spread(run.reconnects),
+        "restart": _spread(run.restarts),
         "doubt": {**_spread(run.doubts), "outcomes": run.outcomes},
         "notes": verdict.notes,
     }
@@ -100,6 +104,11 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
         if p99 is not None and not p99 <= limit:
             failures.append(f"{name}: p99 {p99} s is more than {limit:g} s")
     return {**result, "failures": failures}
+
+
+def _unaware(late: list[int], lives: list[int]) -> int:
+    """How many of the requests that came during a ban (UTC ns) were the first such of a process, soon after its start."""
+    return sum(any(start <= at < start + _FIRST_WITHIN for at in late) for start in lives)
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
@@ -137,6 +146,7 @@ async def _trade(run: Run, roots: dict[str, str], record: Path, tell: Callable[[
     draw = random.Random(run.seed)
     marks = [round(run.orders * (number + draw.uniform(0.2, 0.8)) / (run.kills + 1)) for number in range(run.kills)]
     while True:
+        run.lives.append(time_ns())
         process = await _start(run, roots, record)
         try:
             mark = marks[run.killed] if run.killed < run.kills else None
@@ -182,6 +192,8 @@ async def _live(
             run.placed = max(run.placed, said.get("placed", 0))
             if "reconnect" in said:
                 run.reconnects.append(said["reconnect"])
+            if "restart" in said:
+                run.restarts.append(said["restart"])
             if "doubt" in said:
                 run.doubts.append(said["doubt"])
                 run.outcomes[said["outcome"]] = run.outcomes.get(said["outcome"], 0) + 1

@@ -95,6 +95,8 @@ def _judge_order(verdict: Verdict, name: str, order: Known, found: list[dict[str
             verdict.add("phantom orders", f"{name} is {status.value}, and not at the venue")
         return
     row = found[0]
+    if status is OrderStatus.Rejected and order.order.post_only and row["status"] == "expired" and row["filled"] == "0":
+        return  # OKX takes a post-only order that would trade, and ends it at once
     if status is OrderStatus.Rejected:
         verdict.add("live orders marked dead", f"{name} was taken ({row['status']}, {row['filled']} filled): rejected")
     elif status.is_terminal and any(one["status"] in _OPEN for one in found):

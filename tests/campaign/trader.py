@@ -25,17 +25,20 @@ from axon_quant.exchange import (
     ReconnectConfig,
     StreamState,
 )
+from axon_quant.exchange.budget import VenueLimit
 from axon_quant.market import Quote
 from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate
 
 SENT: dict[str, float] = {}
 """When each order left, by client order id."""
 _STANDING = (OrderStatus.Open, OrderStatus.PartiallyFilled)
-_RECENT = 60 * NANOSECONDS
+_RECENT = 10 * NANOSECONDS
 
 
 class Binance(BinanceAdapter):
-    """Notes when orders leave."""
+    """Notes when orders leave. The simulator's limits are raised, and so is the one that is assumed until they are read."""
+
+    venue_limits = (VenueLimit("weight", 10**9, 60.0),)
 
     async def _send_order(self, order: Order) -> str:
         SENT[order.client_order_id] = monotonic()
@@ -99,6 +102,7 @@ class OwnTrader(Trader):
         self.closures = Closures()
         self._in_doubt: dict[str, float] = {}
         self._up_at = 0.0
+        self._is_repaired = False
         self._last_event = monotonic()
 
     async def start(self) -> None:
@@ -196,13 +200,18 @@ class OwnTrader(Trader):
         if update.status is OrderStatus.Unknown:
             self._in_doubt[name] = SENT.get(name, 0.0)
         elif name in self._in_doubt:
-            since = self._in_doubt.pop(name) or self._up_at or monotonic()
-            say(doubt=max(0.0, monotonic() - self.closures.open_since(since)), outcome=update.status.value)
+            sent = self._in_doubt.pop(name)
+            seconds = max(0.0, monotonic() - self.closures.open_since(sent or self._up_at or monotonic()))
+            say(doubt=seconds, outcome=update.status.value)
+            print(f"doubt {name} {update.status.value} {seconds:.3f} s, {bool(sent)}", file=sys.stderr)
 
     def repaired(self) -> None:
         """The account is up to date again after a reconnect."""
         if self._up_at:
-            say(reconnect=max(0.0, monotonic() - self.closures.open_since(self._up_at)))
+            seconds = max(0.0, monotonic() - self.closures.open_since(self._up_at))
+            say(**{"reconnect" if self._is_repaired else "restart": seconds})
+            print(f"reconnect took {seconds:.3f} s", file=sys.stderr)
+            self._is_repaired = True
 
 
 class _Counted:

@@ -103,7 +103,7 @@ class OkxSimulator(Simulator):
         self._demo = demo
         self._terms = terms = Terms(exchange)
         tapes = {symbol: Tape() for symbol in exchange.instruments}
-        stops = self._stops = Stops(exchange, lambda account, stop: self._streams.on_stop(account, stop))
+        self._stops = stops = Stops(exchange, lambda account, stop: self._streams.on_stop(account, stop))
         market, queries = MarketQueries(exchange, tapes, terms), AccountQueries(exchange, stops, terms)
         self._public = market.by_name
         self._private = {**queries.by_name, "cancel-after": self._cancel_after}

@@ -66,7 +66,7 @@ def test_what_was_on_its_way_when_the_venue_closed_is_counted_apart_and_is_no_st
         assert not late.banned
     assert (meter.during_wait, meter.in_flight) == (0, 20)
     meter.take(START + NANOSECONDS, {"weight": 1})
-    assert (meter.during_wait, meter.in_flight) == (1, 20)
+    assert (meter.during_wait, meter.in_flight, len(meter.late)) == (1, 20, 1)
 
 
 def test_what_may_have_been_on_its_way_is_refused_and_held_against_nobody():

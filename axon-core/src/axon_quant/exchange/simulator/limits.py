@@ -40,7 +40,7 @@ class Meter:
 
     `refused` counts what was over a limit, `during_wait` what came before the client was to come back, `during_ban`
     what came while it was banned. What arrived within `grace` seconds after the client was sent away may have been on
-    its way: it is refused, but held against nobody, and counted as `in_flight`.
+    its way: it is refused, but held against nobody, and counted as `in_flight`. `late` has the times of the others.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Meter:
     ) -> None:
         self.limits = tuple(limits)
         self.refused = self.during_wait = self.during_ban = self.in_flight = 0
+        self.late: list[int] = []
         self._bans = bans
         self._patience = patience
         self._ban_seconds = ban_seconds
@@ -108,7 +109,9 @@ class Meter:
     def _closed(self, now: int, arrived: int) -> Verdict:
         if arrived - self._closed_at < self._grace:
             self.in_flight += 1
-        elif self._banned:
+            return Verdict(False, (self._closed_until - now) / NANOSECONDS, self._banned)
+        self.late.append(arrived)
+        if self._banned:
             self.during_ban += 1
         else:
             self.during_wait += 1

@@ -226,6 +226,7 @@ class Simulator(ABC):
             "during_wait": sum(meter.during_wait for meter in meters),
             "during_ban": sum(meter.during_ban for meter in meters),
             "in_flight": sum(meter.in_flight for meter in meters),
+            "late": sorted(at for meter in meters for at in meter.late),
             "now": self.now(),
         }
 
@@ -342,7 +343,7 @@ class Simulator(ABC):
         try:
             await response.prepare(request)
         except ConnectionError:
-            return response  # the client did not wait so long
+            return web.Response()  # to nobody: the client did not wait so long
         socket = Socket(response, request, self)
         socket.arrived = arrived
         self.sockets.add(socket)
