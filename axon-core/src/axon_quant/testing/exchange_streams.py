@@ -17,6 +17,8 @@ from axon_quant.testing.venue import Desk, Venue, subscribed
 
 _ACCOUNT = "stream:account*"
 _MARKET = "stream:market*"
+_STALE_AFTER = 2.0
+"""Seconds of silence, so that nobody waits half a minute for a plugin's own."""
 _REPAIRED_WITHIN = 3.0
 """Seconds from the moment the account's stream is up again."""
 
@@ -41,18 +43,22 @@ class Streams:
         """The account's stream says nothing any more: orders and fills are brought up to date all the same."""
 
         async def body(desk: Desk) -> None:
+            vars(desk.adapter)["stale_after"] = _STALE_AFTER
+            await desk.adapter.connect()
             await _trade_through(desk, "freeze", within=10.0)
 
-        venue.run(body)
+        venue.run(body, connect=False)
 
     @case("X-062")
     def test_x062_a_stalled_stream_loses_nothing(self, venue: Venue) -> None:
         """Pings are answered and nothing is told: orders and fills are brought up to date all the same."""
 
         async def body(desk: Desk) -> None:
+            vars(desk.adapter)["stale_after"] = _STALE_AFTER
+            await desk.adapter.connect()
             await _trade_through(desk, "stall", within=10.0)
 
-        venue.run(body)
+        venue.run(body, connect=False)
 
     @case("X-063")
     def test_x063_what_is_told_twice_counts_once(self, venue: Venue) -> None:

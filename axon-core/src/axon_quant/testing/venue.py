@@ -59,6 +59,7 @@ class Venue:
         """For the account with that prefix on a running simulator; `changes` replace fields."""
         account = account_of(simulator, prefix)
         given: dict[str, Any] = {"base_urls": simulator.roots, "rate_limit": _PACE, "reconnect": _RECONNECT}
+        given["testnet"] = False  # a test network may tell less than the venue itself
         if account.passphrase:
             given["passphrase"] = account.passphrase
         given |= {"api_key": account.key, "api_secret": account.secret}

@@ -72,7 +72,7 @@ class OkxSimulator(Simulator):
         demo: bool | None = None,
     ) -> None:
         exchange = SimulatedExchange(
-            default_instruments("okx", "-") if instruments is None else instruments,
+            _instruments() if instruments is None else instruments,
             (Account.named("main", BALANCES, prefix="YOUR"), Account.named("other", BALANCES, prefix="OTHER"))
             if accounts is None
             else accounts,
@@ -255,3 +255,8 @@ def _failure(code: str, message: str, status: int) -> Answer:
 
 def _error(code: str, message: str) -> dict[str, object]:
     return {"event": "error", "code": code, "msg": message, "connId": "sim"}
+
+
+def _instruments() -> list[Instrument]:
+    """The usual ones without a smallest notional, which OKX neither has nor tells."""
+    return [attrs.evolve(instrument, min_notional=Decimal(0)) for instrument in default_instruments("okx", "-")]
