@@ -28,7 +28,7 @@ class Streams:
 
     @case("X-060", capability=Capability.AccountStream)
     def test_x060_a_disconnect_is_repaired(self, venue: Venue) -> None:
-        """The account's stream breaks before a fill is told: within seconds nothing is missing; down and up are told."""
+        """The account's stream breaks before a fill is told: nothing is missing seconds later, and both are told."""
 
         async def body(desk: Desk) -> None:
             if not await _trade_through(desk, "disconnect"):
