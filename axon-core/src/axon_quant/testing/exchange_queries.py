@@ -167,3 +167,18 @@ class Queries:
                     await desk.must_be_unsupported(channel.value, call)
 
         venue.run(body)
+
+    @case("X-100", capability=Capability.TradeHistory)
+    def test_x100_past_trades_are_told(self, venue: Venue) -> None:
+        """Public trades since a time, oldest first, none before it."""
+
+        async def body(desk: Desk) -> None:
+            since = desk.simulator.now()
+            await asyncio.sleep(1.0)
+            found = await desk.ask(Capability.TradeHistory, lambda: desk.adapter.trades(desk.symbol, since))
+            if found is not None:
+                times = [trade.venue_time for trade in found]
+                assert times == sorted(times)
+                assert all(time >= since - 1_000_000 for time in times)  # venues tell milliseconds
+
+        venue.run(body)
