@@ -48,7 +48,11 @@ def test_an_author_supplies_at_most_four_fixtures(suite):
 
     replaced = overridden(Author)
     assert replaced == []
-    supplied = [name for name in ("descriptor", "backend", "rule", "options", "make_model", "adapter", "simulator") if hasattr(suite, name)]
+    supplied = [
+        name
+        for name in ("descriptor", "backend", "rule", "options", "make_model", "adapter", "simulator")
+        if hasattr(suite, name)
+    ]
     assert len(supplied) <= 4
 
 

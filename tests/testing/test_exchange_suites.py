@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import RECORDER, run_pytest
 
 from axon_quant.testing import ExchangeConformance
 
-CORES_OWN = {"X-044"}
+CORES_OWN = {"X-044", "X-063", "X-064"}
 """The core keeps these whatever the plugin does; they guard against a later core."""
 NEEDS_MORE_THAN_THE_EXAMPLE = {"X-013", "X-015"}
 """A passphrase, and permissions, which the example venue has none of; binance's and okx's suites run them."""
@@ -25,7 +23,7 @@ DEFECTS: dict[str, set[str]] = {
     "LeaksItsSecret": {"X-016"},
     "SendsAnotherPrice": {"X-020", "X-090"},
     "ForgetsFees": {"X-021", "X-022", "X-092"},
-    "CountsFillsTwice": {"X-063", "X-092"},
+    "CountsFillsTwice": {"X-092"},
     "IgnoresTheTerms": {"X-023", "X-024", "X-025"},
     "CancelsNothing": {"X-020", "X-030"},
     "DoesItAllUndeclared": {
@@ -48,3 +46,48 @@ DEFECTS: dict[str, set[str]] = {
     "IsOneForAll": {"X-098"},
 }
 """Class in toy_exchanges.py → IDs that fail."""
+
+TESTS = {
+    item.id: next(
+        name for name in dir(ExchangeConformance) if name.startswith(f"test_{item.id.lower().replace('-', '')}_")
+    )
+    for item in ExchangeConformance.cases()
+}
+
+
+PARTS = 4
+"""That run side by side; they mostly wait."""
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory, recorded):
+    """Class and ID of each test that failed, of those that should, and those of the good one."""
+    toys = {**DEFECTS, "Good": set().union(*DEFECTS.values())}
+    wanted = [f"Test{toy}::{TESTS[id_]}" for toy, ids in toys.items() for id_ in sorted(ids)]
+
+    def run(number):
+        folder = tmp_path_factory.mktemp(f"toys-{number}")
+        (folder / "test_toys.py").write_text(Path(__file__).with_name("toy_exchanges.py").read_text())
+        return recorded(folder, *(f"test_toys.py::{name}" for name in wanted[number::PARTS]))
+
+    with ThreadPoolExecutor() as pool:
+        rows = [row for part in pool.map(run, range(PARTS)) for row in part]
+    assert len(rows) == len(wanted)
+    return {(owner, id_): text for owner, id_, outcome, text in rows if outcome == "failed"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toy", DEFECTS)
+def test_a_planted_defect_is_found(failures, toy):
+    assert {id_ for owner, id_ in failures if owner == f"Test{toy}"} == DEFECTS[toy]
+
+
+@pytest.mark.slow
+def test_the_good_one_passes(failures):
+    assert {id_: text for (owner, id_), text in failures.items() if owner == "TestGood"} == {}
+
+
+def test_every_test_has_a_defect_that_it_finds():
+    found = set().union(*DEFECTS.values())
+    assert found.isdisjoint(CORES_OWN | NEEDS_MORE_THAN_THE_EXAMPLE)
+    assert found | CORES_OWN | NEEDS_MORE_THAN_THE_EXAMPLE == set(TESTS)

@@ -31,7 +31,7 @@ class Streams:
         """The account's stream breaks before a fill is told: nothing is missing seconds later, and both are told."""
 
         async def body(desk: Desk) -> None:
-            if not await _trade_through(desk, "disconnect"):
+            if not await _trade_through(desk, "disconnect", every=2):
                 return
             await desk.until(lambda: _told(desk, up=False), "the loss is told")
             await desk.until(lambda: _told(desk, up=True), "the return is told")
@@ -80,10 +80,10 @@ class Streams:
 
     @case("X-065")
     def test_x065_a_message_that_is_lost_is_missed(self, venue: Venue) -> None:
-        """One message of the account's stream never comes: the order's end and its fills are known all the same."""
+        """Messages of the account's stream never come: the orders' ends and fills are known all the same."""
 
         async def body(desk: Desk) -> None:
-            await _trade_through(desk, "drop", within=10.0)
+            await _trade_through(desk, "drop", within=10.0, every=2, limit=3)
 
         venue.run(body)
 
