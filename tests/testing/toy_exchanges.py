@@ -1,4 +1,4 @@
-"""Adapters of the Example Exchange, each with one defect that the suite must find. Run by test_suites_exchange.py."""
+"""Adapters of the Example Exchange, each with one defect that the suite must find. Run by test_exchange_suites.py."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from axon_quant.testing import ExchangeConformance
 
 
 class Toy(ExchangeConformance):
-    toy = ExampleAdapter
+    Adapter = ExampleAdapter
 
     @pytest.fixture
     def descriptor(self):
@@ -28,7 +28,7 @@ class Toy(ExchangeConformance):
 
     @pytest.fixture
     def adapter(self):
-        return self.toy
+        return self.Adapter
 
 
 class TestGood(Toy):
@@ -41,12 +41,12 @@ class TestOverridesATest(Toy):
 
 
 class TestNamesItselfOtherwise(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         name = "sample"
 
 
 class TestRoundsItsInstruments(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _fetch_instruments(self):
             found = await super()._fetch_instruments()
             loose = {"tick_size": Decimal("1e-8"), "lot_size": Decimal("1e-8"), "min_notional": Decimal(0)}
@@ -54,7 +54,7 @@ class TestRoundsItsInstruments(Toy):
 
 
 class TestClosesOnce(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _close(self):
             if hasattr(self, "_http") and self._http.closed:
                 raise RuntimeError("closed already")
@@ -62,14 +62,14 @@ class TestClosesOnce(Toy):
 
 
 class TestTakesABadKeyForTrouble(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         def _error(self, said, retry_after=0.0):
             error = super()._error(said, retry_after)
             return errors.UnavailableError("trouble") if isinstance(error, errors.AuthError) else error
 
 
 class TestRaisesWhatItsLibraryRaises(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _call(self, method, path, body=None, *, changes=False):
             try:
                 return await super()._call(method, path, body, changes=changes)
@@ -78,14 +78,14 @@ class TestRaisesWhatItsLibraryRaises(Toy):
 
 
 class TestLeaksItsSecret(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         def _signed(self, body):
             logging.getLogger("toy").debug("signing with %s", self.config.api_secret.reveal())
             return super()._signed(body)
 
 
 class TestSendsAnotherPrice(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _send_order(self, order):
             if order.price is not None:
                 order = attrs.evolve(order, price=order.price + 1)
@@ -93,13 +93,13 @@ class TestSendsAnotherPrice(Toy):
 
 
 class TestForgetsFees(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _run_account(self, link):
             await read(self, link, lambda update: update.fill and replace(update.fill, fee=Decimal(0)))
 
 
 class TestCountsFillsTwice(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         count = 0
 
         async def _run_account(self, link):
@@ -111,20 +111,20 @@ class TestCountsFillsTwice(Toy):
 
 
 class TestIgnoresTheTerms(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _send_order(self, order):
             plain = attrs.evolve(order, post_only=False, time_in_force=type(order.time_in_force).GTC)
             return await super()._send_order(plain)
 
 
 class TestCancelsNothing(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _send_cancel(self, state):
             pass
 
 
 class TestDoesItAllUndeclared(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def place_order(self, order):
             return await super().place_order(order) if needed_by(order) <= self.capabilities else "1"
 
@@ -140,14 +140,14 @@ class TestDoesItAllUndeclared(Toy):
 
 
 class TestAsksTheVenueFirst(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def place_order(self, order):
             await self._call("GET", "/instruments")
             return await super().place_order(order)
 
 
 class TestForgetsTheCode(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         def _error(self, said, retry_after=0.0):
             error = super()._error(said, retry_after)
             error.code = None
@@ -155,7 +155,7 @@ class TestForgetsTheCode(Toy):
 
 
 class TestResendsBlindly(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _send_order(self, order):
             try:
                 return await super()._send_order(order)
@@ -164,7 +164,7 @@ class TestResendsBlindly(Toy):
 
 
 class TestGivesUpOnALostAnswer(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _send_order(self, order):
             try:
                 return await super()._send_order(order)
@@ -173,7 +173,7 @@ class TestGivesUpOnALostAnswer(Toy):
 
 
 class TestTakesTroubleForSuccess(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _send_order(self, order):
             try:
                 return await super()._send_order(order)
@@ -182,14 +182,14 @@ class TestTakesTroubleForSuccess(Toy):
 
 
 class TestLosesTheStreamSilently(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _run_account(self, link):
             await super()._run_account(link)
             await asyncio.Event().wait()
 
 
 class TestHearsWhatIsNotSaid(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _run_account(self, link):
             async def pretend():
                 while True:
@@ -204,7 +204,7 @@ class TestHearsWhatIsNotSaid(Toy):
 
 
 class TestBelievesTheLatestOnly(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _fetch_order(self, state):
             return None
 
@@ -216,7 +216,7 @@ class TestBelievesTheLatestOnly(Toy):
 
 
 class TestSubscribesOnce(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _run_market(self, link):
             wanted, self.seen = dict(self.wanted), getattr(self, "seen", 0) + 1
             if self.seen > 1:
@@ -228,20 +228,20 @@ class TestSubscribesOnce(Toy):
 
 
 class TestIgnoresRetryAfter(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         def _error(self, said, retry_after=0.0):
             return super()._error(said)
 
 
 class TestRefusesAnotherClock(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         def _error(self, said, retry_after=0.0):
             error = super()._error(said, retry_after)
             return errors.RejectedError("late") if isinstance(error, errors.ClockError) else error
 
 
 class TestRenamesOrders(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _fetch_order(self, state):
             found = await super()._fetch_order(state)
             return found and attrs.evolve(found, order=attrs.evolve(found.order, client_order_id="another"))
@@ -252,7 +252,7 @@ class TestRenamesOrders(Toy):
 
 
 class TestCountsWhatIsLockedAsFree(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         async def _fetch_balances(self):
             held = await super()._fetch_balances()
             return {
@@ -261,7 +261,7 @@ class TestCountsWhatIsLockedAsFree(Toy):
 
 
 class TestIsOneForAll(Toy):
-    class toy(ExampleAdapter):
+    class Adapter(ExampleAdapter):
         def __init__(self, config):
             yours = ("YOUR_API_KEY", "YOUR_API_SECRET")
             super().__init__(attrs.evolve(config, api_key=yours[0], api_secret=yours[1]))
