@@ -36,6 +36,9 @@ PLUGINS = {
     "safetensors": [SAFETENSORS],
     "safetensors-numba": [SAFETENSORS + "[numba]"],
     "torch": [TORCH],
+    "binance": [BINANCE],
+    "okx": [OKX],
+    "example": [EXAMPLE],
 }
 """First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""
 EXTRAS = ("-gpu", "-numba")

@@ -38,6 +38,7 @@ class Sending(Evidence):
         except (AmbiguousError, DuplicateOrderError) as error:
             return await self._find_out_order(state, stamp, error)
         except ExchangeError as error:
+            error.venue, error.symbol = error.venue or self.name, error.symbol or order.symbol
             self._note_penalty(error)
             self._settle(order, OrderStatus.Rejected, str(error))
             raise

@@ -55,6 +55,7 @@ else:
 __all__ = [
     "BackendConformance",
     "EnsembleConformance",
+    "ExchangeConformance",
     "Mlp",
     "ModelMaker",
     "ModelRequest",

@@ -63,10 +63,10 @@ class OrderEvidence:
         venue.run(body)
 
 
-def _assert_found(venue: Venue, kind: str, **more: float) -> None:
+def _assert_found(venue: Venue, kind: str, *, seconds: float = 1.0) -> None:
     async def body(desk: Desk) -> None:
         order = desk.order()
-        desk.arm(kind, **more)
+        desk.arm(kind, seconds=seconds)
         error = await desk.outcome(order)
         assert desk.fired(kind)
         assert error is None, f"the order is there, and place_order raised {error!r}"

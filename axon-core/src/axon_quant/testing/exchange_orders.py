@@ -34,7 +34,7 @@ class Orders:
                 (placed,) = desk.at_venue(order)
                 assert (placed.order.price, placed.order.quantity) == (order.price, order.quantity)
                 assert placed.order.side is order.side
-                assert id_ == desk.adapter.orders.get(order.client_order_id).venue_order_id
+                assert id_ == desk.state(order).venue_order_id
             await desk.adapter.cancel_order(first.client_order_id)
             await desk.adapter.cancel_order(ids[1])
             for order in (first, second):
@@ -115,8 +115,8 @@ class Orders:
         """It waits for its stop price without a fill, under our client order id, and can be cancelled."""
 
         async def body(desk: Desk) -> None:
-            stop = {"order_type": OrderType.StopLimit, "stop_price": desk.price("0.9")}
-            await _waits(desk, desk.order("0.89", Side.Sell, **stop))
+            stop = desk.price("0.9")
+            await _waits(desk, desk.order("0.89", Side.Sell, order_type=OrderType.StopLimit, stop_price=stop))
 
         venue.run(body)
 
@@ -134,7 +134,7 @@ class Orders:
             if desk.declares(Capability.AmendOrders):
                 (placed,) = desk.at_venue(order)
                 assert (placed.order.price, placed.order.quantity) == (price, quantity)
-                assert desk.adapter.orders.get(order.client_order_id).order.price == price
+                assert desk.state(order).order.price == price
             await desk.adapter.cancel_order(id_)
             await desk.until_status(order, OrderStatus.Cancelled)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -104,12 +105,10 @@ class Queries:
 
     @case("X-095", capability=Capability.Leverage)
     def test_x095_leverage_is_checked(self, venue: Venue) -> None:
-        """An unknown symbol raises RejectedError, less than 1 ValueError."""
+        """Less than 1 raises ValueError."""
 
         async def body(desk: Desk) -> None:
-            with pytest.raises(ValueError, match="leverage"):
-                await desk.ask(Capability.Leverage, lambda: desk.adapter.set_leverage(desk.symbol, 0))
-                raise ValueError("leverage is not declared")
+            await desk.must_refuse(Capability.Leverage, ValueError, lambda: desk.adapter.set_leverage(desk.symbol, 0))
 
         venue.run(body)
 
@@ -118,9 +117,9 @@ class Queries:
         """An unknown symbol raises RejectedError."""
 
         async def body(desk: Desk) -> None:
-            with pytest.raises(RejectedError):
-                await desk.ask(Capability.MarginMode, lambda: desk.adapter.set_margin_mode("NO-SUCH", MarginMode.Cross))
-                raise RejectedError("a margin mode is not declared")
+            await desk.must_refuse(
+                Capability.MarginMode, RejectedError, lambda: desk.adapter.set_margin_mode("NO-SUCH", MarginMode.Cross)
+            )
 
         venue.run(body)
 
@@ -129,9 +128,7 @@ class Queries:
         """An unknown symbol raises RejectedError."""
 
         async def body(desk: Desk) -> None:
-            with pytest.raises(RejectedError):
-                await desk.ask(Capability.Funding, lambda: desk.adapter.funding_rate("NO-SUCH"))
-                raise RejectedError("funding is not declared")
+            await desk.must_refuse(Capability.Funding, RejectedError, lambda: desk.adapter.funding_rate("NO-SUCH"))
 
         venue.run(body)
 
@@ -161,12 +158,27 @@ class Queries:
 
         async def body(desk: Desk) -> None:
             for channel in Channel:
-                call = lambda channel=channel: desk.adapter.subscribe(channel, "NO-SUCH")  # noqa: E731
+                call = partial(desk.adapter.subscribe, channel, "NO-SUCH")
                 if desk.declares(channel.capability):
                     with pytest.raises(RejectedError) as caught:
                         await call()
                     assert caught.value.symbol == "NO-SUCH"
                 else:
                     await desk.must_be_unsupported(channel.value, call)
+
+        venue.run(body)
+
+    @case("X-100", capability=Capability.TradeHistory)
+    def test_x100_past_trades_are_told(self, venue: Venue) -> None:
+        """Public trades since a time, oldest first, none before it."""
+
+        async def body(desk: Desk) -> None:
+            since = desk.simulator.now()
+            await asyncio.sleep(1.0)
+            found = await desk.ask(Capability.TradeHistory, lambda: desk.adapter.trades(desk.symbol, since))
+            if found is not None:
+                times = [trade.venue_time for trade in found]
+                assert times == sorted(times)
+                assert all(time >= since - 1_000_000 for time in times)  # venues tell milliseconds
 
         venue.run(body)

@@ -11,9 +11,9 @@ from typing import cast
 import pytest
 
 from axon_quant.ensemble import WeightingRule
+from axon_quant.exchange.simulator import Simulator
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.config import ModelConfig
-from axon_quant.exchange.simulator import Simulator
 from axon_quant.plugins import BackendDescriptor, EnsembleDescriptor, ExchangeDescriptor
 from axon_quant.testing import BackendConformance, EnsembleConformance, ExchangeConformance, ModelMaker
 from axon_quant.testing.candidates import Candidate, Options

@@ -16,7 +16,7 @@ from axon_quant.exchange import Channel, EventStream, ExchangeAdapter, ExchangeC
 from axon_quant.exchange.capabilities import needed_by
 from axon_quant.exchange.simulator import Account, FaultPlan, FaultRule, Simulator
 from axon_quant.market.instrument import Instrument
-from axon_quant.orders import Fill, Order, OrderStatus, OrderType, OrderUpdate, Side
+from axon_quant.orders import Fill, Order, OrderState, OrderStatus, OrderType, OrderUpdate, Side
 from axon_quant.plugins import Capability, ExchangeDescriptor
 
 AdapterMaker = Callable[[ExchangeConfig], ExchangeAdapter]
@@ -59,6 +59,7 @@ class Venue:
         """For the account with that prefix on a running simulator; `changes` replace fields."""
         account = account_of(simulator, prefix)
         given: dict[str, Any] = {"base_urls": simulator.roots, "rate_limit": _PACE, "reconnect": _RECONNECT}
+        given["testnet"] = False  # a test network may tell less than the venue itself
         if account.passphrase:
             given["passphrase"] = account.passphrase
         given |= {"api_key": account.key, "api_secret": account.secret}
@@ -109,7 +110,7 @@ class Desk:
     async def read(self, stream: EventStream) -> None:
         """Keep what is reported."""
         async for event in stream:
-            self.events.append(event)  # noqa: PERF401 - the test looks at them meanwhile
+            self.events.append(event)
 
     # The market.
 
@@ -171,9 +172,15 @@ class Desk:
         """What was reported of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
+    def state(self, order: Order) -> OrderState:
+        """As the adapter has it."""
+        found = self.adapter.orders.get(order.client_order_id)
+        assert found is not None, f"the adapter has no order {order.client_order_id}"
+        return found
+
     def status(self, order: Order) -> OrderStatus:
         """As the adapter has it."""
-        return self.adapter.orders.get(order.client_order_id).status
+        return self.state(order).status
 
     def fills(self, order: Order | None = None) -> list[Fill]:
         """What was reported, of one order or of all."""
@@ -210,6 +217,16 @@ class Desk:
             return await call()
         await self.must_be_unsupported(capability.value, call)
         return None
+
+    async def must_refuse(
+        self, capability: Capability, kind: type[Exception], call: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Fail unless a call raises an error of that kind or, where the capability is not declared, is unsupported."""
+        if not self.declares(capability):
+            await self.must_be_unsupported(capability.value, call)
+            return
+        with pytest.raises(kind):
+            await call()
 
     async def place(self, order: Order) -> bool:
         """Place an order of a kind that is declared; False when it is not, and was rightly refused."""
@@ -261,7 +278,7 @@ class Desk:
                     assert Balances(held[asset].free, held[asset].locked) == wanted, f"{asset}: not the venue's"
 
     def _agrees_on(self, order: Order) -> bool:
-        state = self.adapter.orders.get(order.client_order_id)
+        state = self.state(order)
         there = self.at_venue(order)
         if not there:
             return state.status is OrderStatus.Rejected

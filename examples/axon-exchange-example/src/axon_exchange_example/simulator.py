@@ -41,7 +41,8 @@ _NAMES = {"POST": "order.place", "DELETE": "order.cancel", "GET": "order.status"
 class _SaidError(Exception):
     def __init__(self, code: str, text: str, status: int = 400) -> None:
         super().__init__(text)
-        self.answer = Answer({"error": code, "message": text}, status)
+        self.body = {"error": code, "message": text}
+        self.answer = Answer(self.body, status)
 
 
 class ExampleSimulator(Simulator):
@@ -161,7 +162,8 @@ class ExampleSimulator(Simulator):
             headers = socket.headers
             try:
                 who = self._identified(headers.get("X-Key"), headers.get("X-Time", ""), "", headers)
-            except _SaidError:
+            except _SaidError as error:
+                socket.say({"type": "error", **error.body})
                 socket.close()
                 return
             socket.data["account"] = who.key
