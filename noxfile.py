@@ -36,6 +36,9 @@ PLUGINS = {
     "safetensors": [SAFETENSORS],
     "safetensors-numba": [SAFETENSORS + "[numba]"],
     "torch": [TORCH],
+    "binance": [BINANCE],
+    "okx": [OKX],
+    "example": [EXAMPLE],
 }
 """First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""
 EXTRAS = ("-gpu", "-numba")
@@ -175,6 +178,13 @@ def example(session: nox.Session) -> None:
         session.run("axon", "run", "-c", os.fspath(config), "--replay", os.fspath(market))
     for script in sorted(place.glob("*/*_demo.py")):
         session.run("python", os.fspath(script))
+
+
+@nox.session
+def campaign(session: nox.Session) -> None:
+    """10,000 orders per venue while everything fails; minutes. `nox -s campaign -- okx --client ccxt --orders 1000`."""
+    install(session, CORE + "[ccxt]", BINANCE, OKX, tools=[])
+    session.run("python", os.fspath(ROOT / "tests" / "campaign"), *session.posargs)
 
 
 @nox.session

@@ -151,6 +151,19 @@ def test_the_plan_says_how_and_where_it_runs(serve, mlp):
     }
 
 
+def test_many_loads_leave_nothing_to_the_garbage_collector(save, load, mlp):
+    engine = load(save(mlp(4, 8, 3)))
+    engine.load()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            engine.load()
+        assert gc.collect() < 5
+    finally:
+        gc.enable()
+
+
 def test_num_threads_are_those_of_numpys_blas(save, load, mlp):
     path = save(mlp(4, 8, 3))
     try:

@@ -10,8 +10,10 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import time
 from collections import deque
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
@@ -21,6 +23,8 @@ from aiohttp import WSMsgType, web
 from axon_quant.exchange import ExchangeConfig, RateLimitConfig, ReconnectConfig
 
 KEY, SECRET = "YOUR_API_KEY", "YOUR_API_SECRET"
+SHARED = Path(os.environ.get("AXON_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+"""Where data is that is not part of the repository."""
 DROP = object()
 SYMBOL = {
     "symbol": "BTCUSDT",

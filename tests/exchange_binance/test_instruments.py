@@ -7,8 +7,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from scripted_binance import LIMITS, SYMBOL
-from test_signing import SHARED
+from scripted_binance import LIMITS, SHARED, SYMBOL
 
 from axon_exchange_binance.answers import decoded
 from axon_exchange_binance.instruments import ExchangeInfo, instrument_of, limits

@@ -6,7 +6,7 @@ import gzip
 import json
 
 import pytest
-from test_signing import SHARED
+from scripted_binance import SHARED
 
 from axon_exchange_binance.market_messages import Control, Depth, read
 from axon_quant.errors import MalformedMessageError

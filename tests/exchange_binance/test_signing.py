@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
+from scripted_binance import SHARED
 
 from axon_exchange_binance.signing import escaped, signer
 from axon_quant.errors import ConfigError
 from axon_quant.exchange import ExchangeConfig
 
-SHARED = Path(os.environ.get("AXON_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 TERMS = "symbol={}&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"

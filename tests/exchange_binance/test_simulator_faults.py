@@ -84,10 +84,12 @@ class TestRequests:
         async with simulated({"kind": kind, "seconds": 0.5, **ONE_ORDER}) as client:
             said = await client.place(MARKET)
             assert (said.status, said["code"], said.headers["Retry-After"]) == (status, -1003, "1")
+            assert (await client.get("ping")).status == status  # which may have been on its way
+            await asyncio.sleep(0.3)
             assert (await client.get("ping")).status == status
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(0.4)
             assert (await client.get("ping")).status == 200
-            assert client.venue.truth()[counted] == 2
+            assert client.venue.truth()[counted] == 1
             assert orders(client) == []
 
     async def test_the_clock_drifts(self):
@@ -171,6 +173,13 @@ class TestStreams:
                 with pytest.raises(ConnectionError):
                     await each.next(lambda _: False, within=3)
 
+    async def test_a_subscription_is_ended_and_its_connection_is_not(self):
+        fault = {"kind": "terminate", "where": "stream:account:trade", "every": 1, "limit": 1}
+        async with simulated(fault) as client, client.events() as events:
+            await client.place(MARKET)
+            await events.event("eventStreamTerminated")
+            assert (await events.call("session.subscriptions"))["result"] == []
+
     async def test_a_connection_is_slow_to_start_or_refused(self):
         slow = {"kind": "slow-start", "where": "connect", "every": 1, "limit": 1, "seconds": 0.4}
         refused = {"kind": "refuse-connection", "where": "connect", "every": 1, "limit": 1}
@@ -181,6 +190,15 @@ class TestStreams:
             with pytest.raises(aiohttp.WSServerHandshakeError):
                 async with client.socket("/ws"):
                     pass
+
+    async def test_a_client_that_does_not_wait_for_its_connection_is_no_error(self, caplog):
+        slow = {"kind": "slow-start", "where": "connect", "every": 1, "limit": 1, "seconds": 0.3}
+        async with simulated(slow) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), client.socket("/ws"):
+                    pass
+            await asyncio.sleep(0.4)
+        assert not caplog.records
 
     async def test_a_venue_is_slow_to_start(self):
         async with simulated({"kind": "slow-start", "where": "start", "every": 1, "seconds": 0.5}) as client:

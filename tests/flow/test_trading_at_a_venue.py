@@ -11,15 +11,17 @@ import sys
 import time
 import urllib.request
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from axon_quant.errors import JournalError
-from axon_quant.events import AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated
+from axon_quant.events import AccountReconciled, Decision, FeatureRow, OrderAdopted, OrderPlaced, OrderUpdated
 from axon_quant.journal import read, runs, verify
 
 AXON = [sys.executable, "-m", "axon_quant.cli"]
+SECRETS = (b"YOUR_API_KEY", b"YOUR_API_SECRET", b"YOUR_PASSPHRASE")
 VENUES = {
     "binance": ("BTCUSDT", ""),
     "okx": ("BTC-USDT", 'passphrase = "env:AXON_TEST_PASSPHRASE"\n'),
@@ -90,6 +92,9 @@ class Venue:
         output, errors = process.communicate(timeout=40)
         assert process.returncode == 130, errors
         assert "Traceback" not in errors, errors
+        written = [path.read_bytes() for path in self.folder.rglob("*") if path.is_file()]
+        for said in (output.encode(), errors.encode(), *written):
+            assert not any(secret in said for secret in SECRETS), "a secret was written down"
         return json.loads(output)
 
 
@@ -117,6 +122,26 @@ def test_a_run_trades_and_leaves_nothing_open(venue):
     assert Decimal(summary["cash"]) == Decimal(held["USDT"]["free"])
     (report,) = verify(venue.journal)
     assert report.outcome == "interrupted"
+
+
+def test_a_run_that_fills_its_window_from_the_venue_decides_sooner(venue):
+    text = venue.config.read_text()
+    venue.config.write_text(text.replace("interval_ms = 20", "interval_ms = 200\nbackfill = true"))
+    time.sleep(6.0)  # some history
+    process = venue.run()
+    try:
+        venue.wait_for(lambda: venue.recorded(Decision), process)
+        summary = venue.stop(process)
+    finally:
+        process.kill()
+    assert any(notice.startswith("the windows were filled with") for notice in summary["notices"])
+    rows, first = venue.recorded(FeatureRow), venue.recorded(Decision)[0]
+    began = next(event.at for event in venue.recorded(AccountReconciled))
+    assert (first.at - began) / 1e9 < 10.0, "a whole window, 64 rows of 200 ms, was waited for"
+    assert rows[0].at < began
+    assert [later.at - row.at for row, later in pairwise(rows)] == [200_000_000] * (len(rows) - 1), (
+        "the window has a hole"
+    )
 
 
 def test_after_a_kill_a_run_settles_with_the_venue_before_it_trades(venue):

@@ -13,6 +13,7 @@ from axon_exchange_binance.addresses import Addresses
 from axon_exchange_binance.answers import (
     Account,
     AccountPosition,
+    AggregateTrade,
     DepthSnapshot,
     Execution,
     LastPrice,
@@ -51,11 +52,13 @@ from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import KeyPermissions
 from axon_quant.exchange.stream import BalanceUpdate
 from axon_quant.market.instrument import Instrument
+from axon_quant.market.types import Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus
 
 _T = TypeVar("_T")
 _PAGE = 1000
+_MOST_PAGES = 20
 _SNAPSHOT_LEVELS = 1000
 _ORDERS = "/api/v3/order"
 _OPEN_ORDERS = "/api/v3/openOrders"
@@ -108,6 +111,7 @@ class BinanceAdapter(CcxtAdapter):
         "_fetch_fills": 20,
         "_fetch_balances": 20,
         "_fetch_permissions": 20,
+        "_fetch_trades": 4,
         "_run_account": 2,
         "_last_price": 2,
         "_depth": 50,
@@ -281,6 +285,22 @@ class BinanceAdapter(CcxtAdapter):
         return {
             entry.asset: Balance(entry.asset, entry.free, entry.locked) for entry in _told(answer, Account).balances
         }
+
+    async def _fetch_trades(self, symbol: str, since: int) -> list[Trade]:
+        trades: list[Trade] = []
+        start: dict[str, str | int] = {"startTime": since // MILLISECOND}
+        for page in range(_MOST_PAGES):
+            if page:  # the first is paid for by who asked
+                await self._spend(Request.Query, "_fetch_trades")
+            answer = await self._rest.get("/api/v3/aggTrades", {"symbol": symbol, **start, "limit": _PAGE})
+            found = decoded(answer, list[AggregateTrade])
+            trades += [
+                Trade(symbol, one.T * MILLISECOND, one.p, one.q, one.m, one.a, one.T * MILLISECOND) for one in found
+            ]
+            if len(found) < _PAGE:
+                break
+            start = {"fromId": found[-1].a + 1}
+        return trades
 
     # Streams.
 

@@ -92,6 +92,16 @@ class LastPrice(Struct):
     price: Decimal
 
 
+class AggregateTrade(Struct):
+    """Public trades that one order took at one price; numbers are floats, as in all market data."""
+
+    a: int
+    p: float
+    q: float
+    T: int
+    m: bool
+
+
 class DepthSnapshot(Struct, rename="camel"):
     """The book as of `last_update_id`; numbers are floats, as in all market data."""
 

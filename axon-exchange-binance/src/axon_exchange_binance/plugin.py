@@ -22,6 +22,7 @@ CAPABILITIES = frozenset(
         Capability.QuoteStream,
         Capability.BookStream,
         Capability.BarStream,
+        Capability.TradeHistory,
         Capability.AccountStream,
         Capability.VenueClock,
         Capability.KeyPermissions,

@@ -20,6 +20,7 @@ from axon_exchange_okx.payloads import (
     INSTRUMENT_ANSWER,
     POSITION_ANSWER,
     TIME_ANSWER,
+    TRADE_ANSWER,
     AlgoRow,
     FillRow,
     OrderRow,
@@ -50,10 +51,12 @@ from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import FundingRate, KeyPermissions, MarginMode, Position
 from axon_quant.exchange.urls import roots
 from axon_quant.market.instrument import Instrument, InstrumentKind
+from axon_quant.market.types import Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus
 
 _DAY = 86_400 * NANOSECONDS
+_MOST_PAGES = 20
 _RECENT_FILLS = 2 * _DAY
 """How far back `/trade/fills` reaches with certainty; it says three days."""
 
@@ -146,6 +149,25 @@ class OkxAdapter(CcxtAdapter):
             )
         )
         return [instrument for rows in answers for instrument in instruments.instruments(rows)]
+
+    async def _fetch_trades(self, symbol: str, since: int) -> list[Trade]:
+        trades: list[Trade] = []
+        after = ""
+        for _ in range(_MOST_PAGES):
+            query = {"instId": symbol, "type": "1", "after": after, "limit": "100"}
+            rows = await self._http.ask(
+                "/api/v5/market/history-trades", TRADE_ANSWER, query, signed=False, symbol=symbol
+            )
+            times = [row.ts * MILLISECOND for row in rows]
+            trades += [
+                Trade(symbol, at, row.px, row.sz, row.side == "sell", row.trade_id, at)
+                for row, at in zip(rows, times, strict=True)
+                if at >= since
+            ]
+            if not rows or times[-1] < since:
+                break
+            after = str(rows[-1].trade_id)
+        return trades[::-1]
 
     # Orders.
 

@@ -17,6 +17,7 @@ LIMITS = {
     "GET /api/v5/account/balance": 10,
     "GET /api/v5/account/config": 5,
     "GET /api/v5/account/positions": 10,
+    "GET /api/v5/market/history-trades": 20,
     "GET /api/v5/public/funding-rate": 10,
     "GET /api/v5/public/instruments": 20,
     "GET /api/v5/public/time": 10,

@@ -75,7 +75,7 @@ def test_a_killed_one_can_be_started_again_on_its_port():
     ("arguments", "code", "says"),
     [
         (["nowhere"], 1, "nowhere"),
-        (["paper"], 1, "has no simulator; with one there is: binance, okx"),
+        (["paper"], 1, "has no simulator; with one there is: binance"),
         (["binance", "--symbol", "NOPE"], 1, "NOPE: the simulator has no such instrument (it knows BTCUSDT"),
         (["binance", "--recording", "none.jsonl"], 1, "none.jsonl"),
         (["binance", "--faults", "none.toml"], 2, "none.toml"),

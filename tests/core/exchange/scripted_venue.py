@@ -180,6 +180,8 @@ class ScriptedVenue:
         state = self.ledger.orders.get(name)
         if state is None or state.status.is_terminal:
             raise NotFoundError("unknown order", venue="scripted", code="-2013")
+        if quantity is not None and not quantity > state.filled_quantity:
+            raise RejectedError("filled already", venue="scripted", code="-2038")
         state.order = attrs.evolve(
             state.order, price=price or state.order.price, quantity=quantity or state.order.quantity
         )

@@ -199,6 +199,23 @@ async def test_a_repair_that_fails_is_tried_until_it_succeeds(instrument: Instru
     await adapter.close()
 
 
+async def test_one_look_up_that_fails_does_not_undo_the_others_of_a_repair(instrument: Instrument) -> None:
+    adapter = await connected(instrument)
+    orders = [limit() for _ in range(100)]
+    for order in orders:
+        await adapter.place_order(order)
+    await asyncio.sleep(0.1)
+    adapter.venue.disconnect()
+    for order in orders:
+        adapter.venue.cancel(order.client_order_id)
+    adapter.venue.faults["_fetch_order"] = deque([*[None] * 9, Fault.Unavailable] * 1_000)
+    await asyncio.sleep(4)
+    assert {status for status, _ in (believed(adapter, order) for order in orders)} == {OrderStatus.Cancelled}
+    assert adapter._account_ready
+    assert adapter.venue.asked.count("_fetch_order") < 150
+    await adapter.close()
+
+
 async def test_a_connection_lost_in_the_middle_of_a_repair_is_repaired_again(instrument: Instrument) -> None:
     adapter = await connected(instrument)
     orders = [limit() for _ in range(5)]

@@ -1,5 +1,6 @@
 """Threads that give way, as the kernel sees them."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -91,6 +92,19 @@ def test_threads_that_a_build_leaves_behind_serve_with_the_priority_of_the_other
 
 
 @linux
+def test_many_quiet_builds_leave_nothing_to_the_garbage_collector():
+    builder = quiet.QuietBuilder()
+    builder.run(lambda: None, "axon-load-x")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            builder.run(lambda: None, "axon-load-x")
+        assert gc.collect() < 5
+    finally:
+        gc.enable()
+
+
 def test_busy_cores_are_not_spare():
     idle = quiet.spare_cores(0.05)
     assert 0 <= idle <= len(os.sched_getaffinity(0)) + 0.5

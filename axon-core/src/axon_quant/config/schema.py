@@ -52,12 +52,18 @@ class MarketConfig:
 
 @attrs.frozen(kw_only=True)
 class ObservationConfig:
-    """[observation]: which features, how many rows make a window and how far apart they are."""
+    """[observation]: which features, how many rows make a window and how far apart they are.
+
+    With `backfill` a live run fills its windows with the venue's past trades before it begins, instead of waiting. A
+    venue tells no past order books: in such rows the depth features are 0 and `book_whole` says so, which a model must
+    have been trained on.
+    """
 
     features: str = attrs.field(default="microstructure-128", validator=NAME)
     window: int = attrs.field(default=64, validator=between(1, 100_000))
     interval_ms: int = attrs.field(default=100, validator=between(1, 86_400_000))
     max_silence_ms: int = attrs.field(default=5_000, validator=between(1, 7 * 86_400_000))
+    backfill: bool = attrs.field(default=False, metadata=_LATER)
 
 
 @attrs.frozen(kw_only=True)

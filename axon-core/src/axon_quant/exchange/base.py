@@ -1,97 +1,41 @@
-"""What strategies call and what a venue's plugin writes.
-
-A plugin subclasses `ExchangeAdapter`, sets three class attributes and writes a few primitives:
-
-| primitive                               | required        | returns or raises                                        |
-|-----------------------------------------|-----------------|----------------------------------------------------------|
-| `_connect()`                            | yes             | ready to ask; raises AuthError, UnavailableError, …      |
-| `_close()`                              | yes             | everything released; may be called when not connected    |
-| `_fetch_instruments()`                  | yes             | the venue's instruments                                  |
-| `_send_order(order)`                    | yes             | the venue's order id; see below                          |
-| `_send_cancel(state)`                   | yes             | once taken; NotFoundError when there is nothing to cancel|
-| `_send_cancel_all(symbol)`              | CancelAll       | once taken; without it, orders are cancelled one by one  |
-| `_send_amend(state, price, quantity)`   | AmendOrders     | once taken                                               |
-| `_send_replace(state, order)`           | ReplaceOrders   | the new order's id; RejectedError: there is no new one   |
-| `_send_cancel_after(seconds)`           | CancelAfter     | once armed, or disarmed for 0                            |
-| `_send_leverage(symbol, leverage)`      | Leverage        | once set                                                 |
-| `_send_margin_mode(symbol, mode)`       | MarginMode      | once set                                                 |
-| `_fetch_order(state)`                   | FetchOrder      | OrderState as the venue has it; None when it has none    |
-| `_fetch_open_orders(symbol)`            | OpenOrders      | OrderStates, of every symbol for None                    |
-| `_fetch_fills(since)`                   | Fills           | Fills at or after `since`                                |
-| `_fetch_balances()`                     | Balances        | Balances by asset                                        |
-| `_fetch_positions()`                    | Positions       | Positions that are not zero                              |
-| `_fetch_funding_rate(symbol)`           | Funding         | FundingRate                                              |
-| `_fetch_time()`                         | VenueClock      | the venue's time, UTC ns                                 |
-| `_fetch_permissions()`                  | KeyPermissions  | what the key may do                                      |
-| `_run_account(link)`                    | AccountStream   | when the connection is lost, or raises                   |
-| `_subscribe(channel, symbol)`           | any …Stream     | once the channel flows on the connection there is        |
-| `_run_market(link)`                     | no              | when the connection is lost, or raises                   |
-
-**Sending.** `_send_order` raises AmbiguousError when the outcome is unknown: the connection was lost or timed out after
-the request may have left, or the venue says that it does not know. ClockError: refused for its timestamp; the base
-measures the venue's clock and sends once more. DuplicateOrderError: the venue knows the client order id; the base looks
-it up. RateLimitedError carries `retry_after`. Any other ExchangeError says that the order does not exist. Timestamps
-come from `self.venue_time()`, taken within the call, with a validity of `self.validity` seconds where the venue has
-such a thing.
-
-**Pace.** `venue_limits` are what the venue allows (a class attribute, or set before `super().__init__`), `costs` the
-weight of each primitive's request, 1 unless given. The base waits before it calls a primitive. A plugin tells what the
-venue counts with `self.budget.observe`, and calls `await self._spend(Request.Query, name)` before requests of its own.
-
-**Names.** An order's client order id is ours, or the venue's text for one that is not ours. A fill's is ours, or the
-venue's order id where the venue tells no other. Fill ids are the venue's, unique on the account: `f"{symbol}:{id}"`
-where they are unique per symbol only.
-
-**Connections.** `_run_account` and `_run_market` live through one connection: connect, log in, subscribe (`self.wanted`
-holds the market's channels), `link.up()`, read, `link.heard()` for every message. The base calls them again when they
-end, or when nothing is heard for `stale_after` seconds. A plugin whose market data needs no connection of its own
-leaves `_run_market` out. `_subscribe` may be asked twice for the same channel, and does nothing without a connection.
-
-What comes from the venue by itself goes to `_deliver` (order updates), `_publish_balance` and `_publish` (market data).
-Everything else is the base's: capabilities, client order ids, filters, the rate budget, the venue's clock, evidence for
-what is unknown, reconnecting and repairing, the state machine, `events()`.
-"""
+"""What strategies call; `primitives.py` says what a venue's plugin writes."""
 
 from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
-from axon_quant.clock import NANOSECONDS, Clock
+from axon_quant.clock import Clock
 from axon_quant.errors import (
     AmbiguousError,
     AuthError,
-    DuplicateOrderError,
     ExchangeError,
     NotFoundError,
     RejectedError,
     UnavailableError,
-    UnsupportedError,
 )
 from axon_quant.exchange.budget import Request, Sleep
-from axon_quant.exchange.capabilities import Capability, Channel, needed_by
+from axon_quant.exchange.capabilities import Capability, Channel
+from axon_quant.exchange.checking import Checks
 from axon_quant.exchange.config import ExchangeConfig
-from axon_quant.exchange.exact import from_float
 from axon_quant.exchange.filters import refusal
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import PRIMITIVES, FundingRate, MarginMode, Position, VenuePrimitives
 from axon_quant.exchange.repair import Repair
 from axon_quant.exchange.stream import EventStream
-from axon_quant.exchange.supervision import Supervision
 from axon_quant.market.instrument import Instrument
-from axon_quant.market.types import Quote
+from axon_quant.market.types import Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus, exact
 
 Number: TypeAlias = Decimal | float | int | str
-_REFERENCE_AGE = 60 * NANOSECONDS
 
 
-class ExchangeAdapter(Supervision):
+class ExchangeAdapter(Checks):
     """One account at one venue.
 
     An order is named by its client order id or by the order id that `place_order` returned; both work everywhere. Every
@@ -105,8 +49,6 @@ class ExchangeAdapter(Supervision):
     `engine_timeout`, the seconds that its engine may hold an accepted one; `stale_after`, the seconds of silence after
     which a connection is lost; `query_timeout` and `connect_timeout`; `client_order_id_length`.
     """
-
-    client_order_id_length: ClassVar[int] = 32
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -128,7 +70,6 @@ class ExchangeAdapter(Supervision):
     ) -> None:
         super().__init__(config, clock, sleep)
         self._order_log = order_log
-        self._instruments: dict[str, Instrument] = {}
         self._connected = False
         self._containers = {name: value for name, value in vars(self).items() if isinstance(value, dict | set | list)}
 
@@ -372,6 +313,17 @@ class ExchangeAdapter(Supervision):
         self._instrument(symbol)
         return await self._call_primitive(Request.Query, self._fetch_funding_rate, symbol)
 
+    async def trades(self, symbol: str, since: int) -> list[Trade]:
+        """Past public trades of a symbol at or after `since` (UTC ns), oldest first; `received` is the venue's time.
+
+        A venue may not remember that far, and a busy symbol's are cut short; they then begin later. Raises
+        RejectedError for an unknown symbol.
+        """
+        self._require(Capability.TradeHistory)
+        self._require_connection()
+        self._instrument(symbol)
+        return await self._call_primitive(Request.Query, self._fetch_trades, symbol, since)
+
     # Streams.
 
     async def subscribe(self, channel: Channel, symbol: str) -> None:
@@ -445,47 +397,6 @@ class ExchangeAdapter(Supervision):
     def _require_connection(self) -> None:
         if not self._connected:
             raise UnavailableError("the adapter is not connected", venue=self.name, hint="await connect() first")
-
-    def _require(self, capability: Capability) -> None:
-        if capability not in self.capabilities:
-            raise UnsupportedError(f"this adapter does not declare {capability.value}", plugin=self.name)
-
-    def _refuse_order(self, reason: str, order: Order) -> None:
-        if reason:
-            raise RejectedError(reason, venue=self.name, symbol=order.symbol)
-
-    def _instrument(self, symbol: str) -> Instrument:
-        instrument = self._instruments.get(symbol)
-        if instrument is None:
-            raise RejectedError("the venue has no such symbol", venue=self.name, symbol=symbol)
-        return instrument
-
-    def _reference(self, symbol: str) -> Decimal | None:
-        """The last price we were told of a symbol, unless it is old."""
-        event = self._references.get(symbol)
-        if event is None or self.clock.now() - event.received > _REFERENCE_AGE:
-            return None
-        return from_float(event.mid if isinstance(event, Quote) else event.price)
-
-    def _check_order(self, order: Order) -> None:
-        needed = needed_by(order)
-        if not needed <= self.capabilities:
-            for capability in sorted(needed, key=lambda capability: capability.value):
-                self._require(capability)
-        self._refuse_order(self.halted, order)
-        client_order_id = order.client_order_id
-        length = self.client_order_id_length
-        if not (0 < len(client_order_id) <= length and client_order_id.isascii() and client_order_id.isalnum()):
-            self._refuse_order(
-                f"a client order id has 1 to {length} of a-z, A-Z and 0-9, got {client_order_id!r}", order
-            )
-        self._check_unused(order)
-        self._refuse_order(refusal(order, self._instrument(order.symbol), self._reference(order.symbol)), order)
-
-    def _check_unused(self, order: Order) -> None:
-        name = order.client_order_id
-        if name in self._ours:
-            raise DuplicateOrderError(f"client order id {name} was used before", venue=self.name, symbol=order.symbol)
 
     def _own_order(self, order_id: str) -> OrderState:
         state = self._find_order(order_id)

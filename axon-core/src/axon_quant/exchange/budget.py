@@ -33,6 +33,8 @@ class Request(Enum):
     Cancel = "cancel"
     Query = "query"
 
+    __hash__ = object.__hash__  # members are looked up on the way of every order; Enum's own is a Python function
+
 
 @attrs.frozen
 class VenueLimit:
@@ -75,7 +77,7 @@ class _Window:
         while taken and taken[0][0] + self.length <= now:
             self.used -= taken.popleft()[1]
         limit = self.limit if reserved else self.limit - self.reserve
-        excess = self.used + min(weight, limit) - limit
+        excess = self.used + (weight if weight < limit else limit) - limit
         if excess <= 0:
             return now
         for at, part in taken:

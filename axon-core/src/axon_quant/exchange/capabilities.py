@@ -37,6 +37,12 @@ _CHANNELS = {
 
 def needed_by(order: Order) -> Capabilities:
     """The capabilities a venue must have to take `order`."""
+    if (
+        order.order_type is OrderType.Limit
+        and order.time_in_force is TimeInForce.GTC
+        and not (order.post_only or order.reduce_only)
+    ):
+        return _NOTHING
     needed = {_FOR_TYPE.get(order.order_type), _FOR_TIME_IN_FORCE.get(order.time_in_force)}
     if order.post_only:
         needed.add(Capability.PostOnly)
@@ -45,6 +51,7 @@ def needed_by(order: Order) -> Capabilities:
     return frozenset(capability for capability in needed if capability is not None)
 
 
+_NOTHING: Capabilities = frozenset()
 _FOR_TYPE = {
     OrderType.Market: Capability.MarketOrders,
     OrderType.Stop: Capability.StopOrders,

@@ -87,16 +87,16 @@ class Evidence(Reports):
     # Cases.
 
     def _open_case(self, state: OrderState, stamp: Stamp | None, is_known: Callable[[], bool]) -> Case:
+        """Begin to find something out in the background."""
         case = Case(state, self._horizon_of(stamp), is_known)
-        self._cases.setdefault(state.order.client_order_id, []).append(case)
+        if self._can_look_up:
+            self._cases.setdefault(state.order.client_order_id, []).append(case)
+            self._start_task(self._investigate(case))
         return case
 
     def _investigate_placing(self, state: OrderState, stamp: Stamp | None = None) -> Case:
-        """Find out in the background whether an order exists."""
-        case = self._open_case(state, stamp, lambda: state.status is not OrderStatus.Unknown)
-        if self._can_look_up:
-            self._start_task(self._investigate(case))
-        return case
+        """Find out in the background whether an order exists; without look-ups, only a report can tell."""
+        return self._open_case(state, stamp, lambda: state.status is not OrderStatus.Unknown)
 
     async def _await_case(self, case: Case) -> bool:
         """Wait until a case is known, at most until a second after its horizon; whether it is."""
@@ -190,7 +190,7 @@ class Evidence(Reports):
             if found.order.client_order_id == order.client_order_id:
                 return found
         names = {order.client_order_id, state.venue_order_id}
-        recent = await self._call_primitive(Request.Query, self._fetch_fills, max(state.created_at - OVERLAP, 0))
+        recent = await self._call_primitive(Request.Query, self._fetch_fills, self._fills_of(state))
         fills = {fill.fill_id: fill for fill in recent if fill.client_order_id in names}
         if not fills and not was_there:
             if any(self._may_be_of(fill, state) for fill in recent):
@@ -242,10 +242,14 @@ class Evidence(Reports):
         if (price, other.quantity) != (order.price, order.quantity) and other.quantity >= state.filled_quantity:
             state.order = attrs.evolve(order, price=price, quantity=other.quantity)
 
-    async def _fetch_lacking(self, states: list[OrderState]) -> int:
+    def _fills_of(self, state: OrderState, further: int = 0) -> int:
+        """Since when an order may have fills, in venue time; `further` ns back to be surer."""
+        return max(state.created_at + min(self._venue_clock.offset, 0) - OVERLAP - further, 0)
+
+    async def _fetch_lacking(self, states: list[OrderState], further: int = 0) -> int:
         """Look up the fills that these orders have had; how many were new."""
-        since = min(state.created_at for state in states) + min(self._venue_clock.offset, 0) - OVERLAP
-        fills = await self._call_primitive(Request.Query, self._fetch_fills, max(since, 0))
+        since = min(self._fills_of(state, further) for state in states)
+        fills = await self._call_primitive(Request.Query, self._fetch_fills, since)
         return sum(self._count_fill(fill) for fill in sorted(fills, key=fill_time))
 
     # What does not fit.
@@ -274,7 +278,7 @@ class Evidence(Reports):
 
     async def _chase_fills(self) -> None:
         """Look up fills that orders have had and the stream has not brought, until none is lacking."""
-        pause = _GRACE
+        pause, further = _GRACE, 0
         try:
             while True:
                 await self._sleep(pause)
@@ -288,10 +292,11 @@ class Evidence(Reports):
                 if not self._lacking:
                     return
                 try:
-                    await self._fetch_lacking([lack.state for lack in self._lacking.values()])
+                    await self._fetch_lacking([lack.state for lack in self._lacking.values()], further)
                 except ExchangeError as error:
                     logger.warning("%s: fills could not be looked up: %s", self.name, error)
                 pause = min(2 * pause, 30.0)
+                further = 2 * further + OVERLAP  # the venue's clock may have been set
         finally:
             self._chasing = False
 

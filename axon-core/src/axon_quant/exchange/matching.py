@@ -211,6 +211,18 @@ class MatchingEngine:
                 return ""
         return f"order {client_order_id} does not rest"
 
+    def quantity_worth(self, side: Side, value: Decimal) -> Decimal:
+        """What a market order of `side` would take for no more than `value` of the quote asset, in whole lots."""
+        lots, left = 0, value
+        for price, available in self._shown.levels(side.opposite):
+            each = multiply(from_float(price), self.instrument.lot_size)
+            part = min(available, int(left // each))
+            lots += part
+            left -= multiply(each, Decimal(part))
+            if part < available:
+                break
+        return self._quantity(lots)
+
     @property
     def resting(self) -> list[Order]:
         """The resting orders, bids then asks, each in the order they would fill."""

@@ -12,7 +12,7 @@ import asyncio
 import attrs
 
 from axon_quant.clock import Clock
-from axon_quant.errors import ExchangeError
+from axon_quant.errors import AmbiguousError, ExchangeError, UnavailableError
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Capability
 from axon_quant.exchange.config import ExchangeConfig, ForeignOrders
@@ -27,6 +27,8 @@ from axon_quant.orders.types import OrderStatus
 
 _AT_ONCE = 5
 """Look-ups that are on their way together."""
+_TRIES = 3
+_BETWEEN_TRIES = 0.05
 
 
 @attrs.frozen
@@ -56,8 +58,10 @@ class Repairs(Sending):
                 for state in self.orders.open.values()
                 if state.order.client_order_id in before and state.order.client_order_id not in listed
             ]
-            found = await self._look_up_all(missing)
+            found, failure = await self._look_up_all(missing)
             fills += await self._report_found(listed | found)
+            if failure is not None:
+                raise failure
             self._judge_strays()
             balances = await self._repair_balances()
         orders = sum(
@@ -91,7 +95,7 @@ class Repairs(Sending):
         for name, found in listed.items():
             state = self.orders.get(name)
             if state is not None and found.filled_quantity > state.filled_quantity:
-                since = min(since, state.created_at + min(self._venue_clock.offset, 0))
+                since = min(since, self._fills_of(state) + OVERLAP)
         since = max(since - OVERLAP, 0)
         fills = await self._patiently(lambda: self._call_primitive(Request.Query, self._fetch_fills, since))
         fills = sorted(fills, key=fill_time)
@@ -100,10 +104,13 @@ class Repairs(Sending):
             self._fills_since = max(self._fills_since, fills[-1].at)
         return count
 
-    async def _look_up_all(self, states: list[OrderState]) -> dict[str, OrderState]:
-        """Those of these orders that the venue has, by client order id; the others are left to more evidence."""
+    async def _look_up_all(self, states: list[OrderState]) -> tuple[dict[str, OrderState], BaseException | None]:
+        """Those of these orders that the venue has, by client order id, and why one of them could not be looked up.
+
+        Orders that the venue does not have are left to more evidence.
+        """
         if not self._can_look_up:
-            return {}
+            return {}, None
         places = asyncio.Semaphore(_AT_ONCE)
         found: dict[str, OrderState] = {}
 
@@ -112,7 +119,7 @@ class Repairs(Sending):
                 if state.status.is_terminal or state.status is OrderStatus.Created:
                     return  # it has finished meanwhile, or is being sent
                 try:
-                    seen = await self._patiently(lambda: self._look_up(state))
+                    seen = await self._look_up_again(state)
                 except TooEarlyError:
                     seen = None
             if seen is not None:
@@ -124,10 +131,18 @@ class Repairs(Sending):
                 self._investigate_placing(state)
 
         outcomes = await asyncio.gather(*(look(state) for state in states), return_exceptions=True)
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
-        return found
+        return found, next((outcome for outcome in outcomes if outcome is not None), None)
+
+    async def _look_up_again(self, state: OrderState) -> OrderState | None:
+        """Look an order up, a few times if need be: a repair of many would seldom end if one failure ended it."""
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._patiently(lambda: self._look_up(state))
+            except TooEarlyError:
+                raise
+            except (UnavailableError, AmbiguousError):
+                await self._sleep(_BETWEEN_TRIES)
+        return await self._patiently(lambda: self._look_up(state))
 
     async def _report_found(self, found: dict[str, OrderState]) -> int:
         """Report the orders that were found, after the fills they lack; how many fills were new."""

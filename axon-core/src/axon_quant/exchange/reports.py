@@ -101,6 +101,10 @@ class Reports(Requests):
         if known is None or (known.update.free, known.update.locked) != (update.free, update.locked):
             self._emit_event(update)
 
+    def _clock_was_set(self, step: int) -> None:
+        if step < 0 and self._fills_since:
+            self._fills_since += step  # what fills from here on have lower times than the last ones
+
     # Our orders.
 
     def _is_in_question(self, state: OrderState) -> bool:

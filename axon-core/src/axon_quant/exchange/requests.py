@@ -15,6 +15,7 @@ from axon_quant.errors import AmbiguousError, ClockError, ExchangeError, RateLim
 from axon_quant.exchange.budget import RateBudget, Request, Sleep, VenueLimit, sleeper
 from axon_quant.exchange.capabilities import Capabilities, Capability
 from axon_quant.exchange.config import ExchangeConfig
+from axon_quant.exchange.patience import Patience
 from axon_quant.exchange.primitives import VenuePrimitives
 from axon_quant.exchange.venue_clock import VenueClock
 
@@ -76,6 +77,7 @@ class Requests(VenuePrimitives):
         )
         self._venue_clock = VenueClock(self.clock)
         self._measuring = asyncio.Lock()
+        self._patience = Patience()
         self._background: set[asyncio.Task[object]] = set()
 
     def venue_time(self) -> int:
@@ -134,8 +136,13 @@ class Requests(VenuePrimitives):
         async with self._measuring:
             if asked and self._venue_clock.measured_at > asked:
                 return True
+            before = self._venue_clock.offset
             await self._venue_clock.measure(self._time_of_venue)
+            self._clock_was_set(self._venue_clock.offset - before)
             return True
+
+    def _clock_was_set(self, step: int) -> None:
+        """The venue's clock is found to be `step` ns from where it was thought to be."""
 
     async def _time_of_venue(self) -> int:
         await self._spend(Request.Query, "_fetch_time")

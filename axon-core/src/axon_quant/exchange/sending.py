@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar
 
@@ -39,6 +38,7 @@ class Sending(Evidence):
         except (AmbiguousError, DuplicateOrderError) as error:
             return await self._find_out_order(state, stamp, error)
         except ExchangeError as error:
+            error.venue, error.symbol = error.venue or self.name, error.symbol or order.symbol
             self._note_penalty(error)
             self._settle(order, OrderStatus.Rejected, str(error))
             raise
@@ -110,8 +110,7 @@ class Sending(Evidence):
             return await send()
         limit = self.validity + self.engine_timeout
         try:
-            async with asyncio.timeout(limit):
-                return await send()
+            return await self._patience.wait(send, limit)
         except TimeoutError:
             raise AmbiguousError(f"no answer within {limit:g} s", venue=self.name) from None
 
@@ -152,7 +151,6 @@ class Sending(Evidence):
         if not self._can_look_up:
             raise error
         case = self._open_case(state, stamp, is_done)
-        self._start_task(self._investigate(case))
         if await self._await_case(case):
             return
         name, symbol = state.order.client_order_id, state.order.symbol

@@ -32,6 +32,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 from axon_quant.inference.pausing import pauses_from_now_on
@@ -142,7 +143,13 @@ def _set_scheduling(tid: int, nice: int, slice_ns: int) -> bool:
     if number is None:
         return False
     attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, slice_ns, 0, 0)
-    return bool(ctypes.CDLL(None).syscall(number, tid, attributes, 0) == 0)
+    return bool(_syscall()(number, tid, attributes, 0) == 0)
+
+
+@cache
+def _syscall() -> Callable[..., int]:
+    """libc's; once, for each `CDLL` makes a type, which is garbage in a cycle when it goes."""
+    return ctypes.CDLL(None).syscall
 
 
 _LINUX = sys.platform == "linux" and sys.maxsize > 2**32

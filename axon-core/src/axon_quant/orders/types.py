@@ -78,6 +78,8 @@ class OrderStatus(Enum):
     Rejected = "rejected"
     Expired = "expired"
 
+    __hash__ = object.__hash__  # asked for on every update; Enum's own is a Python function
+
     @property
     def is_terminal(self) -> bool:
         return self in _TERMINAL

@@ -31,6 +31,8 @@ class Capability(StrEnum):
     QuoteStream = "quote-stream"
     BookStream = "book-stream"
     BarStream = "bar-stream"
+    TradeHistory = "trade-history"
+    """Past public trades can be asked for."""
     StopOrders = "stop-orders"
     StopLimitOrders = "stop-limit-orders"
     AmendOrders = "amend-orders"

@@ -34,6 +34,7 @@ from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
+from axon_quant.runtime.backfill import backfill
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.past import Past, read_past
 from axon_quant.runtime.reconciliation import Account, adopt, describe, read_account, settle, track_past
@@ -200,9 +201,12 @@ class Live:
             labels=self._labels,
         ) as built:
             started = perf_counter()
-            notices = [*killed_before(built.info), *describe(past, account)]
+            notices = [*killed_before(built.info), *describe(past, account, build_instruments(self._config))]
             with built.ending():
                 if self._feed is None:  # a feed brings its own time
+                    if self._config.observation.backfill:
+                        played = await backfill(built, self._adapter)
+                        notices.append(f"the windows were filled with {played} past trades")
                     built.clock.advance(self._adapter.clock.now())
                 settle(built, past, account, self._foreign)
                 with quiet_collector(), built.reload:

@@ -104,16 +104,20 @@ class _Fold:
             state.fill_ids.update(event.fill_ids)
 
     def _book(self, fill: Fill) -> None:
-        instrument = self._instruments.get(fill.symbol)
-        if self._balances is None or instrument is None:
-            return
-        value = multiply(fill.price, fill.quantity)
-        sign = fill.side is Side.Buy
-        self._change(instrument.base, fill.quantity, credit=sign)
-        self._change(instrument.quote, value, credit=not sign)
-        self._change(fill.fee_asset or instrument.quote, fill.fee, credit=False)
+        if self._balances is not None:
+            book(self._balances, fill, self._instruments)
 
-    def _change(self, asset: str, amount: Decimal, *, credit: bool) -> None:
-        assert self._balances is not None  # noqa: S101 - `_book` looked
-        before = self._balances.get(asset, ZERO)
-        self._balances[asset] = add(before, amount) if credit else subtract(before, amount)
+
+def book(balances: dict[str, Decimal], fill: Fill, instruments: Mapping[str, Instrument]) -> None:
+    """What a fill does to the balances: base against quote, and the fee. One without an instrument does nothing."""
+    instrument = instruments.get(fill.symbol)
+    if instrument is None:
+        return
+    buys, value = fill.side is Side.Buy, multiply(fill.price, fill.quantity)
+    for asset, amount, adds in (
+        (instrument.base, fill.quantity, buys),
+        (instrument.quote, value, not buys),
+        (fill.fee_asset or instrument.quote, fill.fee, False),
+    ):
+        before = balances.get(asset, ZERO)
+        balances[asset] = add(before, amount) if adds else subtract(before, amount)

@@ -20,8 +20,9 @@ from axon_quant.events import AccountReconciled, BalanceDifference, OrderAdopted
 from axon_quant.exchange import Capability, EventStream, ExchangeAdapter
 from axon_quant.exchange.config import ForeignOrders
 from axon_quant.exchange.exact import ZERO
+from axon_quant.market import Instrument
 from axon_quant.orders import OrderState, OrderStatus, OrderUpdate
-from axon_quant.runtime.past import Past
+from axon_quant.runtime.past import Past, book
 
 if TYPE_CHECKING:
     from axon_quant.runtime.wiring import Pipeline
@@ -136,7 +137,7 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
             settled,
             fills,
             tuple(state.order.client_order_id for state in account.foreign),
-            tuple(_differences(past.balances, account.balances)),
+            tuple(_differences(past, account, (lane.instrument for lane in engine.lanes.values()))),
         )
     )
 
@@ -155,7 +156,7 @@ def adopt(built: Pipeline, state: OrderState, *, ours: bool) -> None:
     built.engine.adopt(state)
 
 
-def describe(past: Past, account: Account) -> list[str]:
+def describe(past: Past, account: Account, instruments: Iterable[Instrument]) -> list[str]:
     """What to tell about it in the run's summary; nothing when there was nothing to do."""
     notices = []
     if past.orders:
@@ -172,15 +173,20 @@ def describe(past: Past, account: Account) -> list[str]:
         notices.append(f"{len(account.foreign)} open orders on the account are not ours: {names}")
     notices += [
         f"{difference.asset}: the journal leads to {difference.expected:f}, the venue holds {difference.found:f}"
-        for difference in _differences(past.balances, account.balances)
+        for difference in _differences(past, account, instruments)
     ]
     return notices
 
 
-def _differences(expected: Mapping[str, Decimal] | None, found: Mapping[str, Decimal]) -> Iterable[BalanceDifference]:
-    if expected is None:
+def _differences(past: Past, account: Account, instruments: Iterable[Instrument]) -> Iterable[BalanceDifference]:
+    """Where the venue holds something else than the journal and the fills learned just now lead to."""
+    if past.balances is None:
         return
-    for asset in sorted({*expected, *found}):
-        before, now = expected.get(asset, ZERO), found.get(asset, ZERO)
+    expected, known = dict(past.balances), {instrument.symbol: instrument for instrument in instruments}
+    for fill in (update.fill for update in account.updates):
+        if fill is not None:
+            book(expected, fill, known)
+    for asset in sorted({*expected, *account.balances}):
+        before, now = expected.get(asset, ZERO), account.balances.get(asset, ZERO)
         if before != now:
             yield BalanceDifference(asset, before, now)

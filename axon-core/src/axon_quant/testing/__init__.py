@@ -27,13 +27,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from axon_quant.testing.backend import BackendConformance
     from axon_quant.testing.ensemble import EnsembleConformance
+    from axon_quant.testing.exchange import ExchangeConformance
     from axon_quant.testing.models import Mlp, ModelMaker, ModelRequest, ReferenceModel
     from axon_quant.testing.simulators import Simulate, SimulatedVenue, simulate, simulated, simulated_process
 else:
     _MODELS = ("Mlp", "ModelMaker", "ModelRequest", "ReferenceModel")
-    _ASSERTING = "answers backend batches committee ensemble lifecycle refusals swaps workbench"
+    _ASSERTING = "answers backend batches committee ensemble lifecycle refusals swaps workbench venue exchange "
+    _ASSERTING += "exchange_evidence exchange_keys exchange_orders exchange_pace exchange_queries exchange_streams"
     _WITH_ASSERTS = [f"{__name__}.{name}" for name in _ASSERTING.split()]
-    _HOMES = {"BackendConformance": "backend", "EnsembleConformance": "ensemble", **dict.fromkeys(_MODELS, "models")}
+    _SUITES = {"BackendConformance": "backend", "EnsembleConformance": "ensemble", "ExchangeConformance": "exchange"}
+    _HOMES = {**_SUITES, **dict.fromkeys(_MODELS, "models")}
     _SIMULATORS = ("Simulate", "SimulatedVenue", "simulate", "simulated", "simulated_process")
     _HOMES |= dict.fromkeys(_SIMULATORS, "simulators")
 
@@ -52,6 +55,7 @@ else:
 __all__ = [
     "BackendConformance",
     "EnsembleConformance",
+    "ExchangeConformance",
     "Mlp",
     "ModelMaker",
     "ModelRequest",

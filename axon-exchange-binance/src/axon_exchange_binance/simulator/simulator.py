@@ -156,11 +156,12 @@ class BinanceSimulator(Simulator):
 
     def make_meter(self, name: str) -> Meter:
         if name == "sapi":
-            return Meter((_SAPI,))
+            return Meter((_SAPI,), grace=self.grace)
         if name == "connections":
             return Meter((_CONNECTIONS,), bans=False)
         of_orders = name.startswith("orders:")
-        return Meter((limit for limit in self.limits if (limit.kind == "orders") is of_orders), bans=not of_orders)
+        limits = [limit for limit in self.limits if (limit.kind == "orders") is of_orders]
+        return Meter(limits, bans=not of_orders, grace=self.grace)
 
     def answer(self, asked: Asked) -> Answer:
         request = _request(asked)
@@ -206,11 +207,11 @@ class BinanceSimulator(Simulator):
     # What is used.
 
     def _order_counts(self, account: Account) -> list[tuple[Limit, int]]:
-        return self.meter(f"orders:{account.name}").used(self.now())
+        return self.meter(f"orders:{account.name}").used(self.undrifted())
 
     def _used_headers(self, request: Request, asked: Asked) -> dict[str, str]:
         headers = {}
-        for limit, count in self.meter("sapi" if request.sapi else "address").used(self.now()):
+        for limit, count in self.meter("sapi" if request.sapi else "address").used(self.undrifted()):
             if limit.kind == "weight":
                 many, unit = interval(limit)
                 prefix = "X-SAPI-USED-IP-WEIGHT" if request.sapi else "X-MBX-USED-WEIGHT"
@@ -227,19 +228,22 @@ class BinanceSimulator(Simulator):
     def _rate_limits(self, request: Request, asked: Asked) -> list[dict[str, object]]:
         account = self.exchange.accounts.get(_key(asked))
         used = self._order_counts(account) if request.orders and account is not None else []
-        used += [(limit, count) for limit, count in self.meter("address").used(self.now()) if limit.kind == "weight"]
+        used += [
+            (limit, count) for limit, count in self.meter("address").used(self.undrifted()) if limit.kind == "weight"
+        ]
         return [rate_limit(limit, count) for limit, count in used]
 
     # Sockets.
 
     def opened(self, socket: Socket) -> None:
-        now = self.now()
-        allowed = self.meter("connections").take(now, {"requests": 1}).allowed
+        now = self.undrifted()
+        allowed = self.meter("connections").take(now, {"requests": 1}, socket.arrived).allowed
         if _is_api(socket):
             self._user_streams.opened(socket)
             query = parse_qs(urlsplit(socket.path).query)
             socket.data["rate limits"] = query.get("returnRateLimits", ["true"])[-1]
-            allowed = self.meter("address").take(now, {"weight": _CONNECTION_WEIGHT, "requests": 1}).allowed and allowed
+            use = {"weight": _CONNECTION_WEIGHT, "requests": 1}
+            allowed = self.meter("address").take(now, use, socket.arrived).allowed and allowed
         else:
             self._streams.subscriptions.opened(socket)
         if not allowed:
@@ -252,7 +256,7 @@ class BinanceSimulator(Simulator):
     async def talk(self, socket: Socket, text: str) -> None:
         try:
             said = json.loads(text, parse_float=str)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
             socket.say(_BAD_JSON)
@@ -290,6 +294,12 @@ class BinanceSimulator(Simulator):
         if parameters.get("returnRateLimits", socket.data["rate limits"]) == "true":
             body["rateLimits"] = self._rate_limits(request, asked)
         socket.say(body)
+
+    def end_subscription(self, socket: Socket) -> None:
+        if _is_api(socket):
+            self._user_streams.ended(socket, self.now())
+        else:
+            socket.close()
 
     def announce_shutdown(self, socket: Socket) -> None:
         event = {"e": "serverShutdown", "E": milliseconds(self.now())}

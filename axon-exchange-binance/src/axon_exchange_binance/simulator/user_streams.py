@@ -40,18 +40,21 @@ class UserStreams:
         if name == "session.subscriptions":
             return [{"subscriptionId": number} for number in subscriptions]
         which = [given.integer("subscriptionId")] if "subscriptionId" in given else list(subscriptions)
-        for number in which:
+        self.ended(socket, now, which)
+        return {}
+
+    def ended(self, socket: Socket, now: int, which: Iterable[int] | None = None) -> None:
+        """End some subscriptions of a connection, or all of them."""
+        subscriptions = socket.data["subscriptions"]
+        for number in list(subscriptions if which is None else which):
             if subscriptions.pop(number, None) is not None:
                 _say_end(socket, number, now)
-        return {}
 
     def terminate(self, account: Account, now: int) -> None:
         """End every subscription to an account."""
         for socket in list(self._sockets):
             subscriptions = socket.data.get("subscriptions", {})
-            for number in [number for number, subscribed in subscriptions.items() if subscribed is account]:
-                del subscriptions[number]
-                _say_end(socket, number, now)
+            self.ended(socket, now, [number for number, each in subscriptions.items() if each is account])
 
     def publish(self, account: Account, event: AccountEvent | Transfer) -> None:
         """Tell everybody who has subscribed to the account."""
@@ -80,4 +83,4 @@ def _said(account: Account, event: AccountEvent | Transfer) -> list[tuple[str, d
 
 def _say_end(socket: Socket, number: int, now: int) -> None:
     event = {"e": "eventStreamTerminated", "E": milliseconds(now)}
-    socket.send("stream:account:terminated", {"subscriptionId": number, "event": event})
+    socket.say({"subscriptionId": number, "event": event})

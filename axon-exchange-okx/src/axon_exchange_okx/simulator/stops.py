@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
-from axon_exchange_okx.simulator.errors import NO_STOP, OkxError, said
-from axon_exchange_okx.simulator.messages import StopOrder
+from axon_exchange_okx.simulator import errors
+from axon_exchange_okx.simulator.errors import OkxError, Said, said, wrong_side
+from axon_exchange_okx.simulator.order_messages import StopOrder, given_name
+from axon_exchange_okx.simulator.terms import Given, text
+from axon_quant.exchange.exact import remainder
 from axon_quant.exchange.simulator import Account, RefusedError, SimulatedExchange
 from axon_quant.market.types import MarketEvent, Trade
 from axon_quant.orders.types import Order, OrderType, Side
+
+ALGO_TYPES = frozenset({"conditional", "trigger", "oco", "move_order_stop", "iceberg", "twap", "chase"})
+"""What there is on OKX. Here there are the first two."""
+_SOURCES = {"trigger": "6", "sl": "7", "tp": "7"}
 
 
 class Stops:
@@ -28,45 +34,76 @@ class Stops:
         """All of an account's, oldest first."""
         return list(self._all[account.key].values())
 
-    def find(self, account: Account, given: Mapping[str, Any]) -> StopOrder:
-        """The one that is meant. Raises OkxError 51603."""
-        known, name = self._all[account.key], str(given.get("algoClOrdId") or "")
-        found = known.get(str(given.get("algoId") or ""))
-        if found is None and name:
+    def find(self, account: Account, given: Given) -> StopOrder:
+        """The one that is meant. Raises OkxError."""
+        known, by_id, name = self._all[account.key], text(given, "algoId"), given_name(text(given, "algoClOrdId"))
+        if not (by_id or name):
+            raise OkxError(errors.UNNAMED)
+        found = known.get(by_id)
+        if found is None and not by_id:
             found = next((stop for stop in reversed(known.values()) if stop.order.client_order_id == name), None)
         if found is None:
-            raise NO_STOP
+            raise OkxError(errors.NO_ORDER)
         return found
 
-    def place(self, account: Account, order: Order, stop_price: Decimal) -> StopOrder:
-        """Take one. A stop-loss waits for the price to fall to it as a sell, to rise to it as a buy."""
+    def waiting(self, account: Account, given: Given, otherwise: Said) -> StopOrder:
+        """The one that is meant. Raises `otherwise` when it does not wait any more, or never did."""
+        try:
+            stop = self.find(account, given)
+        except OkxError as error:
+            raise OkxError(otherwise if error.said is errors.NO_ORDER else error.said) from None
+        if stop.state != "live" or text(given, "instId") not in ("", stop.order.symbol):
+            raise OkxError(otherwise)
+        return stop
+
+    def place(self, account: Account, order: Order, kind: str, stop_price: Decimal) -> StopOrder:
+        """Take one. A stop loss waits for the price to fall to it as a sell, to rise to it as a buy; a take-profit
+        order for the opposite; a trigger order for whichever it takes."""
         if any(one.order.client_order_id == order.client_order_id for one in self._all[account.key].values()):
-            raise OkxError("51065", "algoClOrdId already exists.")
-        rises = order.side is Side.Buy
-        price = self._exchange.price(order.symbol)
-        if price is None or (price >= stop_price if rises else price <= stop_price):
-            raise OkxError("51278" if rises else "51280", "SL trigger price is on the wrong side of the last price.")
+            raise OkxError(errors.STOP_EXISTS)
+        rises = self._check(order, kind, stop_price)
         self._next += 1
-        kept = _with(order, stop_price=stop_price)
-        stop = StopOrder(str(self._next), kept, self._exchange.now(), rises)
+        kept = _with(order, stop_price, order.price, order.quantity)
+        stop = StopOrder(str(self._next), kept, kind, self._exchange.now(), rises)
         self._all[account.key][stop.algo_id] = stop
         self._waiting.append((account, stop))
         self._on_change(account, stop)
         return stop
 
     def cancel(self, account: Account, stop: StopOrder) -> None:
-        """Cancel one that waits. Raises OkxError when it does not."""
-        if stop.state != "live":
-            raise OkxError("51401", "Order cancellation failed as the order has been canceled.")
+        """Cancel one that waits."""
         self._waiting.remove((account, stop))
         self._change(account, stop, "canceled")
 
-    def amend(self, account: Account, stop: StopOrder, *, price: Decimal | None, quantity: Decimal | None) -> None:
-        """Change the price it places at, or its quantity."""
-        if stop.state != "live":
-            raise OkxError("51503", "Your order has already been filled or canceled.")
-        stop.order = _with(stop.order, stop_price=stop.order.stop_price, price=price, quantity=quantity)
+    def amend(
+        self,
+        account: Account,
+        stop: StopOrder,
+        *,
+        stop_price: Decimal | None,
+        price: Decimal | None,
+        quantity: Decimal,
+        at_market: bool,
+    ) -> None:
+        """Change its trigger, the price of the order it places (`at_market`: none), and its quantity."""
+        trigger = stop.order.stop_price if stop_price is None else stop_price
+        assert trigger is not None  # noqa: S101 - `place` gave it
+        if stop_price is not None:
+            stop.rises = self._check(stop.order, stop.kind, stop_price)
+        stop.order = _with(stop.order, trigger, None if at_market else price, quantity)
         self._change(account, stop, "live")
+
+    def _check(self, order: Order, kind: str, stop_price: Decimal) -> bool:
+        """Whether the price must rise to the trigger. Raises OkxError for one that would trigger at once."""
+        price = self._exchange.price(order.symbol)
+        if remainder(stop_price, self._exchange.instruments[order.symbol].tick_size) or price is None:
+            raise errors.parameter("triggerPx" if kind == "trigger" else f"{kind}TriggerPx")
+        if kind == "trigger":
+            return stop_price >= price
+        rises = (order.side is Side.Buy) is (kind == "sl")
+        if price >= stop_price if rises else price <= stop_price:
+            raise wrong_side(kind, rises=rises)
+        return rises
 
     def _change(self, account: Account, stop: StopOrder, state: str) -> None:
         stop.state, stop.updated = state, self._exchange.now()
@@ -86,29 +123,26 @@ class Stops:
     def _trigger(self, account: Account, stop: StopOrder) -> None:
         order = stop.order
         kind = OrderType.Market if order.price is None else OrderType.Limit
-        child = Order(
-            order.symbol, order.side, kind, order.price, order.quantity, client_order_id=f"algo{stop.algo_id}"
-        )
-        tag = {"algo_id": stop.algo_id, "algo_client_id": order.client_order_id}
+        child = Order(order.symbol, order.side, kind, order.price, order.quantity, client_order_id=stop.child_name)
+        named = given_name(order.client_order_id)
+        tag = {"algo_id": stop.algo_id, "algo_client_id": named, "source": _SOURCES[stop.kind]}
+        instrument = self._exchange.instruments[order.symbol]
         try:
             stop.placed = self._exchange.place(account, child, tag=tag)
         except RefusedError as error:
-            stop.fail_code = said(error).code
+            stop.fail_code = said(error, instrument.quote if order.side is Side.Buy else instrument.base).said.code
             self._change(account, stop, "order_failed")
         else:
             self._change(account, stop, "effective")
 
 
-def _with(
-    order: Order, *, stop_price: Decimal | None, price: Decimal | None = None, quantity: Decimal | None = None
-) -> Order:
-    limit = order.price if price is None else price
+def _with(order: Order, stop_price: Decimal, price: Decimal | None, quantity: Decimal) -> Order:
     return Order(
         order.symbol,
         order.side,
-        OrderType.Stop if limit is None else OrderType.StopLimit,
-        limit,
-        order.quantity if quantity is None else quantity,
+        OrderType.Stop if price is None else OrderType.StopLimit,
+        price,
+        quantity,
         stop_price=stop_price,
         client_order_id=order.client_order_id,
     )

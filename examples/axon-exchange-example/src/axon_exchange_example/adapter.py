@@ -12,17 +12,7 @@ from typing import Any
 import aiohttp
 
 from axon_exchange_example.plugin import CAPABILITIES
-from axon_quant.errors import (
-    AmbiguousError,
-    AuthError,
-    ClockError,
-    DuplicateOrderError,
-    ExchangeError,
-    NotFoundError,
-    RateLimitedError,
-    RejectedError,
-    UnavailableError,
-)
+from axon_quant import errors
 from axon_quant.exchange import Balance, Channel, ExchangeAdapter
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.urls import roots
@@ -30,14 +20,14 @@ from axon_quant.market import Instrument, Quote, Trade
 from axon_quant.orders import Fill, Liquidity, Order, OrderState, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
 
 ROOTS = {"rest": "https://api.example.com", "ws": "wss://stream.example.com"}
-ERRORS: dict[str, type[ExchangeError]] = {
-    "bad-key": AuthError,
-    "bad-signature": AuthError,
-    "bad-time": ClockError,
-    "duplicate": DuplicateOrderError,
-    "not-found": NotFoundError,
-    "busy": UnavailableError,
-    "unknown-outcome": AmbiguousError,
+ERRORS: dict[str, type[errors.ExchangeError]] = {
+    "bad-key": errors.AuthError,
+    "bad-signature": errors.AuthError,
+    "bad-time": errors.ClockError,
+    "duplicate": errors.DuplicateOrderError,
+    "not-found": errors.NotFoundError,
+    "busy": errors.UnavailableError,
+    "unknown-outcome": errors.AmbiguousError,
 }
 
 
@@ -48,7 +38,6 @@ class ExampleAdapter(ExchangeAdapter):
     capabilities = CAPABILITIES
 
     async def _connect(self) -> None:
-        assert self.config is not None
         self._roots = roots(self.name, self.config, ROOTS)
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.validity + self.engine_timeout))
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -82,7 +71,7 @@ class ExampleAdapter(ExchangeAdapter):
     async def _fetch_order(self, state: OrderState) -> OrderState | None:
         try:
             return _state(await self._call("GET", f"/orders/{state.order.client_order_id}"))
-        except NotFoundError:
+        except errors.NotFoundError:
             return None
 
     async def _fetch_open_orders(self, symbol: str | None) -> list[OrderState]:
@@ -107,6 +96,8 @@ class ExampleAdapter(ExchangeAdapter):
                 said = json.loads(message.data)
                 if said["type"] == "ready":
                     link.up()
+                elif said["type"] == "error":
+                    raise self._error(said)
                 elif said["type"] == "order":
                     fill = said["fill"] and _fill(said["fill"])
                     status, filled = OrderStatus(said["status"]), Decimal(said["filled"])
@@ -139,28 +130,24 @@ class ExampleAdapter(ExchangeAdapter):
             async with self._http.request(method, url, data=text, headers=self._signed(text)) as answer:
                 said = await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            kind = (
-                AmbiguousError if changes and not isinstance(error, aiohttp.ClientConnectorError) else UnavailableError
-            )
+            unknown = changes and not isinstance(error, aiohttp.ClientConnectorError)
+            kind = errors.AmbiguousError if unknown else errors.UnavailableError
             raise kind(f"{method} {path}: {type(error).__name__}", venue=self.name) from None
-        if answer.status < 400:
-            return said
-        code, text = said["error"], said["message"]
-        if code == "too-many":
-            raise RateLimitedError(text, venue=self.name, retry_after=float(answer.headers["Retry-After"]), code=code)
-        raise ERRORS.get(code, RejectedError)(text, venue=self.name, code=code, text=text)
+        if answer.status >= 400:
+            raise self._error(said, float(answer.headers.get("Retry-After", 0)))
+        return said
+
+    def _error(self, said: dict[str, str], retry_after: float = 0.0) -> errors.ExchangeError:
+        more = {"venue": self.name, "code": said["error"], "text": said["message"]}
+        if said["error"] == "too-many":
+            return errors.RateLimitedError(said["message"], retry_after=retry_after, **more)
+        return ERRORS.get(said["error"], errors.RejectedError)(said["message"], **more)
 
 
 def _state(one: dict[str, Any]) -> OrderState:
-    order = Order(
-        one["symbol"],
-        Side(one["side"]),
-        OrderType(one["type"]),
-        one["price"],
-        one["quantity"],
-        time_in_force=TimeInForce(one["time_in_force"]),
-        client_order_id=one["client_id"],
-    )
+    side, kind, time_in_force = Side(one["side"]), OrderType(one["type"]), TimeInForce(one["time_in_force"])
+    names = {"time_in_force": time_in_force, "client_order_id": one["client_id"]}
+    order = Order(one["symbol"], side, kind, one["price"], one["quantity"], **names)
     return OrderState(order, OrderStatus(one["status"]), one["id"], Decimal(one["filled"]), created_at=one["created"])
 
 

@@ -18,6 +18,7 @@ from axon_quant.exchange.simulator import (
     AccountEvent,
     Answer,
     Asked,
+    Charge,
     FaultPlan,
     Limit,
     MarketFeed,
@@ -27,6 +28,8 @@ from axon_quant.exchange.simulator import (
     SimulatedOrder,
     Simulator,
     Socket,
+    Transfer,
+    Verdict,
 )
 from axon_quant.exchange.simulator.instruments import instruments
 from axon_quant.market.types import MarketEvent, Quote, Trade
@@ -38,7 +41,8 @@ _NAMES = {"POST": "order.place", "DELETE": "order.cancel", "GET": "order.status"
 class _SaidError(Exception):
     def __init__(self, code: str, text: str, status: int = 400) -> None:
         super().__init__(text)
-        self.answer = Answer({"error": code, "message": text}, status)
+        self.body = {"error": code, "message": text}
+        self.answer = Answer(self.body, status)
 
 
 class ExampleSimulator(Simulator):
@@ -74,8 +78,8 @@ class ExampleSimulator(Simulator):
         name = _NAMES[asked.method] if kind == "orders" else kind
         return attrs.evolve(asked, name=name, changes=asked.method != "GET")
 
-    def cost(self, asked: Asked) -> tuple[str, int, int]:
-        return asked.headers.get("X-Key", ""), 1, int(asked.name == "order.place")
+    def charges(self, asked: Asked) -> list[Charge]:
+        return [(asked.headers.get("X-Key", ""), {"requests": 1})]
 
     def answer(self, asked: Asked) -> Answer:
         try:
@@ -86,11 +90,11 @@ class ExampleSimulator(Simulator):
             codes = {"duplicate-client-order-id": "duplicate", "no-such-open-order": "not-found"}
             return Answer({"error": codes.get(error.kind.value, "refused"), "message": error.text}, 400)
 
-    def refused(self, asked: Asked, code: str, retry_after: float = 0.0) -> Answer:
+    def refused(self, asked: Asked, code: str, verdict: Verdict) -> Answer:
         if code in ("busy", "unknown"):
             said = "busy" if code == "busy" else "unknown-outcome"
             return Answer({"error": said, "message": f"{asked.name}: {said}"}, 503)
-        return Answer({"error": "too-many", "message": code}, 429, {"Retry-After": f"{retry_after:.3f}"})
+        return Answer({"error": "too-many", "message": code}, 429, {"Retry-After": f"{verdict.retry_after:.3f}"})
 
     def _answer(self, asked: Asked) -> object:
         if asked.path == "/time":
@@ -121,9 +125,10 @@ class ExampleSimulator(Simulator):
         raise _SaidError("no-such-path", asked.path, 404)
 
     def _who(self, asked: Asked) -> Account:
-        return self._identified(asked.headers.get("X-Key"), asked.headers.get("X-Time", ""), asked.text, asked.headers)
+        headers = asked.headers
+        return self._identified(headers.get("X-Key"), headers.get("X-Time", ""), asked.text, headers, asked.entered)
 
-    def _identified(self, key: str | None, stamp: str, text: str, headers: object) -> Account:
+    def _identified(self, key: str | None, stamp: str, text: str, headers: object, entered: int = 0) -> Account:
         account = self.exchange.accounts.get(key or "")
         if account is None:
             raise _SaidError("bad-key", "no such key", 401)
@@ -131,7 +136,7 @@ class ExampleSimulator(Simulator):
         if not hmac.compare_digest(wanted, headers.get("X-Signature", "")):  # type: ignore[attr-defined]
             raise _SaidError("bad-signature", "the signature is another", 401)
         at, _, valid_ms = stamp.partition(":")
-        if not -1000 * MILLISECOND < self.now() - int(at) < int(valid_ms) * MILLISECOND:
+        if not -1000 * MILLISECOND < (entered or self.now()) - int(at) < int(valid_ms) * MILLISECOND:
             raise _SaidError("bad-time", "the request is too old, or from the future")
         return account
 
@@ -157,7 +162,8 @@ class ExampleSimulator(Simulator):
             headers = socket.headers
             try:
                 who = self._identified(headers.get("X-Key"), headers.get("X-Time", ""), "", headers)
-            except _SaidError:
+            except _SaidError as error:
+                socket.say({"type": "error", **error.body})
                 socket.close()
                 return
             socket.data["account"] = who.key
@@ -167,7 +173,9 @@ class ExampleSimulator(Simulator):
         said = json.loads(text)
         socket.data["wanted"].add((said["subscribe"], said["symbol"]))
 
-    def _on_account(self, account: Account, event: AccountEvent) -> None:
+    def _on_account(self, account: Account, event: AccountEvent | Transfer) -> None:
+        if isinstance(event, Transfer):
+            return  # this venue does not tell of payments
         placed, fill = event.order, event.fill
         said = {
             "type": "order",

@@ -31,7 +31,8 @@ class SimulatedExchange:
 
     `maker_fee` and `taker_fee` are fractions. A client order id may be used again once its order is finished, unless
     `reuse_client_ids` is False. An order that would meet one of its own account makes that one expire, unless
-    `expire_makers` is False: then it is refused. `listeners` are told of every market event after it was applied.
+    `expire_makers` is False: then it is refused. A post-only order that would take is refused or, with
+    `expire_post_only`, taken and expires. `listeners` are told of every market event after it was applied.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class SimulatedExchange:
         taker_fee: Decimal = Decimal("0.001"),
         reuse_client_ids: bool = True,
         expire_makers: bool = True,
+        expire_post_only: bool = False,
         first_order_id: int = 1_000,
     ) -> None:
         self.instruments = {instrument.symbol: instrument for instrument in instruments}
@@ -55,6 +57,7 @@ class SimulatedExchange:
         self.fees = Fees(maker_fee, taker_fee)
         self._reuse = reuse_client_ids
         self._expire_makers = expire_makers
+        self._taken_though_void = {Refusal.NoLiquidity, *([Refusal.PostOnly] if expire_post_only else [])}
         self._next_order = first_order_id
         self._next_trade: dict[str, int] = dict.fromkeys(self.instruments, 1)
         self._engines: dict[str, dict[str, MatchingEngine]] = {symbol: {} for symbol in self.instruments}
@@ -112,7 +115,7 @@ class SimulatedExchange:
             self._tell(account, placed, "new")
             return placed
         reason = self._submit(account, placed, order, "new")
-        if kind_of(reason) is Refusal.NoLiquidity:
+        if kind_of(reason) in self._taken_though_void:
             self._tell(account, placed, "new")
             self._finish(account, placed, "expired", reason)
         elif reason:
@@ -174,6 +177,10 @@ class SimulatedExchange:
             raise RefusedError(Refusal.Funds, f"{account.free(asset):f} {asset} is free")
         account.change(asset, amount)
         account.tell(Transfer(account.next_sequence(), asset, amount, self.now()))
+
+    def quantity_worth(self, account: Account, symbol: str, side: Side, value: Decimal) -> Decimal:
+        """What a market order of an account would take for no more than `value` of the quote asset, in whole lots."""
+        return self._engine(account, symbol).quantity_worth(side, value)
 
     def truth(self) -> dict[str, object]:
         """Everything that happened, by account, as plain values."""

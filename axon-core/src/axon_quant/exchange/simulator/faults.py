@@ -28,11 +28,12 @@ carried out; `refuse` says that the venue is overloaded, and it was not carried 
 `unknown-refused` say that the outcome is unknown when it was, and was not, carried out; `late-accept` says so and
 carries it out `seconds` later, if it is still valid when it reaches the engine; `slow` waits `seconds` first;
 `rate-limit` and `ban` close the venue for `seconds`; `drift` moves the venue's clock to `milliseconds` ahead."""
-STREAM_FAULTS = frozenset({"disconnect", "stall", "freeze", "duplicate", "reorder", "drop", "shutdown"})
+STREAM_FAULTS = frozenset({"disconnect", "stall", "freeze", "duplicate", "reorder", "drop"} | {"shutdown", "terminate"})
 """At `stream:account:CAUSE` and `stream:market:CHANNEL`, before a message. `disconnect` breaks the connection instead;
 after `stall` nothing more is said, though pings are answered, and after `freeze` they are not either; `duplicate`
-sends it twice, `reorder` after the next one, `drop` not at all (of a book: a gap); `shutdown` announces that the venue
-goes down and ends every connection `seconds` later."""
+sends it twice, `reorder` after the next one, `drop` not at all (of a book: a gap); `terminate` ends the subscription,
+and the connection with it unless the venue has a word for it; `shutdown` announces that the venue goes down and ends
+every connection `seconds` later."""
 CONNECTION_FAULTS = frozenset({"slow-start", "refuse-connection"})
 """At `connect`, before a WebSocket opens: nothing happens for `seconds`, or it is refused; `slow-start` also at
 `start`: the whole venue answers nothing for so long."""

@@ -39,26 +39,36 @@ class Meter:
     what the limit does not count.
 
     `refused` counts what was over a limit, `during_wait` what came before the client was to come back, `during_ban`
-    what came while it was banned.
+    what came while it was banned. What arrived within `grace` seconds after the client was sent away may have been on
+    its way: it is refused, but held against nobody, and counted as `in_flight`. `late` has the times of the others.
     """
 
     def __init__(
-        self, limits: Iterable[Limit], *, bans: bool = True, patience: int = 10, ban_seconds: float = 120.0
+        self,
+        limits: Iterable[Limit],
+        *,
+        bans: bool = True,
+        patience: int = 10,
+        ban_seconds: float = 120.0,
+        grace: float = 0.0,
     ) -> None:
         self.limits = tuple(limits)
-        self.refused = self.during_wait = self.during_ban = 0
+        self.refused = self.during_wait = self.during_ban = self.in_flight = 0
+        self.late: list[int] = []
         self._bans = bans
         self._patience = patience
         self._ban_seconds = ban_seconds
+        self._grace = round(grace * NANOSECONDS)
+        self._closed_at = 0
         self._counts: dict[Limit, tuple[int, int]] = {}
         self._closed_until = 0
         self._banned = False
         self._strikes = 0
 
-    def take(self, now: int, use: Mapping[str, int]) -> Verdict:
-        """Count a request at `now` (UTC ns) that uses so much of each kind."""
+    def take(self, now: int, use: Mapping[str, int], arrived: int | None = None) -> Verdict:
+        """Count a request at `now` (UTC ns) that uses so much of each kind; it `arrived` then, or before."""
         if now < self._closed_until:
-            return self._closed(now)
+            return self._closed(now, now if arrived is None else arrived)
         counted = []
         for limit in self.limits:
             amount = use.get(limit.kind, 0)
@@ -73,6 +83,8 @@ class Meter:
 
     def close(self, now: int, seconds: float, *, banned: bool) -> Verdict:
         """Answer nothing for `seconds`."""
+        if now >= self._closed_until or banned is not self._banned:
+            self._closed_at = now
         self._closed_until = max(self._closed_until, now + round(seconds * NANOSECONDS))
         self._banned = banned
         self._strikes = 0
@@ -94,7 +106,11 @@ class Meter:
             self.close(now, seconds, banned=False)
         return Verdict(False, seconds, False, limit)
 
-    def _closed(self, now: int) -> Verdict:
+    def _closed(self, now: int, arrived: int) -> Verdict:
+        if arrived - self._closed_at < self._grace:
+            self.in_flight += 1
+            return Verdict(False, (self._closed_until - now) / NANOSECONDS, self._banned)
+        self.late.append(arrived)
         if self._banned:
             self.during_ban += 1
         else:

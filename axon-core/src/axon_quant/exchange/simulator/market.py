@@ -30,7 +30,8 @@ class MarketFeed:
 
     Without a `recording` each symbol has a generated market that begins at its start price (`prices` by symbol, with
     or without its separator), the same for the same `seed`. `speed` is how fast market time passes. The market has
-    been open for `history` seconds when the simulator starts; a recording begins where its symbols have a book, and
+    been open for `history` seconds when the simulator starts; a recording begins where its symbols have a book,
+    whichever venue it is of (BTCUSDT is played as BTC-USDT where that is what the exchange calls it), and
     stays as it is when it ends. Raises MarketDataError for one without any event, and UnknownSymbolError.
     """
 
@@ -60,7 +61,7 @@ class MarketFeed:
         self._events: Iterator[MarketEvent] = (
             heapq.merge(*markets, key=lambda event: event.received)
             if recording is None
-            else (event for event in open_recording(recording, self.symbols) if event.symbol in exchange.instruments)
+            else _recorded(recording, self.symbols, exchange.instruments)
         )
         self._next = next(self._events, None)
         if self._next is None and self.symbols:
@@ -121,3 +122,12 @@ class MarketFeed:
             raise MarketDataError("nobody knows where its market begins", symbol=symbol, hint="give its price")
         market = GeneratedMarket(instrument, seconds=_FOREVER, seed=seed, price=start)
         return iter(Numbered(market, instrument, LEVEL_SIZES.get(plain, 50_000.0 / start)))
+
+
+def _recorded(path: str | Path, symbols: tuple[str, ...], known: Iterable[str]) -> Iterator[MarketEvent]:
+    """What a recording has of `known` symbols, under the names they have here."""
+    plain = {symbol.replace("-", ""): symbol for symbol in known}
+    for event in open_recording(path, symbols):
+        symbol = plain.get(event.symbol.replace("-", ""))
+        if symbol is not None:
+            yield event if symbol == event.symbol else structs.replace(event, symbol=symbol)

@@ -70,15 +70,18 @@ class Simulator(ABC):
 
     `exchange` holds accounts and orders, `feed` moves its market. `drift_ms` is how far the venue's clock is ahead of
     `clock`. A request that was accepted may wait `engine_timeout` seconds in the engine. The server pings every
-    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` and any after `life`.
-    `start` may follow `stop`: orders and money are kept.
+    `ping_every` seconds (0: never), ends a connection that says nothing for `silence_limit` (with
+    `pushes_break_silence`: on which neither side says anything) and any after `life`. When a client is sent away, its
+    requests may have been on their way for `grace` seconds. `start` may follow `stop`: orders and money are kept.
     """
 
     name: ClassVar[str]
     limits: tuple[Limit, ...] = ()
     ping_every: float = 0.0
     silence_limit: float = float("inf")
+    pushes_break_silence: bool = False
     life: float = 86_400.0
+    grace: float = 0.25
 
     def __init__(
         self,
@@ -112,6 +115,10 @@ class Simulator(ABC):
         """The venue's clock, UTC ns."""
         return self._clock.now() + round(self.drift_ms * MILLISECOND)
 
+    def undrifted(self) -> int:
+        """The clock that limits and bans go by: they last as long as was said, however the venue's own one jumps."""
+        return self._clock.now()
+
     @property
     def roots(self) -> dict[str, str]:
         """Where it serves: `rest` and `ws`."""
@@ -141,7 +148,7 @@ class Simulator(ABC):
 
     def make_meter(self, name: str) -> Meter:  # noqa: ARG002 - for a protocol with several kinds
         """The meter of a name that is new."""
-        return Meter(self.limits)
+        return Meter(self.limits, grace=self.grace)
 
     def parameters(self, request: web.BaseRequest, text: str) -> Mapping[str, str]:  # noqa: ARG002
         """Of the query; a protocol with forms adds the body's."""
@@ -152,6 +159,10 @@ class Simulator(ABC):
 
     def dropped(self, socket: Socket) -> None:  # noqa: B027
         """A socket is gone."""
+
+    def end_subscription(self, socket: Socket) -> None:
+        """End what a socket has subscribed to of an account, in the venue's words; without any, by closing it."""
+        socket.close()
 
     def announce_shutdown(self, socket: Socket) -> None:  # noqa: B027 - a venue may go without a word
         """Say on a socket that the venue is going down, in its own words."""
@@ -214,6 +225,8 @@ class Simulator(ABC):
             "refused": sum(meter.refused for meter in meters),
             "during_wait": sum(meter.during_wait for meter in meters),
             "during_ban": sum(meter.during_ban for meter in meters),
+            "in_flight": sum(meter.in_flight for meter in meters),
+            "late": sorted(at for meter in meters for at in meter.late),
             "now": self.now(),
         }
 
@@ -242,6 +255,7 @@ class Simulator(ABC):
 
     async def respond(self, asked: Asked) -> Answer | None:
         """Carry a request out with what goes wrong; None: the connection breaks and nothing is said."""
+        arrived = self.undrifted()
         await self._wait_until_open()
         fault = self.faults.draw(f"request:{asked.name}", REQUEST_FAULTS)
         kind = "" if fault is None else fault.kind
@@ -252,11 +266,13 @@ class Simulator(ABC):
         elif kind == "lose-request":
             return None
         asked = attrs.evolve(asked, entered=self.now())
+        now = self.undrifted()
         charges = self.charges(asked)
         if fault is not None and kind in ("rate-limit", "ban"):
-            self.meter(charges[0][0]).close(asked.entered, fault.seconds, banned=kind == "ban")
+            verdict = self.meter(charges[0][0]).close(now, fault.seconds, banned=kind == "ban")
+            return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
         for name, use in charges:
-            verdict = self.meter(name).take(asked.entered, use)
+            verdict = self.meter(name).take(now, use, arrived)
             if not verdict.allowed:
                 return self.refused(asked, "banned" if verdict.banned else "too-much", verdict)
         if kind == "refuse":
@@ -316,6 +332,7 @@ class Simulator(ABC):
     async def _serve_socket(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import WSMsgType, web
 
+        arrived = self.undrifted()
         await self._wait_until_open()
         fault = self.faults.draw("connect", CONNECTION_FAULTS)
         if fault is not None and fault.kind == "refuse-connection":
@@ -323,8 +340,12 @@ class Simulator(ABC):
         if fault is not None:
             await asyncio.sleep(fault.seconds)
         response = web.WebSocketResponse(autoping=False)
-        await response.prepare(request)
-        socket = Socket(response, request, lambda: self.faults, self.shut_down)
+        try:
+            await response.prepare(request)
+        except ConnectionError:
+            return web.Response()  # to nobody: the client did not wait so long
+        socket = Socket(response, request, self)
+        socket.arrived = arrived
         self.sockets.add(socket)
         helpers = [asyncio.ensure_future(socket.write()), asyncio.ensure_future(self._watch(socket))]
         loop = asyncio.get_running_loop()
@@ -352,7 +373,8 @@ class Simulator(ABC):
         pinged = socket.opened
         while not socket.closed:
             now = loop.time()
-            if now - socket.heard >= self.silence_limit or now - socket.opened >= self.life:
+            broken = max(socket.heard, socket.told) if self.pushes_break_silence else socket.heard
+            if now - broken >= self.silence_limit or now - socket.opened >= self.life:
                 socket.close()
                 return
             if self.ping_every and now - pinged >= self.ping_every:
@@ -361,7 +383,7 @@ class Simulator(ABC):
                     await socket.ping()
                 except (ConnectionError, RuntimeError):
                     return  # it is going
-            due = [socket.opened + self.life, socket.heard + self.silence_limit]
+            due = [socket.opened + self.life, broken + self.silence_limit]
             due += [pinged + self.ping_every] if self.ping_every else []
             await asyncio.sleep(max(0.001, min(due) - now))
 

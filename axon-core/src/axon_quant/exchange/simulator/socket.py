@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -17,29 +16,39 @@ _REORDER_WITHIN = 0.2
 """Seconds after which a message that waits for the next one is sent anyway."""
 
 
+class _Venue(Protocol):
+    """What a socket's faults do to the venue."""
+
+    faults: FaultPlan
+
+    def shut_down(self, seconds: float) -> None: ...
+
+    def end_subscription(self, socket: Socket) -> None: ...
+
+
 class Socket:
     """`say` sends as it is, `send` through the faults of a place; `data` is the protocol's own.
 
     `stalled`: nothing of a stream is sent any more; `frozen`: nothing at all, nor is a ping answered. `heard` is the
-    loop's time when the client last said something, pongs included.
+    loop's time when the client last said something, pongs included, `told` when something was last sent to it;
+    `arrived`, when it asked for the connection, UTC ns of the clock that does not drift.
     """
 
     def __init__(
         self,
         response: web.WebSocketResponse,
         request: web.BaseRequest,
-        faults: Callable[[], FaultPlan],
-        shut_down: Callable[[float], None],
+        venue: _Venue,
     ) -> None:
         self.path = request.path_qs
         self.headers = request.headers
         self.data: dict[str, Any] = {}
         self.stalled = self.frozen = self.closed = False
-        self.heard = self.opened = asyncio.get_running_loop().time()
+        self.arrived = 0
+        self.heard = self.told = self.opened = asyncio.get_running_loop().time()
         self._response = response
         self._transport = request.transport
-        self._faults = faults
-        self._shut_down = shut_down
+        self._venue = venue
         self._queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._held: str | None = None
 
@@ -52,7 +61,7 @@ class Socket:
         """Send a message of a stream, an object or its JSON text, unless something goes wrong with it."""
         if self.closed or self.stalled:
             return
-        fault = self._faults().draw(place, STREAM_FAULTS)
+        fault = self._venue.faults.draw(place, STREAM_FAULTS)
         if fault is not None and self._spoil(fault.kind, fault.seconds, message):
             return
         self._queue.put_nowait(encoded(message))
@@ -78,7 +87,9 @@ class Socket:
 
     async def write(self) -> None:
         """Send what is queued, in order, until closed; then cut the connection."""
+        loop = asyncio.get_running_loop()
         while (text := await self._queue.get()) is not None:
+            self.told = loop.time()
             try:
                 await self._response.send_str(text)
             except (ConnectionError, RuntimeError):
@@ -95,8 +106,10 @@ class Socket:
             self.stalled = self.frozen = True
         elif kind == "disconnect":
             self.close()
+        elif kind == "terminate":
+            self._venue.end_subscription(self)
         elif kind == "shutdown":
-            self._shut_down(seconds)
+            self._venue.shut_down(seconds)
             return False
         elif kind == "reorder" and self._held is None:
             self._held = encoded(message)
