@@ -20,7 +20,9 @@ from venue import SYMBOLS
 
 def main() -> int:
     """Run the campaigns that are asked for."""
-    parser = argparse.ArgumentParser(prog="campaign", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="campaign", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("venues", nargs="*", metavar="VENUE", help=f"of {', '.join(SYMBOLS)}; default: all")
     parser.add_argument("--client", action="append", choices=list(CLIENTS), help="repeatable; default: axon")
     parser.add_argument("--orders", type=int, default=10_000, help="per venue and client (default: %(default)s)")
@@ -71,6 +73,7 @@ def table(result: dict[str, Any]) -> str:
         ("reconnect", "up to date after a reconnect"),
         ("restart", "up to date after a restart"),
         ("doubt", "known after doubt"),
+        ("old_doubt", "in doubt before a restart"),
     ):
         spread = result[name]
         lines.append(

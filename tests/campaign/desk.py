@@ -112,7 +112,9 @@ class Trader(ABC):
         if kind < 0.4:
             stop = price(draw.choice((-0.0004, -0.01)))  # some are reached, most are not
             return Intention(
-                Order(symbol, side, OrderType.Stop, quantity=quantity, stop_price=stop), draw.uniform(0.2, 0.6), "cancel"
+                Order(symbol, side, OrderType.Stop, quantity=quantity, stop_price=stop),
+                draw.uniform(0.2, 0.6),
+                "cancel",
             )
         away = draw.choice((0.0, 0.0001, 0.0003, 0.01))
         then = draw.choice(("cancel", "cancel", "change"))

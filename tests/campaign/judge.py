@@ -14,7 +14,12 @@ from axon_quant.orders import OrderStatus, Side
 
 _ENDED = {OrderStatus.Cancelled: "ended", OrderStatus.Expired: "ended", OrderStatus.Filled: "filled"}
 _OPEN = {"open", "partially_filled", "created", "submitted"}
-_EXISTS = frozenset(OrderStatus) - {OrderStatus.Created, OrderStatus.Submitted, OrderStatus.Unknown, OrderStatus.Rejected}
+_EXISTS = frozenset(OrderStatus) - {
+    OrderStatus.Created,
+    OrderStatus.Submitted,
+    OrderStatus.Unknown,
+    OrderStatus.Rejected,
+}
 
 
 @attrs.define

@@ -202,7 +202,7 @@ class OwnTrader(Trader):
         elif name in self._in_doubt:
             sent = self._in_doubt.pop(name)
             seconds = max(0.0, monotonic() - self.closures.open_since(sent or self._up_at or monotonic()))
-            say(doubt=seconds, outcome=update.status.value)
+            say(**{"doubt" if sent else "old_doubt": seconds}, outcome=update.status.value)
             print(f"doubt {name} {update.status.value} {seconds:.3f} s, {bool(sent)}", file=sys.stderr)
 
     def repaired(self) -> None:

@@ -228,7 +228,9 @@ class BinanceSimulator(Simulator):
     def _rate_limits(self, request: Request, asked: Asked) -> list[dict[str, object]]:
         account = self.exchange.accounts.get(_key(asked))
         used = self._order_counts(account) if request.orders and account is not None else []
-        used += [(limit, count) for limit, count in self.meter("address").used(self.undrifted()) if limit.kind == "weight"]
+        used += [
+            (limit, count) for limit, count in self.meter("address").used(self.undrifted()) if limit.kind == "weight"
+        ]
         return [rate_limit(limit, count) for limit, count in used]
 
     # Sockets.

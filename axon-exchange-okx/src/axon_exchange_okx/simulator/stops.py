@@ -123,9 +123,7 @@ class Stops:
     def _trigger(self, account: Account, stop: StopOrder) -> None:
         order = stop.order
         kind = OrderType.Market if order.price is None else OrderType.Limit
-        child = Order(
-            order.symbol, order.side, kind, order.price, order.quantity, client_order_id=stop.child_name
-        )
+        child = Order(order.symbol, order.side, kind, order.price, order.quantity, client_order_id=stop.child_name)
         named = "" if "-" in order.client_order_id else order.client_order_id
         tag = {"algo_id": stop.algo_id, "algo_client_id": named, "source": _SOURCES[stop.kind]}
         instrument = self._exchange.instruments[order.symbol]
