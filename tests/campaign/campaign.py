@@ -108,7 +108,7 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
 
 
 def _unaware(late: list[int], lives: list[int]) -> int:
-    """How many of the requests that came during a ban (UTC ns) were the first such of a process, soon after its start."""
+    """How many of the requests that came during a ban (UTC ns) were the first such of a new process."""
     return sum(any(start <= at < start + _FIRST_WITHIN for at in late) for start in lives)
 
 
@@ -190,7 +190,7 @@ async def _live(
             if not line.endswith(b"\n"):
                 if killing is not None:
                     return None
-                raise RuntimeError(f"the trader ended by itself: {log.read_text(errors='replace')[-2000:]}")
+                raise RuntimeError(f"the trader ended by itself: {log}")
             said = json.loads(line)
             run.placed = max(run.placed, said.get("placed", 0))
             if "reconnect" in said:
