@@ -39,7 +39,7 @@ def test_fills_that_the_stream_never_told_are_found(btcusdt, tmp_path, monkeypat
         live = Live(config, build_adapter(config), audit_every=0.5)
         running = asyncio.create_task(live.run())
         async with asyncio.timeout(60):
-            while not simulator.truth()["accounts"]["main"]["fills"] and not running.done():
+            while not simulator.truth()["accounts"]["main"]["fills"] and not running.done():  # noqa: ASYNC110 - the ledger has no event
                 await asyncio.sleep(0.05)
         await asyncio.sleep(2.0)
         live.stop()
