@@ -108,8 +108,13 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
 
 
 def _unaware(late: list[int], lives: list[int]) -> int:
-    """How many of the requests that came during a ban (UTC ns) were the first such of a new process."""
-    return sum(any(start <= at < start + _FIRST_WITHIN for at in late) for start in lives)
+    """How many of the requests during a ban (UTC ns) were the first such of a new process, each counted once."""
+    left = sorted(late)
+    for start in sorted(lives):
+        first = next((at for at in left if start <= at < start + _FIRST_WITHIN), None)
+        if first is not None:
+            left.remove(first)
+    return len(late) - len(left)
 
 
 def _spread(values: list[float]) -> dict[str, Any]:

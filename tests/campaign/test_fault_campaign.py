@@ -25,3 +25,13 @@ def test_a_trader_that_is_killed_at_a_venue_where_everything_fails_ends_with_the
         assert result["kills"] == 1
         assert result["orders_sent"] >= 300
         assert sum(result["faults"].values()) >= 50
+
+
+def test_a_request_during_a_ban_excuses_one_new_process_only(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+    from campaign import _FIRST_WITHIN, _unaware
+
+    assert _unaware([100], [90, 95, 99]) == 1
+    assert _unaware([100, 101], [90, 95]) == 2
+    assert _unaware([100 + _FIRST_WITHIN], [99]) == 0
+    assert _unaware([], [1, 2]) == 0
