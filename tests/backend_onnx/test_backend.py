@@ -196,6 +196,32 @@ def test_a_level_can_be_pinned(mlp, serve):
         serve(mlp(0).onnx(), optimisation="most")
 
 
+def test_a_load_walks_through_the_file_once_and_another_file_anew(mlp, serve, onnx_file, monkeypatch):
+    walks = []
+    real = protobuf.content
+    monkeypatch.setattr(protobuf, "content", lambda data: walks.append(len(data)) or real(data))
+    engine = serve(mlp(0).onnx())
+    assert len(walks) == 1
+    engine.load()
+    assert len(walks) == 1
+    engine.load(onnx_file(mlp(1).onnx(), "other.onnx"))
+    assert len(walks) == 2
+
+
+def test_a_file_that_is_replaced_between_hash_and_build_is_refused(mlp, serve, monkeypatch):
+    engine = serve(mlp(0).onnx())
+    real = engine.build_session
+
+    def replaced(path):
+        path.write_bytes(mlp(1).onnx())
+        return real(path)
+
+    monkeypatch.setattr(engine, "build_session", replaced)
+    with pytest.raises(ModelLoadError, match="the file changed while it was loaded"):
+        engine.load()
+    assert engine.version == 1
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelLoadError, match=r"gone\.onnx: the model cannot be read: No such file"):
         OnnxBackend(ModelConfig(tmp_path / "gone.onnx", "onnx")).load()
@@ -297,22 +323,6 @@ def test_a_model_that_is_not_one_tensor_in_and_scores_out_is_refused(serve, mode
     assert caught.value.file.endswith("model.onnx")
 
 
-def test_half_precision_must_be_what_the_model_has(mlp, serve, noise):
-    model = mlp(0)
-    with pytest.raises(DeviceError, match=r"expected float16 \(fp16=True\), found a model in float32"):
-        serve(model.onnx(), fp16=True)
-    half = model.onnx(element=ElementType.FLOAT16)
-    with pytest.raises(DeviceError, match="set fp16=True"):
-        serve(half)
-    engine = serve(half, fp16=True)
-    assert engine.model.plan["precision"] == "float16"
-    for batch in (1, 2):
-        x = noise(batch, 4, 3)
-        y = engine.infer(x)
-        assert y.dtype == np.float32
-        np.testing.assert_allclose(y, model.reference(x), rtol=0.02, atol=0.05)
-
-
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="this onnxruntime has CUDA")
 def test_a_gpu_that_is_not_there_is_an_error_that_names_what_is_missing(mlp, serve):
     with pytest.raises(DeviceError, match=r"cuda:0 needs CUDAExecutionProvider.*axon-backend-onnx\[gpu\]"):
@@ -336,15 +346,6 @@ def test_tensorrt_is_asked_for_by_name_and_is_an_error_where_it_is_not_there(mlp
         OnnxBackend(attrs.evolve(config, device=Device.CPU), provider="tensorrt").load()
     with pytest.raises(ValueError, match="provider must be one of cpu, cuda, tensorrt"):
         OnnxBackend(config, provider="openvino")
-
-
-def test_a_model_is_half_precision_when_most_of_its_numbers_are(serve):
-    """One float16 constant in a float32 model, and one float32 constant in a float16 model, change nothing."""
-    few, many = protobuf.tensor("few", [1], [1.0], ElementType.FLOAT16), protobuf.tensor("w", [3], [1.0, 2.0, 3.0])
-    model = _small(nodes=[protobuf.node("Mul", ["x", "w"], ["y"])], weights=[many, few])
-    assert serve(model).model.plan["precision"] == "float32"
-    with pytest.raises(DeviceError, match="found a model in float32"):
-        serve(model, fp16=True)
 
 
 @pytest.mark.parametrize("level", ["basic", "extended", "all"])

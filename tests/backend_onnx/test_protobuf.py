@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from axon_backend_onnx import protobuf
-from axon_backend_onnx.protobuf import ElementType, Weight
+from axon_backend_onnx.protobuf import ElementType, Node, Weight
 from axon_quant.errors import ModelLoadError
 
 SAMPLE = protobuf.model(
@@ -27,23 +27,37 @@ SAMPLE = protobuf.model(
 
 def read(data):
     try:
-        return list(protobuf.weights(data))
+        return list(protobuf.content(data))
     except ModelLoadError:
         return None
 
 
-def test_weights_are_told_with_their_type_size_and_place():
-    assert read(SAMPLE) == [Weight(ElementType.FLOAT, 6, None), Weight(ElementType.FLOAT16, 4, "v.data")]
+def test_weights_are_told_with_their_name_type_shape_and_place():
+    assert [part for part in read(SAMPLE) if isinstance(part, Weight)] == [
+        Weight("w", ElementType.FLOAT, (2, 3), None),
+        Weight("v", ElementType.FLOAT16, (4,), "v.data"),
+    ]
+
+
+def test_nodes_are_told_with_what_they_read_and_cast_to():
+    cast = protobuf.node("Cast", ["y"], ["z"], to=ElementType.FLOAT16)
+    assert read(protobuf._bytes(7, protobuf._bytes(1, cast))) == [Node("Cast", ("y",), ("z",), ElementType.FLOAT16)]
+    assert [part for part in read(SAMPLE) if isinstance(part, Node)] == [Node("MatMul", ("x", "w"), ("y",), None)]
 
 
 def test_weights_in_branches_functions_and_attributes_are_found():
-    tensor = protobuf.tensor("w", [2], [0.0, 0.0])
+    tensor = protobuf.tensor("", [2], [0.0, 0.0])
     attribute = protobuf._bytes(5, tensor)
-    node = protobuf._bytes(5, attribute) + protobuf._bytes(5, protobuf._bytes(6, protobuf._bytes(5, tensor)))
-    sparse = protobuf._bytes(15, protobuf._bytes(1, tensor))
+    node = (
+        protobuf._text(2, "w")
+        + protobuf._bytes(5, attribute)
+        + protobuf._bytes(5, protobuf._bytes(6, protobuf._bytes(5, tensor)))
+    )
+    sparse = protobuf._bytes(15, protobuf._bytes(1, protobuf.tensor("w", [2], [0.0, 0.0])))
     function = protobuf._bytes(25, protobuf._bytes(7, node))
     model = protobuf._bytes(7, protobuf._bytes(1, node) + sparse) + function
-    assert read(model) == [Weight(ElementType.FLOAT, 2, None)] * 5
+    weights = [part for part in read(model) if isinstance(part, Weight)]
+    assert weights == [Weight("w", ElementType.FLOAT, (2,), None)] * 5
 
 
 @given(st.binary(max_size=400))
@@ -64,18 +78,18 @@ def test_nesting_without_end_is_refused():
     for _ in range(5_000):
         graph = protobuf._bytes(1, protobuf._bytes(5, protobuf._bytes(6, graph)))
     with pytest.raises(ModelLoadError, match="levels deep"):
-        list(protobuf.weights(protobuf._bytes(7, graph)))
+        list(protobuf.content(protobuf._bytes(7, graph)))
 
 
 def test_a_length_beyond_the_file_is_refused():
     with pytest.raises(ModelLoadError, match="ends early"):
-        list(protobuf.weights(b"\x3a\xff\xff\xff\xff\x7f"))
+        list(protobuf.content(b"\x3a\xff\xff\xff\xff\x7f"))
 
 
 def test_dimensions_without_end_are_refused():
     shape = b"".join(protobuf._integer(1, 2**40) for _ in range(10_000))
     with pytest.raises(ModelLoadError, match="dimensions"):
-        list(protobuf.weights(protobuf._bytes(7, protobuf._bytes(5, shape))))
+        list(protobuf.content(protobuf._bytes(7, protobuf._bytes(5, shape))))
     packed = protobuf._bytes(1, b"\x7f" * 1_000_000)
     with pytest.raises(ModelLoadError, match="dimensions"):
-        list(protobuf.weights(protobuf._bytes(7, protobuf._bytes(5, packed))))
+        list(protobuf.content(protobuf._bytes(7, protobuf._bytes(5, packed))))

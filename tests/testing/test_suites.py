@@ -18,6 +18,9 @@ BACKEND_DEFECTS = {
     "NamesActionsInTheWrongOrder": {"B-015", "B-016", "B-017"},
     "FallsBackSilently": {"B-050", "B-051"},
     "DeclaresACapabilityItLacks": {"B-061"},
+    "ComputesInSinglePrecisionAndSaysHalf": {"B-061"},
+    "DoesNotSayThatItRunsInHalfPrecision": {"B-061"},
+    "RefusesHalfPrecisionWithoutSayingSo": {"B-061"},
     "DeclaresNothingAndDoesItAll": {"B-060", "B-061", "B-062", "B-063"},
     "OverridesATest": {"B-000"},
     "ServesCorruptFiles": {"B-031", "B-032", "B-036", "B-037", "B-085"},
@@ -98,6 +101,7 @@ ENSEMBLE_DEFECTS = {
     [
         ("toy_backends", "Good", "backend", {"B-051", "B-052"}),
         ("toy_backends", "Modest", "backend", {"B-051", "B-052"}),
+        ("toy_backends", "HasNoHalfPrecisionHere", "backend", {"B-051", "B-052", "B-061"}),
         ("toy_ensembles", "GoodFixed", "ensemble", {"E-041"}),
         ("toy_ensembles", "GoodFollower", "ensemble", {"E-041"}),
         ("toy_ensembles", "GoodGainer", "ensemble", {"E-041"}),

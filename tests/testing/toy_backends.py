@@ -61,9 +61,19 @@ class NpzSession:
         return (np.maximum(flat @ self.hidden, 0) @ self.output).astype(np.float32)
 
 
+class Half(NpzSession):
+    """Every result in half precision."""
+
+    def run(self, x):
+        flat = x.reshape(len(x), -1).astype(np.float16)
+        hidden = np.maximum(flat @ self.hidden.astype(np.float16), np.float16(0))
+        return (hidden @ self.output.astype(np.float16)).astype(np.float32)
+
+
 class NpzBackend(Backend):
     kind = "npz"
     session_class = NpzSession
+    half_class = Half
 
     known: frozenset[str] | None = frozenset({"hidden", "output", "shape", "actions"})
 
@@ -77,7 +87,11 @@ class NpzBackend(Backend):
             hidden = data["hidden"]
             for side in self.side_files(path):
                 hidden = np.frombuffer(side.read_bytes(), np.float32).reshape(-1, len(data["output"]))
-            return self.session_class(hidden, data["output"], window, actions, self.config.device)
+            if not self.config.fp16:
+                return self.session_class(hidden, data["output"], window, actions, self.config.device)
+            session = self.half_class(hidden, data["output"], window, actions, self.config.device)
+            session.plan["precision"] = "float16"
+            return session
 
     def side_files(self, path: Path):
         side = path.parent / "weights" / "hidden.f32"
@@ -136,6 +150,45 @@ class TestModest(Toy):
 
     engine = ModestBackend
     capabilities = frozenset()
+
+
+class SingleOnly(NpzBackend):
+    def build_session(self, path):
+        if self.config.fp16:
+            raise DeviceError("precision: expected float16, numpy has only float32 on this processor", file=path)
+        return super().build_session(path)
+
+
+class TestHasNoHalfPrecisionHere(Toy):
+    """Declares it, and says that this device has none."""
+
+    engine = SingleOnly
+
+
+class TestComputesInSinglePrecisionAndSaysHalf(Toy):
+    engine = type("Liar", (NpzBackend,), {"half_class": NpzSession})
+
+
+class Reticent(NpzBackend):
+    def build_session(self, path):
+        session = super().build_session(path)
+        session.plan.pop("precision", None)
+        return session
+
+
+class TestDoesNotSayThatItRunsInHalfPrecision(Toy):
+    engine = Reticent
+
+
+class Curt(NpzBackend):
+    def build_session(self, path):
+        if self.config.fp16:
+            raise DeviceError("not on this device", file=path)
+        return super().build_session(path)
+
+
+class TestRefusesHalfPrecisionWithoutSayingSo(Toy):
+    engine = Curt
 
 
 class Unpinned(NpzBackend):

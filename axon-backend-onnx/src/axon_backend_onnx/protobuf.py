@@ -27,9 +27,10 @@ class ElementType(IntEnum):
     FLOAT = 1
     INT64 = 7
     FLOAT16 = 10
+    DOUBLE = 11
 
 
-_FORMATS = {ElementType.FLOAT: "f", ElementType.INT64: "q", ElementType.FLOAT16: "e"}
+_FORMATS = {ElementType.FLOAT: "f", ElementType.INT64: "q", ElementType.FLOAT16: "e", ElementType.DOUBLE: "d"}
 
 
 def model(
@@ -117,15 +118,28 @@ def value(name: str, shape: Sequence[int | str], element: ElementType = ElementT
 
 
 class Weight(NamedTuple):
-    """A tensor that a model holds: `location` is the file that its values stand in, None for the model's own."""
+    """A tensor that a model holds: `location` is the file that its values stand in, None for the model's own.
 
+    A constant is named after the output of its node.
+    """
+
+    name: str
     element: int
-    numbers: int
+    shape: tuple[int, ...]
     location: str | None
 
 
-def weights(data: bytes) -> Iterator[Weight]:
-    """Every tensor in a ModelProto, those of branches, functions and sparse ones included.
+class Node(NamedTuple):
+    """An operator; `cast_to` is the `ElementType` that a Cast gives, None for the others."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    cast_to: int | None
+
+
+def content(data: bytes) -> Iterator[Weight | Node]:
+    """Every tensor and every node in a ModelProto, those of branches, functions and sparse tensors included.
 
     Raises ModelLoadError if the bytes are no protobuf, or nest deeper than any model does.
     """
@@ -144,20 +158,45 @@ _TENSORS: dict[str, dict[int, str]] = {
 _DEEPEST = 200
 
 
-def _of_message(message: memoryview, kind: str, depth: int) -> Iterator[Weight]:
+def _of_message(message: memoryview, kind: str, depth: int, owner: str = "") -> Iterator[Weight | Node]:
     if depth > _DEEPEST:
         raise ModelLoadError(f"the model nests more than {_DEEPEST} levels deep")
     if kind == "tensor":
-        yield _weight(message)
+        yield _weight(message, owner)
         return
+    if kind == "node":
+        node = _node(message)
+        yield node
+        owner = "".join(node.outputs[:1])
     inner = _TENSORS[kind]
     for number, content in _fields(message):
         if number in inner and isinstance(content, memoryview):
-            yield from _of_message(content, inner[number], depth + 1)
+            yield from _of_message(content, inner[number], depth + 1, owner)
 
 
-def _weight(tensor: memoryview) -> Weight:
-    element, external, location = 0, False, None
+def _node(message: memoryview) -> Node:
+    operator, cast_to = "", None
+    inputs: list[str] = []
+    outputs: list[str] = []
+    for number, content in _fields(message):
+        if not isinstance(content, memoryview):
+            continue
+        if number == 1:
+            inputs.append(_string(content))
+        elif number == 2:
+            outputs.append(_string(content))
+        elif number == 4:
+            operator = _string(content)
+        elif number == 5:
+            attribute = {key: value for key, value in _fields(content) if key in (1, 3)}
+            name, value = attribute.get(1), attribute.get(3)
+            if isinstance(name, memoryview) and _string(name) == "to" and isinstance(value, int):
+                cast_to = value
+    return Node(operator, tuple(inputs), tuple(outputs), cast_to if operator == "Cast" else None)
+
+
+def _weight(tensor: memoryview, owner: str) -> Weight:
+    name, element, external, location = "", 0, False, None
     shape: list[int] = []
     for number, content in _fields(tensor):
         if number == 1:
@@ -166,15 +205,21 @@ def _weight(tensor: memoryview) -> Weight:
                 raise ModelLoadError(f"a weight has {_DEEPEST} dimensions or more")
         elif number == 2 and isinstance(content, int):
             element = content
+        elif number == 8 and isinstance(content, memoryview):
+            name = _string(content)
         elif number == 14:
             external = content == 1
         elif number == 13 and isinstance(content, memoryview):
-            entry = {key: bytes(text) for key, text in _fields(content) if isinstance(text, memoryview)}
-            if entry.get(1) == b"location":
-                location = entry.get(2, b"").decode("utf-8", "surrogateescape")
+            entry = {key: _string(text) for key, text in _fields(content) if isinstance(text, memoryview)}
+            if entry.get(1) == "location":
+                location = entry.get(2, "")
     if external and location is None:
         raise ModelLoadError("a weight stands in another file, and the model does not say in which")
-    return Weight(element, math.prod(shape), location if external else None)
+    return Weight(name or owner, element, tuple(shape), location if external else None)
+
+
+def _string(content: memoryview) -> str:
+    return str(content, "utf-8", "surrogateescape")
 
 
 def _varints(data: memoryview) -> Iterator[int]:

@@ -1,56 +1,61 @@
-"""What a model's weights say before it is loaded: their precision, and the other files they stand in."""
+"""What is in a model's file before it is loaded: its weights, its operators, and the other files it needs."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 import attrs
 
 from axon_backend_onnx import protobuf
-from axon_backend_onnx.protobuf import ElementType
-from axon_quant.errors import DeviceError, ModelLoadError
+from axon_backend_onnx.protobuf import Node, Weight
+from axon_quant.errors import ModelLoadError
 from axon_quant.inference.files import ModelFiles
 
 
 @attrs.frozen
-class Weights:
-    """`half` is whether most numbers are float16; `sides` are the other files, in the model's folder or below it."""
+class Content:
+    """Every weight and every node of a file, and the SHA-256 of its bytes."""
 
-    half: bool
-    sides: tuple[Path, ...]
+    sha256: str
+    weights: tuple[Weight, ...]
+    nodes: tuple[Node, ...]
 
+    @classmethod
+    def of(cls, path: Path, known: Content | None = None) -> Self | Content:
+        """Read the file, and walk through it unless `known` is what was found in the same bytes.
 
-def read_weights(path: Path) -> Weights:
-    """Raises ModelLoadError for a file that is not ONNX, or for weights outside the model's folder or not there."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
-    numbers = dict.fromkeys(ElementType, 0)
-    locations: set[str] = set()
-    for weight in protobuf.weights(data):
-        if weight.element in (ElementType.FLOAT, ElementType.FLOAT16):
-            numbers[ElementType(weight.element)] += weight.numbers
-        if weight.location is not None:
-            locations.add(weight.location)
-    half = numbers[ElementType.FLOAT16] > numbers[ElementType.FLOAT]
-    return Weights(half, tuple(_side(path, location) for location in sorted(locations)))
+        Raises ModelLoadError for a file that is not there or not ONNX.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
+        sha256 = hashlib.sha256(data).hexdigest()
+        if known is not None and known.sha256 == sha256:
+            return known
+        weights: list[Weight] = []
+        nodes: list[Node] = []
+        for part in protobuf.content(data):
+            if isinstance(part, Weight):
+                weights.append(part)
+            else:
+                nodes.append(part)
+        return cls(sha256, tuple(weights), tuple(nodes))
 
+    def sides(self, path: Path) -> tuple[Path, ...]:
+        """The other files that weights stand in, in the folder of `path` or below it.
 
-def check_precision(weights: Weights, *, fp16: bool) -> None:
-    """Refuse a model in another precision than was asked for: nothing is converted behind the user's back."""
-    if fp16 and not weights.half:
-        raise DeviceError(
-            "precision: expected float16 (fp16=True), found a model in float32",
-            hint="convert the model to float16, or leave fp16 out",
-        )
-    if weights.half and not fp16:
-        raise DeviceError("precision: expected float32, found a model in float16", hint="set fp16=True")
+        Raises ModelLoadError for one that is elsewhere or not there.
+        """
+        named = {weight.location for weight in self.weights if weight.location is not None}
+        return tuple(_side(path, location) for location in sorted(named))
 
 
 @contextmanager

@@ -236,13 +236,16 @@ class Backend(ABC):
     def files(self, path: Path) -> ModelFiles:
         """Which bytes the model in `path` is made of, now. Raises ModelLoadError if they cannot be read."""
         try:
-            sides = self.side_files(path)
+            return self.find_files(path)
         except AxonError as error:
             error.file = error.file or str(path)
             raise
         except Exception as error:  # as in _build
             raise ModelLoadError(f"the model cannot be read: {error}", plugin=self.kind, file=path) from error
-        return ModelFiles.at(path, sides)
+
+    def find_files(self, path: Path) -> ModelFiles:
+        """The file and its `side_files`. Override it where finding them reads the file anyway; raise as they do."""
+        return ModelFiles.at(path, self.side_files(path))
 
     def infer(self, x: FloatArray) -> FloatArray:
         """Raw scores: `[batch, …window]` float32 → `[batch, output_dim]` float32, owned by the caller.

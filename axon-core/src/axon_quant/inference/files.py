@@ -31,10 +31,13 @@ class ModelFiles:
     sha256_by_name: Mapping[str, str]
 
     @classmethod
-    def at(cls, path: Path, sides: Iterable[Path] = ()) -> Self:
-        """Read the files. Raises ModelLoadError if one cannot be read, or a side file is not in the model's folder."""
+    def at(cls, path: Path, sides: Iterable[Path] = (), *, sha256: str | None = None) -> Self:
+        """Read the files, except for the model's own where its `sha256` is known.
+
+        Raises ModelLoadError if one cannot be read, or a side file is not in the model's folder.
+        """
         folder = path.parent
-        digests = {"-": file_sha256(path)}
+        digests = {"-": file_sha256(path) if sha256 is None else sha256}
         for side in sorted(sides):
             if not side.is_relative_to(folder) or ".." in side.parts[len(folder.parts) :]:
                 raise ModelLoadError(f"a model's side files stand in its folder or below, found {side}", file=path)
