@@ -26,6 +26,9 @@ CORE = "./axon-core"
 ONNX = "./axon-backend-onnx[cpu]"
 SAFETENSORS = "./axon-backend-safetensors"
 TORCH = "./axon-backend-torch"
+EXAMPLE = "./examples/axon-exchange-example"
+BINANCE = "./axon-exchange-binance"
+OKX = "./axon-exchange-okx"
 PLUGINS = {
     "axon-core": [],
     "onnx": [ONNX],
@@ -33,6 +36,9 @@ PLUGINS = {
     "safetensors": [SAFETENSORS],
     "safetensors-numba": [SAFETENSORS + "[numba]"],
     "torch": [TORCH],
+    "binance": [BINANCE],
+    "okx": [OKX],
+    "example": [EXAMPLE],
 }
 """First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""
 EXTRAS = ("-gpu", "-numba")
@@ -40,6 +46,8 @@ LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
+SDKS = ["python-binance>=1.0.37", "python-okx>=0.4"]
+"""Clients that other people wrote, which must trade at the simulators unmodified."""
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
 
 
@@ -70,7 +78,8 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    install(session, CORE + "[parquet]", ONNX, SAFETENSORS, tools=TEST_TOOLS)
+    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE]
+    install(session, *distributions, tools=[*TEST_TOOLS, *SDKS])
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
@@ -85,7 +94,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict; the torch backend's types need torch and are checked in its own session."""
-    install(session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, tools=["mypy==2.4.1", "pyarrow-stubs"])
+    install(
+        session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, BINANCE, OKX, tools=["mypy==2.4.1", "pyarrow-stubs"]
+    )
     packages = [path for path in sorted(ROOT.glob("axon-*/src/*")) if path.name != "axon_backend_torch"]
     session.run("mypy", *map(os.fspath, packages))
 
@@ -126,6 +137,14 @@ def torch(session: nox.Session) -> None:
 
 
 @nox.session
+def policies(session: nox.Session) -> None:
+    """What ensembles take from others: policies of Stable-Baselines3, detectors of river. Hundreds of MB."""
+    tools = [*TEST_TOOLS, "stable-baselines3>=2.4", "river>=0.22"]
+    install(session, CORE + "[stacking]", ONNX, tools=tools)
+    session.run("pytest", "tests/core/ensemble/test_scenario.py", "tests/docs/test_ensembles.py", *session.posargs)
+
+
+@nox.session
 def numba(session: nox.Session) -> None:
     """The safetensors backend with its compiled kernels: its tests, and the conformance suite."""
     install(session, CORE + "[testing]", ONNX, SAFETENSORS + "[numba]", tools=[*TEST_TOOLS, "safetensors>=0.5"])
@@ -135,7 +154,7 @@ def numba(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
-    install(session, CORE, ONNX, SAFETENSORS, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, tools=[])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
     left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
     every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]
@@ -159,6 +178,13 @@ def example(session: nox.Session) -> None:
         session.run("axon", "run", "-c", os.fspath(config), "--replay", os.fspath(market))
     for script in sorted(place.glob("*/*_demo.py")):
         session.run("python", os.fspath(script))
+
+
+@nox.session
+def campaign(session: nox.Session) -> None:
+    """10,000 orders per venue while everything fails; minutes. `nox -s campaign -- okx --client ccxt --orders 1000`."""
+    install(session, CORE + "[ccxt]", BINANCE, OKX, tools=[])
+    session.run("python", os.fspath(ROOT / "tests" / "campaign"), *session.posargs)
 
 
 @nox.session

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from axon_quant.clock import SimClock
-from axon_quant.ensemble import DynamicWeightedEnsemble
+from axon_quant.ensemble import Cusum, DynamicWeightedEnsemble, StackingFit
 from axon_quant.events import Event, ModelIdentity
 from axon_quant.inference.scorer import as_scorer
 
@@ -52,10 +52,10 @@ class Instant:
         return self._row
 
 
-def predict(members: int, strategy: str) -> dict[str, float]:
+def predict(members: int, strategy: str, **options: object) -> dict[str, float]:
     """The cost of one decision."""
     models = [Instant(seed) for seed in range(members)]
-    ensemble = DynamicWeightedEnsemble(models, strategy=strategy)
+    ensemble = DynamicWeightedEnsemble(models, strategy=strategy, emit=lambda _: None, **options)
     scorers = [as_scorer(model) for model in models]
     x = np.zeros((1, 64, 128), np.float32)
     total = measure(lambda: ensemble.predict(x))
@@ -95,6 +95,8 @@ def main() -> None:
         for strategy in ("softmax-sharpe", "weighted-voting")
         for members in (2, 5)
     }
+    result["predict_stacking_5"] = predict(5, "stacking", fit=StackingFit([1.0] * 5))
+    result["predict_softmax-sharpe_5_watched"] = predict(5, "softmax-sharpe", drift=Cusum, retry_after=100)
     result |= {f"weights_{members}": weights(members) for members in (2, 5)}
     print(json.dumps(result, indent=2, default=float))
 

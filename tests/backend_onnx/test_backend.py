@@ -170,6 +170,54 @@ def test_the_reloader_swaps_onnx_files(mlp, serve, noise):
     np.testing.assert_allclose(engine.infer(x), after.reference(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """The levels at which sessions are built, in order."""
+    levels = []
+    build = OnnxBackend._session_at
+    monkeypatch.setattr(OnnxBackend, "_session_at", lambda self, *at: levels.append(at[1]) or build(self, *at))
+    return levels
+
+
+def test_a_new_version_of_an_architecture_is_built_once(mlp, serve, opened):
+    engine = serve(mlp(0).onnx(metadata={"trained": "yesterday"}))
+    assert opened == list(LEVELS)
+    first = engine.model
+    reloader = ModelHotReloader(engine, engine.config)
+    for seed in (1, 2):
+        opened.clear()
+        engine.config.path.write_bytes(mlp(seed).onnx(metadata={"trained": "today"}))
+        after = reloader.reload()
+        assert opened == [first.plan["optimisation"]]
+        assert after.plan == first.plan
+        assert after.sha256 != first.sha256
+
+
+def test_another_architecture_is_timed_anew(mlp, serve, opened):
+    engine = serve(mlp(0).onnx())
+    opened.clear()
+    engine.config.path.write_bytes(mlp(0, width=16).onnx())
+    engine.load()
+    assert opened == list(LEVELS)
+
+
+def test_a_version_after_a_rebuilt_one_is_built_by_its_plan(mlp, serve, opened):
+    first = serve(mlp(0).onnx(), optimisation="extended")
+    again = OnnxBackend(first.config)
+    again.load(plan=first.model.plan)
+    opened.clear()
+    again.config.path.write_bytes(mlp(1).onnx())
+    assert again.load().plan == first.model.plan
+    assert opened == ["extended"]
+
+
+def test_a_level_that_is_fixed_is_not_given_up_for_a_plans(mlp, serve):
+    engine = serve(mlp(0).onnx(), optimisation="basic")
+    plan = {**engine.model.plan, "optimisation": "all"}
+    assert engine.load(plan=plan).plan == plan
+    assert engine.load().plan["optimisation"] == "basic"
+
+
 def test_levels_that_give_the_same_bits_may_be_chosen_by_time():
     slow, fast, different = _Fake(2e-3), _Fake(0.0), _Fake(0.0, answer=2.0)
     assert _fastest_equal(slow, [fast]) is fast
@@ -194,32 +242,6 @@ def test_a_level_can_be_pinned(mlp, serve):
         assert serve(mlp(0).onnx(), optimisation=level).model.plan["optimisation"] == level
     with pytest.raises(ValueError, match="basic, extended, all"):
         serve(mlp(0).onnx(), optimisation="most")
-
-
-def test_a_load_walks_through_the_file_once_and_another_file_anew(mlp, serve, onnx_file, monkeypatch):
-    walks = []
-    real = protobuf.content
-    monkeypatch.setattr(protobuf, "content", lambda data: walks.append(len(data)) or real(data))
-    engine = serve(mlp(0).onnx())
-    assert len(walks) == 1
-    engine.load()
-    assert len(walks) == 1
-    engine.load(onnx_file(mlp(1).onnx(), "other.onnx"))
-    assert len(walks) == 2
-
-
-def test_a_file_that_is_replaced_between_hash_and_build_is_refused(mlp, serve, monkeypatch):
-    engine = serve(mlp(0).onnx())
-    real = engine.build_session
-
-    def replaced(path):
-        path.write_bytes(mlp(1).onnx())
-        return real(path)
-
-    monkeypatch.setattr(engine, "build_session", replaced)
-    with pytest.raises(ModelLoadError, match="the file changed while it was loaded"):
-        engine.load()
-    assert engine.version == 1
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -120,10 +120,10 @@ def test_the_scores_are_those_of_the_same_sums_in_numpy(noise):
 
 
 def _weights(data):
-    from axon_backend_onnx.protobuf import _fields
+    from axon_backend_onnx.reading import fields
 
-    (graph,) = (content for number, content in _fields(memoryview(data)) if number == 7)
-    tensors = [dict(_fields(content)) for number, content in _fields(graph) if number == 5]
+    (graph,) = (content for number, content in fields(memoryview(data)) if number == 7)
+    tensors = [dict(fields(content)) for number, content in fields(graph) if number == 5]
     return {bytes(tensor[8]).decode(): np.frombuffer(tensor[9], "<f4") for tensor in tensors}
 
 

@@ -31,8 +31,9 @@ from axon_quant import (
     SafetensorsBackend,
     Side,
 )
-from axon_quant.clock import SimClock
+from axon_quant.clock import LiveClock, SimClock
 from axon_quant.errors import DeviceError, ModelLoadError
+from axon_quant.exchange import RateLimitConfig, ReconnectConfig
 from axon_quant.inference.accelerators import nvidia_gpus
 from axon_quant.risk import FixedAccount, LastPrices
 
@@ -132,6 +133,27 @@ print(f"Model weights: {ensemble.weights}")
 print(f"Active models: {metrics['active_count']}")
 """
 
+ADAPTER = """
+from axon_quant.exchange import BinanceAdapter, ExchangeConfig
+
+config = ExchangeConfig(
+    api_key="YOUR_API_KEY",
+    api_secret="YOUR_API_SECRET",
+    testnet=False,  # Production
+    rate_limit=RateLimitConfig(
+        requests_per_second=10,
+        orders_per_minute=60,
+    ),
+    reconnect=ReconnectConfig(
+        max_retries=10,
+        initial_backoff_ms=500,
+    ),
+)
+
+adapter = BinanceAdapter(config)
+await adapter.connect()
+"""
+
 ORDER_FLOW = """
 # Place order with risk checks
 order = Order(
@@ -182,7 +204,9 @@ def put(model: Path, path: Path) -> None:
     path.with_suffix(".new").replace(path)
 
 
-@pytest.mark.parametrize("copy", [CONFIGURATION, HOT_UPDATE, ENSEMBLE, ORDER_FLOW], ids=["1.3", "2.2", "4", "5.2"])
+@pytest.mark.parametrize(
+    "copy", [CONFIGURATION, HOT_UPDATE, ENSEMBLE, ADAPTER, ORDER_FLOW], ids=["1.3", "2.2", "4", "5.1", "5.2"]
+)
 def test_the_blocks_here_are_those_of_the_guide(guide, copy):
     def lines(text: str) -> str:
         return "\n".join(line.rstrip() for line in text.strip().splitlines())
@@ -316,3 +340,29 @@ def test_an_order_is_checked_and_placed_as_in_section_5_2(capsys):
 
     asyncio.run(trade())
     assert "Order placed: " in capsys.readouterr().out
+
+
+def test_an_order_is_placed_at_binance_as_in_sections_5_1_and_5_2(capsys, monkeypatch):
+    """Both sections as one program; the environment sends it to the simulator, as it may only do to loopback."""
+    simulator = pytest.importorskip("axon_exchange_binance.simulator").BinanceSimulator(prices={"BTCUSDT": 50_000.0})
+    body = textwrap.indent(ADAPTER + ORDER_FLOW, "    ") + "    return adapter\n"
+
+    async def trade() -> None:
+        roots = await simulator.start()
+        monkeypatch.setenv("AXON_BINANCE_REST_URL", roots["rest"])
+        monkeypatch.setenv("AXON_BINANCE_WS_URL", roots["ws"])
+        instrument = next(one for one in simulator.exchange.instruments.values() if one.symbol == "BTCUSDT")
+        prices = LastPrices(LiveClock())
+        prices.mark("BTCUSDT", 50_000.0)
+        account = FixedAccount(10_000, {"USDT": 10_000})
+        given = {"RateLimitConfig": RateLimitConfig, "ReconnectConfig": ReconnectConfig}
+        given |= {"Order": Order, "Side": Side, "OrderType": OrderType}
+        given["risk_engine"] = RiskEngine(RiskLimits(), [instrument], account=account, prices=prices, clock=LiveClock())
+        adapter = await run(f"async def flow():\n{body}", **given)["flow"]()
+        await adapter.close()
+        await simulator.stop()
+
+    asyncio.run(trade())
+    (order,) = simulator.truth()["accounts"]["main"]["orders"]
+    assert capsys.readouterr().out == f"Order placed: {order['venue_order_id']}\n"
+    assert (order["price"], order["quantity"], order["side"]) == ("50000.0", "0.001", "buy")

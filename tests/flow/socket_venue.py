@@ -93,17 +93,17 @@ class SocketAdapter(ExchangeAdapter):
         return self._offered
 
     async def _send_order(self, order: Order) -> str:
-        answer = await self._ask({"place": order.client_order_id, "quantity": str(order.quantity)})
+        answer = await self._request({"place": order.client_order_id, "quantity": str(order.quantity)})
         if "rejected" in answer:
             raise RejectedError(answer["rejected"], venue=self.name, symbol=order.symbol)
         return "v" + order.client_order_id
 
     async def _send_cancel(self, state: OrderState) -> None:
         order = state.order
-        await self._ask({"cancel": order.client_order_id})
+        await self._request({"cancel": order.client_order_id})
         self._deliver(OrderUpdate(order.client_order_id, OrderStatus.Cancelled, self.clock.now(), order.symbol))
 
-    async def _ask(self, request: dict[str, str]) -> dict[str, str]:
+    async def _request(self, request: dict[str, str]) -> dict[str, str]:
         key = json.dumps(request)
         self._answers[key] = asyncio.get_running_loop().create_future()
         self._writer.write(key.encode() + b"\n")

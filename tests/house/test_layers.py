@@ -9,11 +9,10 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "axon-core" / "src" / "axon_quant"
 
-KERNEL = {"errors", "clock", "events", "secrets", "orders.types", "orders.ids", "orders.tracker", "orders"} | {
-    "market.types",
-    "market.instrument",
-    "market.book",
-    "market",
+KERNEL = {
+    *("errors", "clock", "events", "provenance", "secrets"),
+    *("orders", "orders.types", "orders.ids", "orders.tracker"),
+    *("market", "market.types", "market.instrument", "market.book"),
 }
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
 BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": set(), "report": set()}
@@ -21,7 +20,7 @@ BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": se
 ANYTHING = {"runtime", "cli", "demo", "testing"}
 CONFIG_MAY = {"risk", "market"}
 """A configuration holds the stages' own value types where they have one."""
-PLUGIN_DISTRIBUTIONS = {"axon_backend_onnx", "axon_backend_safetensors", "axon_backend_torch"}
+PLUGIN_DISTRIBUTIONS = {path.name for path in SOURCE.parents[2].glob("axon-*/src/*")} - {"axon_quant"}
 
 
 def modules() -> list[Path]:

@@ -171,6 +171,7 @@ def test_the_allow_list_admits_whole_plugins_or_single_offers_and_the_built_ins(
         ("axon-core", "inverse-variance"),
         ("axon-core", "ml-poly"),
         ("axon-core", "soft-voting"),
+        ("axon-core", "stacking"),
         ("axon-core", "weighted-voting"),
     }
     out = [row for row in found if row["status"] != "ok"]

@@ -103,6 +103,19 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcom
     return of
 
 
+@pytest.fixture(scope="session")
+def recorded() -> Callable[..., list[list[str]]]:
+    """Runs tests in a folder: class, ID, outcome and text of each."""
+
+    def run(folder: Path, *nodes: str) -> list[list[str]]:
+        (folder / "conftest.py").write_text(RECORDER)
+        finished = run_pytest(folder, *nodes, "--tb=short", OUTCOMES="outcomes.json")
+        assert (folder / "outcomes.json").exists(), finished.text
+        return json.loads((folder / "outcomes.json").read_text())
+
+    return run
+
+
 @pytest.fixture
 def suite_run(tmp_path: Path) -> Callable[..., Finished]:
     """Runs pytest with the plugin in an empty folder."""

@@ -13,14 +13,15 @@ from axon_quant.testing import BackendConformance, EnsembleConformance
 from axon_quant.testing.backend import CAPABILITIES as OF_BACKENDS
 from axon_quant.testing.cases import case, case_of, overridden
 from axon_quant.testing.ensemble import CAPABILITIES as OF_ENSEMBLES
+from axon_quant.testing.exchange import CAPABILITIES as OF_EXCHANGES
 from axon_quant.testing.listing import SUITES, cases, markdown, plain
 
 
 def test_ids_are_unique_and_of_their_kind():
     found = [item.id for item in cases()]
     assert len(found) == len(set(found))
-    assert all(re.fullmatch(r"[BE]-\d{3}", id_) for id_ in found)
-    assert {item.kind for item in cases()} == {"backend", "ensemble"}
+    assert all(re.fullmatch(r"[BEX]-\d{3}", id_) for id_ in found)
+    assert {item.kind for item in cases()} == {"backend", "ensemble", "exchange"}
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -36,20 +37,22 @@ def test_every_test_has_an_id_that_its_docstring_starts_with(suite):
 
 def test_every_capability_of_a_kind_has_a_test():
     asked = {item.capability for item in cases()} - {None}
-    assert asked == OF_BACKENDS | OF_ENSEMBLES
-    others = {"attribution", "counterfactuals"}
-    exchanges = set(Capability) - asked - {Capability(name) for name in others}
-    assert Capability.PostOnly in exchanges
+    assert asked == OF_BACKENDS | OF_ENSEMBLES | OF_EXCHANGES
+    assert set(Capability) - asked == {Capability.Attribution, Capability.Counterfactuals}
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_an_author_supplies_at_most_four_fixtures(suite):
     class Author(suite):
-        descriptor = backend = rule = options = make_model = None
+        descriptor = backend = rule = options = make_model = adapter = simulator = None
 
     replaced = overridden(Author)
     assert replaced == []
-    supplied = [name for name in ("descriptor", "backend", "rule", "options", "make_model") if hasattr(suite, name)]
+    supplied = [
+        name
+        for name in ("descriptor", "backend", "rule", "options", "make_model", "adapter", "simulator")
+        if hasattr(suite, name)
+    ]
     assert len(supplied) <= 4
 
 

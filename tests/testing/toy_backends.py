@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from axon_quant.errors import DeviceError, ModelLoadError, UnsupportedError
 from axon_quant.inference import Action, Backend, Device
@@ -87,10 +88,10 @@ class NpzBackend(Backend):
             hidden = data["hidden"]
             for side in self.side_files(path):
                 hidden = np.frombuffer(side.read_bytes(), np.float32).reshape(-1, len(data["output"]))
-            if not self.config.fp16:
-                return self.session_class(hidden, data["output"], window, actions, self.config.device)
-            session = self.half_class(hidden, data["output"], window, actions, self.config.device)
-            session.plan["precision"] = "float16"
+            kind = self.half_class if self.config.fp16 else self.session_class
+            session = kind(hidden, data["output"], window, actions, self.config.device)
+            if self.config.fp16:
+                session.plan["precision"] = "float16"
             return session
 
     def side_files(self, path: Path):
@@ -152,6 +153,17 @@ class TestModest(Toy):
     capabilities = frozenset()
 
 
+class WideBackend(NpzBackend):
+    def build_session(self, path):
+        session = super().build_session(path)
+        session.plan["precision"] = "float32"
+        return session
+
+
+class TestComputesInAnotherPrecisionThanAsked(Toy):
+    engine = WideBackend
+
+
 class SingleOnly(NpzBackend):
     def build_session(self, path):
         if self.config.fp16:
@@ -167,17 +179,6 @@ class TestHasNoHalfPrecisionHere(Toy):
 
 class TestComputesInSinglePrecisionAndSaysHalf(Toy):
     engine = type("Liar", (NpzBackend,), {"half_class": NpzSession})
-
-
-class Reticent(NpzBackend):
-    def build_session(self, path):
-        session = super().build_session(path)
-        session.plan.pop("precision", None)
-        return session
-
-
-class TestDoesNotSayThatItRunsInHalfPrecision(Toy):
-    engine = Reticent
 
 
 class Curt(NpzBackend):
@@ -544,7 +545,7 @@ class Uncounted(NpzBackend):
         number = self.version + 1
         time.sleep(0.002)
         model = super().serve(prepared)
-        return model if model.number == number else attrs.evolve(model, number=number)
+        return model if model.number == number else replace(model, identity=replace(model.identity, number=number))
 
 
 class TestCountsVersionsWithoutALock(Toy):
@@ -605,8 +606,8 @@ class TestLosesAnAnswerOfAFullBatch(Toy):
 
 
 class Hasty(NpzBackend):
-    def prepare(self, path=None, *, plan=None):
-        prepared = super().prepare(path, plan=plan)
+    def prepare(self, path=None, **how):
+        prepared = super().prepare(path, **how)
         super().serve(prepared)
         return prepared
 

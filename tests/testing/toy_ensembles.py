@@ -78,6 +78,50 @@ class TestGoodGainer(Rule):
     capabilities = frozenset({Capability.Gains})
 
 
+class Stacked(Fixed):
+    """Equal weights, as if they had been fitted."""
+
+    def __init__(self, initial, window):
+        self.fitted_weights = [1.0] * len(initial)
+
+    def step(self, standing, weights):
+        return self.fitted_weights
+
+    def jump(self, performances, active, weights):
+        return self.fitted_weights
+
+
+class TestGoodFitted(Rule):
+    made = Stacked
+    capabilities = frozenset({Capability.Fitted})
+
+
+class TestDeclaresFittedAndIsNot(Rule):
+    capabilities = frozenset({Capability.Fitted})
+
+
+class TestIsFittedUndeclared(Rule):
+    made = Stacked
+
+
+class Forgetful(Fixed):
+    """Remembers who led, and tells nobody."""
+
+    def __init__(self, initial, window):
+        self.led = [0.0] * len(initial)
+
+    def step(self, standing, weights):
+        self.led[standing.last.index(max(standing.last))] += 1.0
+        return weights
+
+    def jump(self, performances, active, weights):
+        return [1.0 + count for count in self.led]
+
+
+class TestForgetsWhatItLearnt(Rule):
+    made = Forgetful
+
+
 class TestDeclaresOnlineWeightsItLacks(Rule):
     capabilities = ONLINE
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import attrs
 import onnxruntime as ort
 
-from axon_backend_onnx.protobuf import ElementType, Weight
-from axon_backend_onnx.weights import Content
+from axon_backend_onnx.protobuf import ElementType
+from axon_backend_onnx.reading import Weight
+from axon_backend_onnx.weights import Content, read_content
 from axon_quant.errors import DeviceError
 
 _HALF = ElementType.FLOAT16
@@ -92,7 +93,7 @@ class Made:
             options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
             options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
             ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            run = Content.of(made)
+            run = read_content(made)
         own = {name for node in content.nodes for name in node.outputs}
         wide = {name for node in run.nodes if node.cast_to in _WIDE for name in node.outputs} - own
         weights = {weight.name for weight in run.weights if weight.element == _HALF}

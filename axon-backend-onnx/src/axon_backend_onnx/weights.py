@@ -2,60 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Self
 
 import attrs
 
-from axon_backend_onnx import protobuf
-from axon_backend_onnx.protobuf import Node, Weight
+from axon_backend_onnx import reading
+from axon_backend_onnx.reading import Node, Weight
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.files import ModelFiles
 
 
 @attrs.frozen
 class Content:
-    """Every weight and every node of a file, and the SHA-256 of its bytes."""
+    """Every weight and every node of a file."""
 
-    sha256: str
     weights: tuple[Weight, ...]
     nodes: tuple[Node, ...]
 
-    @classmethod
-    def of(cls, path: Path, known: Content | None = None) -> Self | Content:
-        """Read the file, and walk through it unless `known` is what was found in the same bytes.
-
-        Raises ModelLoadError for a file that is not there or not ONNX.
-        """
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
-        sha256 = hashlib.sha256(data).hexdigest()
-        if known is not None and known.sha256 == sha256:
-            return known
-        weights: list[Weight] = []
-        nodes: list[Node] = []
-        for part in protobuf.content(data):
-            if isinstance(part, Weight):
-                weights.append(part)
-            else:
-                nodes.append(part)
-        return cls(sha256, tuple(weights), tuple(nodes))
-
     def sides(self, path: Path) -> tuple[Path, ...]:
-        """The other files that weights stand in, in the folder of `path` or below it.
+        """The other files that weights stand in, in the folder of the model `path` or below it.
 
         Raises ModelLoadError for one that is elsewhere or not there.
         """
         named = {weight.location for weight in self.weights if weight.location is not None}
         return tuple(_side(path, location) for location in sorted(named))
+
+
+def read_content(path: Path) -> Content:
+    """Raises ModelLoadError for a file that cannot be read or is not ONNX."""
+    with _opened(path) as model:
+        parts = list(reading.parts(model))
+    return Content(
+        tuple(part for part in parts if isinstance(part, Weight)),
+        tuple(part for part in parts if isinstance(part, Node)),
+    )
+
+
+def read_architecture(path: Path) -> str:
+    """The same text for models that differ in nothing but the numbers of their weights. Raises as `read_content`."""
+    with _opened(path) as model:
+        return reading.architecture(model)
 
 
 @contextmanager
@@ -80,6 +71,15 @@ def private_copy(files: ModelFiles, expected: ModelFiles | None) -> Iterator[Pat
     finally:
         # On Windows a mapped file cannot be removed: what is left there goes with the user's temporary files.
         shutil.rmtree(folder, ignore_errors=os.name == "nt")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[reading.Stretch]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            yield reading.Stretch.whole(file)
+    except OSError as error:
+        raise ModelLoadError(f"the model cannot be read: {error.strerror or error}", file=path) from error
 
 
 def _side(path: Path, location: str) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -16,6 +18,18 @@ def set_threads(number: int) -> int | None:
     numpy's own wheels hold OpenBLAS on Linux; on Windows its symbols cannot be reached through numpy, and on a Mac
     numpy may use Accelerate. There OPENBLAS_NUM_THREADS or VECLIB_MAXIMUM_THREADS decides, before numpy is imported.
     """
+    found = _functions()
+    if found is None:
+        return None
+    getter, setter = found
+    if getter() != number:  # a reload must not disturb who computes meanwhile
+        setter(ctypes.c_int(number))
+    return int(getter())
+
+
+@cache
+def _functions() -> tuple[Callable[[], int], Callable[[ctypes.c_int], object]] | None:
+    """How the number of threads is asked for and set; once, as each `CDLL` leaves garbage in cycles."""
     umath = getattr(np, "_core")._multiarray_umath  # noqa: B009, SLF001 (numpy has no public name for its BLAS)
     try:
         library = ctypes.CDLL(umath.__file__)
@@ -23,10 +37,8 @@ def set_threads(number: int) -> int | None:
         return None
     for prefix in _PREFIXES:
         for suffix in _SUFFIXES:
-            setter = getattr(library, f"{prefix}set_num_threads{suffix}", None)
             getter = getattr(library, f"{prefix}get_num_threads{suffix}", None)
+            setter = getattr(library, f"{prefix}set_num_threads{suffix}", None)
             if setter is not None and getter is not None:
-                if getter() != number:  # a reload must not disturb who computes meanwhile
-                    setter(ctypes.c_int(number))
-                return int(getter())
+                return getter, setter
     return None

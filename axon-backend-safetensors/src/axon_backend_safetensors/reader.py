@@ -15,13 +15,16 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from axon_quant.errors import ModelCheckError, ModelLoadError
 from axon_quant.inference.session import FloatArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ARCHITECTURE = "axon.architecture"
 """The metadata key of the architecture, a JSON object."""

@@ -37,6 +37,7 @@ _MODULES = {
         "Recommendation",
         "Session",
         "as_scorer",
+        "quiet_collector",
         "recommend_backend",
     ),
     "axon_quant.journal": ("Journal",),
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from axon_backend_safetensors import SafetensorsBackend as SafetensorsBackend
     from axon_backend_torch import TchBackend as TchBackend
     from axon_backend_torch import TorchBackend as TorchBackend
+    from axon_exchange_binance import BinanceAdapter as BinanceAdapter
+    from axon_exchange_okx import OkxAdapter as OkxAdapter
     from axon_quant.config import Config, load_config
     from axon_quant.ensemble import DynamicWeightedEnsemble
     from axon_quant.errors import AxonError
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
         Recommendation,
         Session,
         as_scorer,
+        quiet_collector,
         recommend_backend,
     )
     from axon_quant.journal import Journal
@@ -150,5 +154,6 @@ __all__ = [
     "load_ensemble",
     "load_exchange",
     "load_explainer",
+    "quiet_collector",
     "recommend_backend",
 ]

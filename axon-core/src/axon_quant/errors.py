@@ -212,8 +212,18 @@ class AmbiguousError(ExchangeError):
 class RateLimitedError(ExchangeError):
     """The budget is spent; wait `retry_after` seconds."""
 
-    def __init__(self, message: str, *, venue: str | None = None, retry_after: float = 0.0) -> None:
-        super().__init__(message, venue=venue)
+    def __init__(
+        self,
+        message: str,
+        *,
+        venue: str | None = None,
+        symbol: str | None = None,
+        code: str | None = None,
+        text: str | None = None,
+        hint: str | None = None,
+        retry_after: float = 0.0,
+    ) -> None:
+        super().__init__(message, venue=venue, symbol=symbol, code=code, text=text, hint=hint)
         self.retry_after = retry_after
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from axon_quant.orders.types import Order, OrderUpdate
+from axon_quant.provenance import MemberVote as MemberVote
+from axon_quant.provenance import ModelIdentity as ModelIdentity
 
 
 def kind_of(name: str) -> str:
@@ -28,14 +31,6 @@ class Event(Struct, frozen=True, tag=kind_of, tag_field="kind"):
 
 Emit: TypeAlias = Callable[[Event], object]
 """How a stage reports an event. The runtime supplies it; it returns at once."""
-
-
-class ModelIdentity(Struct, frozen=True):
-    """Which model a decision came from: `number` counts versions within the run, `sha256` is of the loaded bytes."""
-
-    name: str
-    number: int
-    sha256: str
 
 
 class RunStarted(Event, frozen=True):
@@ -84,14 +79,6 @@ class FeatureRow(Event, frozen=True):
     data: bytes
 
 
-class MemberVote(Struct, frozen=True):
-    """What one member of the ensemble said in a decision."""
-
-    name: str
-    weight: float
-    scores: tuple[float, ...]
-
-
 class Decision(Event, frozen=True):
     """The model looked at rows `first_row … last_row` and chose an action.
 
@@ -138,6 +125,79 @@ class WeightsChanged(Event, frozen=True):
     weights: tuple[float, ...]
 
 
+class MemberDrifted(Event, frozen=True):
+    """A detector found that a member no longer behaves as it did; `stream` says in what, e.g. `confidence`."""
+
+    member: str
+    stream: str
+    deactivated: bool
+
+
+class MemberReturned(Event, frozen=True):
+    """A member that was deactivated takes part in the ensemble again."""
+
+    member: str
+
+
+Remembered: TypeAlias = bool | int | float | str | list[int | float]
+"""What a strategy or a detector may keep in its state: JSON holds it bit for bit."""
+
+
+class RollingState(Struct, frozen=True):
+    """The last numbers of a stream, as a ring: `next` is the slot of the next one, `squares` are from the mean."""
+
+    values: tuple[float, ...]
+    next: int
+    last: float
+    mean: float
+    squares: float
+
+
+class DetectorState(Struct, frozen=True):
+    """What a drift detector, named by its class, remembers."""
+
+    detector: str
+    memory: dict[str, Remembered]
+
+
+class MemberState(Struct, frozen=True):
+    """A member in an EnsembleState: its record, its returns, and what its drift detectors remember, by stream."""
+
+    name: str
+    active: bool
+    on_trial: bool
+    failures: int
+    streak: int
+    drifts: int
+    waited: int
+    answered: int
+    trouble: str
+    fresh: bool
+    returns: RollingState
+    drift: dict[str, DetectorState]
+
+
+class EnsembleState(Struct, frozen=True):
+    """Everything an ensemble has learnt. JSON keeps it bit for bit; `rule` is the strategy's own."""
+
+    strategy: str
+    window: int
+    actions: tuple[str, ...]
+    initial: tuple[float, ...]
+    weights: tuple[float, ...]
+    given: tuple[float, ...] | None
+    returns: RollingState
+    turnovers: RollingState
+    members: tuple[MemberState, ...]
+    rule: dict[str, Remembered] | None
+
+
+class EnsembleSaved(Event, frozen=True):
+    """What the ensemble has learnt so far, for the next live run to go on from."""
+
+    state: EnsembleState
+
+
 class Reject(Struct, frozen=True):
     """Why a control refused an order: the control's name, the value it saw and the limit it holds."""
 
@@ -174,6 +234,55 @@ class OrderUpdated(Event, frozen=True):
     """The venue reported a change of an order, with the fill that caused it."""
 
     update: OrderUpdate
+
+
+class OrderAdopted(Event, frozen=True):
+    """An order that was at the venue before this run began, and is followed from here on.
+
+    `ours` says that an earlier run of this journal placed it; else it is foreign, and adopted by policy.
+    """
+
+    order: Order
+    status: str
+    venue_order_id: str
+    filled_quantity: Decimal
+    fill_ids: tuple[str, ...]
+    ours: bool
+
+
+class BalanceDifference(Struct, frozen=True):
+    """What the venue says of an asset is not what the journal leads to: a deposit, or trades that are not ours."""
+
+    asset: str
+    expected: Decimal
+    found: Decimal
+
+
+class AccountReconciled(Event, frozen=True):
+    """A live run knows its account: every order of earlier runs is settled or adopted, and these are the balances.
+
+    `settled` orders and `fills` were learned from the venue now. `foreign` are open orders that are not ours.
+    """
+
+    balances: dict[str, Decimal]
+    settled: int
+    fills: int
+    foreign: tuple[str, ...]
+    differences: tuple[BalanceDifference, ...]
+
+
+class ForeignOrderUpdated(Event, frozen=True):
+    """The venue reported a change of an order on this account that is not ours."""
+
+    update: OrderUpdate
+
+
+class StreamChanged(Event, frozen=True):
+    """A connection to the venue (`account` or `market`) came up or was lost; what it missed is repaired after it."""
+
+    stream: str
+    up: bool
+    reason: str
 
 
 class RiskStateChanged(Event, frozen=True):

@@ -1,4 +1,4 @@
-"""Members that answer what a test tells them."""
+"""Members that answer what a test tells them, and every strategy there is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,35 @@ from collections.abc import Callable
 import pytest
 
 from axon_quant.clock import SimClock
-from axon_quant.ensemble import DynamicWeightedEnsemble
+from axon_quant.ensemble import DynamicWeightedEnsemble, StackingFit
 from axon_quant.events import Event
+from axon_quant.plugins import Capability, installed
+
+DESCRIPTORS = {descriptor.name: descriptor for descriptor in installed().descriptors("ensemble")}
+
+
+@pytest.fixture(scope="session", params=sorted(DESCRIPTORS))
+def strategy(request: pytest.FixtureRequest) -> str:
+    """Each strategy in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def takes_gains(strategy: str) -> bool:
+    """Whether `update_weights` wants gains in [0, 1]."""
+    return Capability.Gains in DESCRIPTORS[strategy].capabilities
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., DynamicWeightedEnsemble]:
+    """An ensemble of any strategy; a fitted one is fitted to the initial weights."""
+
+    def make(models: list[object], initial_weights=None, performance_window=100, **options: object):
+        if options.get("strategy") == "stacking" and models:
+            options = {"fit": StackingFit(initial_weights or [1.0] * len(models)), **options}
+        return DynamicWeightedEnsemble(models, initial_weights, performance_window, **options)
+
+    return make
 
 
 class Member:
@@ -31,10 +58,10 @@ def events() -> list[Event]:
 
 
 @pytest.fixture
-def build(events: list[Event]) -> Callable[..., tuple[DynamicWeightedEnsemble, list[Member]]]:
+def build(events: list[Event], make) -> Callable[..., tuple[DynamicWeightedEnsemble, list[Member]]]:
     """An ensemble over members with these answers, and the members; its events land in `events`."""
 
-    def make(*answers: object, **options: object) -> tuple[DynamicWeightedEnsemble, list[Member]]:
+    def build(*answers: object, **options: object) -> tuple[DynamicWeightedEnsemble, list[Member]]:
         members = [Member(answer) for answer in answers]
         options = {
             "emit": events.append,
@@ -42,6 +69,6 @@ def build(events: list[Event]) -> Callable[..., tuple[DynamicWeightedEnsemble, l
             "names": [f"m{i}" for i in range(len(members))],
             **options,
         }
-        return DynamicWeightedEnsemble(members, **options), members
+        return make(members, **options), members
 
-    return make
+    return build

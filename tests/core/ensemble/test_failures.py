@@ -22,7 +22,6 @@ UNUSABLE = [
 ]
 
 
-@pytest.mark.parametrize("strategy", ["softmax-sharpe", "weighted-voting"])
 @pytest.mark.parametrize("answer", UNUSABLE, ids=repr)
 def test_a_member_that_fails_is_left_out_of_that_decision(build, events, strategy, answer):
     ensemble, _ = build(answer, SELL, SELL, initial_weights=[0.8, 0.15, 0.05], strategy=strategy)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from axon_quant.ensemble import DynamicWeightedEnsemble
+from axon_quant.ensemble import DynamicWeightedEnsemble, WeightedVoting
 from axon_quant.errors import EnsembleError
 
 BUY, SELL, HOLD = np.eye(3)
@@ -37,6 +39,23 @@ def test_hard_voting_counts_heads_where_soft_voting_weighs_certainty():
         "weighted-voting": "buy",
     }
     assert found["hard-voting"].scores == pytest.approx((1 / 3, 2 / 3, 0.0))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.01, 1), st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.3 + 1e-10, 0.5]), min_size=3, max_size=3)
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_three_actions_are_counted_like_any_number(members):
+    """With a fourth action that nobody wants."""
+    weights, votes = zip(*members, strict=True)
+    rule = WeightedVoting(weights, 10)
+    more = rule.combine(weights, [[*vote, -1.0] for vote in votes])
+    assert list(rule.combine(weights, votes)) == pytest.approx(more[:3])
 
 
 def test_a_member_without_weight_has_no_vote_in_hard_voting():

@@ -17,11 +17,12 @@ from axon_quant.orders import Order, OrderStatus, OrderTracker, OrderType, Order
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run the tests of this folder that are coroutines, each on a loop of its own."""
+    """Run the tests of this folder that are coroutines, each on a loop of its own, by their module's `run` if any."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
-    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    run = getattr(pyfuncitem.module, "run", asyncio.run)
+    run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
 
 

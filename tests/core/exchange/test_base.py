@@ -262,7 +262,7 @@ async def test_an_order_beyond_the_budget_leaves_no_trace_and_may_be_placed_agai
 
 
 async def test_a_cancel_leaves_when_orders_have_used_up_their_requests(instrument: Instrument) -> None:
-    adapter = MinimalAdapter(instrument, configured(requests_per_second=5, orders_per_minute=100, max_wait_ms=0))
+    adapter = MinimalAdapter(instrument, configured(requests_per_second=6, orders_per_minute=100, max_wait_ms=0))
     await adapter.connect()
     order = limit()
     await adapter.place_order(order)
@@ -389,3 +389,47 @@ async def test_fed_market_data_reaches_subscribed_readers_only(paper: PaperAdapt
     await paper.close()
     assert [type(event) async for event in stream] == [BookUpdate]
     assert paper.books["BTCUSDT"].best_bid == (50_000.0, 3.0)
+
+
+def test_a_plugin_must_not_redefine_what_the_base_needs() -> None:
+    with pytest.raises(TypeError, match="writes _deliver, which the base needs"):
+
+        class Clash(MinimalAdapter):
+            def _deliver(self, update: OrderUpdate) -> None:
+                pass
+
+
+async def test_a_plugin_must_not_replace_what_the_base_keeps(instrument: Instrument) -> None:
+    adapter = MinimalAdapter(instrument)
+    adapter._cases = {}
+    with pytest.raises(TypeError, match="which the base needs"):
+        await adapter.connect()
+
+
+async def test_the_paper_venue_takes_no_stop_orders(paper: PaperAdapter) -> None:
+    with pytest.raises(UnsupportedError, match="stop-orders"):
+        await paper.place_order(Order("BTCUSDT", Side.Buy, OrderType.Stop, quantity=1, stop_price=60_000))
+    assert "stop orders" in refused_by_the_engine(paper)
+
+
+def refused_by_the_engine(paper: PaperAdapter) -> str:
+    order = Order("BTCUSDT", Side.Buy, OrderType.StopLimit, 60_000, 1, stop_price=60_000)
+    paper.venue.submit(order, 5_000_000)
+    paper.venue.advance(20_000_000)
+    state = paper.venue.order(order.client_order_id)
+    assert state is not None
+    return state.reason
+
+
+async def test_a_market_order_is_valued_at_the_last_price_that_was_published(instrument: Instrument) -> None:
+    class MarketAdapter(MinimalAdapter):
+        capabilities = frozenset({Capability.MarketOrders})
+
+    adapter = MarketAdapter(instrument)
+    await adapter.connect()
+    small = Order("BTCUSDT", Side.Buy, OrderType.Market, quantity="0.01")
+    adapter._publish(Quote("BTCUSDT", adapter.clock.now(), 99.0, 1.0, 101.0, 1.0))
+    with pytest.raises(RejectedError, match="notional"):
+        await adapter.place_order(small)
+    adapter.clock.advance(adapter.clock.now() + 61_000_000_000)  # type: ignore[attr-defined]
+    await adapter.place_order(small)

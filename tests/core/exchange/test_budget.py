@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,12 @@ from hypothesis import strategies as st
 
 from axon_quant.clock import NANOSECONDS, SimClock
 from axon_quant.errors import RateLimitedError
-from axon_quant.exchange import RateBudget, RateLimitConfig, Request
+from axon_quant.exchange import RateBudget, RateLimitConfig, Request, VenueLimit
 
 START = 1_000 * NANOSECONDS
 
 
-def budget_of(clock: SimClock, venue_limits: RateLimitConfig | None = None, **options: float) -> RateBudget:
+def budget_of(clock: SimClock, venue_limits: tuple[VenueLimit, ...] = (), **options: float) -> RateBudget:
     return RateBudget(RateLimitConfig(**options), venue_limits=venue_limits, clock=clock, venue="test")
 
 
@@ -63,7 +64,7 @@ async def test_orders_count_against_the_minute_and_cancels_do_not() -> None:
 
 async def test_the_smaller_of_the_users_and_the_venues_limits_counts() -> None:
     clock = SimClock(START)
-    venue = RateLimitConfig(requests_per_second=3, orders_per_minute=1_000)
+    venue = (VenueLimit("requests", 3, 1.0), VenueLimit("orders", 1_000, 60.0))
     budget = budget_of(clock, venue, requests_per_second=100, orders_per_minute=2, cancel_reserve=0, max_wait_ms=0)
     await waits(budget, clock, Request.Order, Request.Order, Request.Query)
     for request in (Request.Order, Request.Query):
@@ -126,3 +127,82 @@ def test_no_second_ever_sees_more_than_the_limit(
     left = asyncio.run(run())
     for first, later in zip(left, left[per_second:], strict=False):
         assert later - first >= NANOSECONDS
+
+
+async def test_weight_is_what_a_request_costs() -> None:
+    clock = SimClock(START)
+    venue = (VenueLimit("weight", 100, 60.0),)
+    budget = budget_of(clock, venue, requests_per_second=1_000, cancel_reserve=0, max_wait_ms=0)
+    await budget.acquire(Request.Query, 60)
+    await budget.acquire(Request.Query, 40)
+    with pytest.raises(RateLimitedError):
+        await budget.acquire(Request.Query, 1)
+    clock.advance(START + 61 * NANOSECONDS)
+    await budget.acquire(Request.Query, 100)
+
+
+async def test_a_request_heavier_than_its_limit_waits_for_an_empty_window() -> None:
+    clock = SimClock(START)
+    budget = budget_of(clock, (VenueLimit("weight", 50, 1.0),), requests_per_second=1_000, max_wait_ms=5_000)
+    await waits(budget, clock, Request.Query)
+    await budget.acquire(Request.Query, 80)
+    assert clock.now() - START >= NANOSECONDS
+
+
+async def test_cancels_have_a_reserve_of_weight_and_none_is_needed_of_orders() -> None:
+    clock = SimClock(START)
+    venue = (VenueLimit("weight", 10, 60.0), VenueLimit("orders", 3, 10.0))
+    budget = budget_of(clock, venue, requests_per_second=1_000, cancel_reserve=0.2, max_wait_ms=0)
+    await waits(budget, clock, *[Request.Order] * 3)
+    with pytest.raises(RateLimitedError):
+        await budget.acquire(Request.Order)
+    await budget.acquire(Request.Query, 5)
+    with pytest.raises(RateLimitedError):
+        await budget.acquire(Request.Query)
+    assert await waits(budget, clock, Request.Cancel, Request.Cancel) == [0.0, 0.0]
+
+
+async def test_what_the_venue_counts_beyond_our_own_is_spent() -> None:
+    clock = SimClock(START)
+    budget = budget_of(clock, (VenueLimit("weight", 100, 60.0),), requests_per_second=1_000, max_wait_ms=0)
+    await budget.acquire(Request.Query, 10)
+    budget.observe("weight", 60.0, 5)
+    budget.observe("weight", 10.0, 1_000)
+    await budget.acquire(Request.Query, 10)
+    budget.observe("weight", 60.0, 95)
+    budget.observe("weight", 60.0, 95)
+    with pytest.raises(RateLimitedError):
+        await budget.acquire(Request.Query, 10)
+    await budget.acquire(Request.Cancel, 5)
+
+
+async def test_without_limits_only_penalties_hold_anything_back() -> None:
+    clock = SimClock(START)
+    budget = RateBudget(None, clock=clock)
+    assert await waits(budget, clock, *[Request.Order] * 1_000) == [0.0] * 1_000
+    budget.penalize(0.5)
+    assert budget.closed_for == 0.5
+    assert await waits(budget, clock, Request.Order) == [0.5]
+    assert budget.closed_for == 0.0
+
+
+@pytest.mark.parametrize("limit", [VenueLimit("orders", 100, 10.0), VenueLimit("orders", 60, 2.0)])
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+async def test_a_burst_of_a_thousand_orders_uses_the_venues_limit_and_never_breaks_it(
+    limit: VenueLimit, jitter: float
+) -> None:
+    clock = SimClock(START)
+    generator = random.Random(1)
+    budget = budget_of(
+        clock, (limit,), requests_per_second=10_000, orders_per_minute=10_000, cancel_reserve=0, max_wait_ms=10**9
+    )
+    arrivals = []
+    for _ in range(1_000):
+        await budget.acquire(Request.Order)
+        arrivals.append(clock.now() + round(generator.uniform(0, jitter) * NANOSECONDS))
+    arrivals.sort()
+    period = round(limit.period * NANOSECONDS)
+    for first, later in zip(arrivals, arrivals[limit.limit :], strict=False):
+        assert later - first >= period, "the venue would have answered 429"
+    ideal = (1_000 / limit.limit - 1) * limit.period
+    assert (arrivals[-1] - START) / NANOSECONDS <= ideal / 0.9

@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -58,8 +59,20 @@ def test_devices_are_parsed_from_their_text():
     for text in ("gpu", "cuda:", "cuda:-1", "cpu:0", ""):
         with pytest.raises(ValueError, match="cuda:N"):
             Device.parse(text)
-    with pytest.raises(ValueError, match=r"index|>= 0"):
-        Device.CUDA(-1)
+    for index in (-1, "1", 1.0, float("nan")):
+        with pytest.raises(ValueError, match="index must be a whole number of at least 0"):
+            Device.CUDA(index)
+    for kind in ("", "GPU", "cuda:0", "cuda\n", 1):
+        with pytest.raises(ValueError, match="kind is lower-case letters and digits"):
+            Device(kind)
+
+
+def test_a_device_is_a_value_that_cannot_change():
+    assert len({Device.CPU, Device("cpu"), Device.CUDA(0), Device("cuda")}) == 2
+    assert repr(Device.CUDA(1)) == "Device(kind='cuda', index=1)"
+    assert pickle.loads(pickle.dumps(Device.CUDA(1))) == Device.CUDA(1)
+    with pytest.raises(AttributeError):
+        Device.CPU.index = 1
 
 
 @pytest.mark.parametrize(

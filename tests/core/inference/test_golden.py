@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from msgspec.structs import replace
 
 from axon_quant.errors import ModelCheckError, ModelLoadError
 from axon_quant.inference.golden import MAX_BYTES, GoldenVectors
@@ -29,7 +30,7 @@ def golden(prepared):
 
 
 def other_weights(prepared, *weights):
-    return attrs.evolve(prepared, session=attrs.evolve(prepared.session, weights=weights))
+    return replace(prepared, session=attrs.evolve(prepared.session, weights=weights))
 
 
 def test_a_model_passes_what_was_recorded_from_it(prepared, golden):
@@ -80,18 +81,18 @@ def test_scores_that_are_not_finite_fail(prepared, golden, value):
 
 
 def test_a_model_of_another_shape_fails_by_name(prepared, golden):
-    spec = attrs.evolve(prepared.spec, output_dim=2)
+    spec = replace(prepared.spec, output_dim=2)
     with pytest.raises(ModelCheckError, match=r"outputs: expected \[3\], found \[2\]"):
-        golden.check(attrs.evolve(other_weights(prepared, 1.0, 2.0), spec=spec))
+        golden.check(replace(other_weights(prepared, 1.0, 2.0), spec=spec))
     with pytest.raises(ModelCheckError, match=r"input: expected \[4, 2\], found \[5, 2\]"):
-        golden.check(attrs.evolve(prepared, spec=attrs.evolve(prepared.spec, input_shape=(1, 5, 2))))
+        golden.check(replace(prepared, spec=replace(prepared.spec, input_shape=(1, 5, 2))))
 
 
 def test_a_model_with_a_fixed_batch_is_asked_in_batches_of_that_size(prepared):
     fixed = attrs.evolve(prepared.session, input_shape=(5, 4, 2))
     golden = GoldenVectors.record(fixed)
     assert len(golden) == 8
-    golden.check(attrs.evolve(prepared, session=fixed))
+    golden.check(replace(prepared, session=fixed))
 
 
 def test_an_open_window_needs_inputs(prepared, window):

@@ -1,14 +1,16 @@
 """Threads that give way, as the kernel sees them."""
 
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from axon_quant.inference import quiet
+from axon_quant.inference import ModelConfig, ModelHotReloader, pausing, quiet
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux schedules threads, others processes")
 
@@ -56,7 +58,7 @@ def test_elsewhere_the_work_is_done_all_the_same(monkeypatch):
 
 LEFT_BEHIND = """
 import os, sys, threading
-from axon_quant.inference import quiet
+from axon_quant.inference import ModelConfig, ModelHotReloader, pausing, quiet
 
 quiet.spare_cores = lambda _: 1.5
 if len(sys.argv) > 1 and os.geteuid() == 0:
@@ -90,6 +92,19 @@ def test_threads_that_a_build_leaves_behind_serve_with_the_priority_of_the_other
 
 
 @linux
+def test_many_quiet_builds_leave_nothing_to_the_garbage_collector():
+    builder = quiet.QuietBuilder()
+    builder.run(lambda: None, "axon-load-x")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            builder.run(lambda: None, "axon-load-x")
+        assert gc.collect() < 5
+    finally:
+        gc.enable()
+
+
 def test_busy_cores_are_not_spare():
     idle = quiet.spare_cores(0.05)
     assert 0 <= idle <= len(os.sched_getaffinity(0)) + 0.5
@@ -101,3 +116,50 @@ def test_busy_cores_are_not_spare():
         for hog in hogs:
             hog.kill()
             hog.wait()
+
+
+def test_a_quiet_build_sleeps_between_its_steps_and_nobody_else_does(monkeypatch):
+    slept = []
+    monkeypatch.setattr(pausing, "time", SimpleNamespace(sleep=slept.append))
+    pausing.pause()
+    assert slept == []
+    quiet.in_thread(pausing.pauses_from_now_on, pausing.pause, "x")
+    assert slept == [pausing.PAUSE]
+    pausing.pause()
+    assert slept == [pausing.PAUSE]
+
+
+def test_a_caller_gets_the_gil_while_a_build_holds_it_most_of_the_time():
+    """A build of short turns: without the pauses a waiter may go through once in 5 ms."""
+    through, stop = [], threading.Event()
+
+    def build():
+        for _ in range(100):
+            until = time.perf_counter() + 5e-4
+            while time.perf_counter() < until:
+                pass
+            pausing.pause()
+        stop.set()
+
+    def call():
+        while not stop.is_set():
+            time.sleep(1e-4)
+            through.append(time.perf_counter())
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    quiet.QuietBuilder().run(build, "x")
+    caller.join()
+    assert len(through) > 30
+
+
+def test_every_reload_pauses_between_its_steps(linear_backend, model_file, monkeypatch):
+    engine = linear_backend(ModelConfig(model_file, "linear"))
+    slept = []
+    monkeypatch.setattr(pausing, "time", SimpleNamespace(sleep=slept.append))
+    engine.load()
+    assert slept == []
+    ModelHotReloader(engine, engine.config, quiet=False).reload()
+    assert slept == []
+    ModelHotReloader(engine, engine.config).reload()
+    assert len(slept) >= 5

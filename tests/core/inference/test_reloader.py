@@ -121,6 +121,29 @@ def test_reload_loads_now_or_raises(engine, reloader, model_file):
     assert engine.version == 2
 
 
+def test_the_files_are_read_once_before_a_build_and_once_after_it(engine, reloader, model_file, monkeypatch):
+    looked = []
+    files = engine.files
+    monkeypatch.setattr(engine, "files", lambda path: looked.append(path) or files(path))
+    model_file.write_text("3 2 1")
+    assert reloader.reload().sha256 == files(model_file).sha256
+    assert looked == [model_file] * 2
+
+
+def test_a_file_written_between_the_look_and_the_build_is_refused(engine, reloader, model_file, monkeypatch):
+    files = engine.files
+
+    def overtaken(path):
+        found = files(path)
+        model_file.write_text("3 2 1")
+        return found
+
+    monkeypatch.setattr(engine, "files", overtaken)
+    with pytest.raises(ModelLoadError, match="changed while"):
+        reloader.reload()
+    assert engine.version == 1
+
+
 def test_a_rollback_serves_the_version_before_under_a_new_number(engine, reloader, model_file, window, events):
     with pytest.raises(ModelError, match="no version to roll back to"):
         reloader.rollback()

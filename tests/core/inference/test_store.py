@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from axon_quant.errors import ModelCheckError, ModelError, ModelInputError, ModelLoadError, SchemaMismatchError
-from axon_quant.inference import GoldenVectors, ModelConfig, ModelStore
+from axon_quant.inference import GoldenVectors, ModelConfig, ModelHotReloader, ModelStore
 from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.store import StoredModel, this_machine
 from axon_quant.inference.store.history import Change, History
@@ -634,6 +634,22 @@ def test_a_stored_plan_is_kept_to_and_a_new_runtime_makes_a_new_one(store, onnx)
     assert [one.plan["runtime"] for one in stored.plans] == ["onnxruntime 0.1", plan.plan["runtime"]]
     with pytest.raises(ModelCheckError, match=r"plan: runtime: expected onnxruntime 0\.1"):
         store.load(stored, like=engine.config, plan=stored.plans[0].plan)
+
+
+def test_a_reload_of_known_bytes_keeps_to_their_plan_and_their_golden_vectors(store, onnx):
+    engine = onnx()
+    stored = store.put(engine.prepared, engine.config)
+    (plan,) = stored.plans
+    other = "all" if plan.plan["optimisation"] == "basic" else "basic"
+    stored.write_plans((attrs_like(plan, optimisation=other),))
+    reloader = ModelHotReloader(engine, engine.config, store=store)
+    assert reloader.reload().plan["optimisation"] == other
+    golden = stored.golden
+    stored.write_golden(attrs.evolve(golden, outputs=golden.outputs * 2))
+    with pytest.raises(ModelCheckError, match="golden vectors"):
+        reloader.reload()
+    assert engine.version == 2
+    assert ModelHotReloader(engine, engine.config).reload().number == 3  # without a store nothing is known
 
 
 def attrs_like(plan, **changes):

@@ -30,13 +30,14 @@ def orders(draw: st.DrawFn) -> Order:
         draw(st.text(min_size=1, max_size=12)),
         draw(st.sampled_from(Side)),
         order_type,
-        draw(amounts) if order_type is OrderType.Limit else None,
+        draw(amounts) if order_type.has_price else None,
         draw(amounts),
         time_in_force=draw(st.sampled_from(TimeInForce)),
         post_only=draw(st.booleans()),
         reduce_only=draw(st.booleans()),
         strategy=draw(st.text(max_size=12)),
         client_order_id=draw(st.text(max_size=24)),
+        stop_price=draw(amounts) if order_type.has_stop_price else None,
     )
 
 

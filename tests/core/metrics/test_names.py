@@ -27,6 +27,7 @@ EVENTS: tuple[events.Event, ...] = (
     events.ModelLoaded(6, ModelIdentity("ppo", 2, "cd" * 32)),
     events.ModelRefused(6, "ppo", "not finite"),
     events.MemberFailed(6, "sac", "raised", deactivated=True),
+    events.MemberDrifted(6, "sac", "confidence", deactivated=False),
     events.WeightsChanged(6, ("ppo", "sac"), (0.75, 0.25)),
     events.OrderRefused(7, ORDER, (Reject("max_notional", "2", "1"), Reject("collar", "0.1", "0.05"))),
     events.OrderPlaced(8, ORDER, 1),

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from axon_backend_safetensors.reader import Tensors
 from axon_backend_safetensors.tape import Layer, Shape, Tape
@@ -14,6 +13,8 @@ from axon_quant.errors import ModelLoadError
 from axon_quant.inference.session import FloatArray
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from axon_backend_safetensors.program import Program, Slot
 
 

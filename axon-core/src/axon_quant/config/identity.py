@@ -2,7 +2,8 @@
 
 Left out: the journal, the metrics, secrets, where files and stored versions lie, and a rollout where there is none. A
 model counts by its name, a strategy's file by its file name; what is *in* those files has an identity of its own. A
-default counts like the same value written out.
+default counts like the same value written out. A field that was added later counts only where it is not at its
+default, so that a configuration keeps the identity it had.
 """
 
 from __future__ import annotations
@@ -60,5 +61,10 @@ def plain(value: object) -> object:
 
 
 def _fields(instance: Any) -> dict[str, object]:
-    fields = attrs.fields(type(instance))
-    return {field.name: getattr(instance, field.name) for field in fields if field.metadata.get("in_identity", True)}
+    found = {}
+    for field in attrs.fields(type(instance)):
+        value = getattr(instance, field.name)
+        at_default = field.metadata.get("added_later", False) and value == field.default
+        if field.metadata.get("in_identity", True) and not at_default:
+            found[field.name] = value
+    return found

@@ -16,6 +16,7 @@ from axon_quant.risk.limits import RiskLimits
 from axon_quant.secrets import Secret
 
 _optional = attrs.validators.optional
+_LATER = {"added_later": True}
 
 
 @attrs.frozen(kw_only=True)
@@ -51,12 +52,18 @@ class MarketConfig:
 
 @attrs.frozen(kw_only=True)
 class ObservationConfig:
-    """[observation]: which features, how many rows make a window and how far apart they are."""
+    """[observation]: which features, how many rows make a window and how far apart they are.
+
+    With `backfill` a live run fills its windows with the venue's past trades before it begins, instead of waiting. A
+    venue tells no past order books: in such rows the depth features are 0 and `book_whole` says so, which a model must
+    have been trained on.
+    """
 
     features: str = attrs.field(default="microstructure-128", validator=NAME)
     window: int = attrs.field(default=64, validator=between(1, 100_000))
     interval_ms: int = attrs.field(default=100, validator=between(1, 86_400_000))
     max_silence_ms: int = attrs.field(default=5_000, validator=between(1, 7 * 86_400_000))
+    backfill: bool = attrs.field(default=False, metadata=_LATER)
 
 
 @attrs.frozen(kw_only=True)
@@ -98,11 +105,29 @@ class ModelStoreConfig:
 
 @attrs.frozen(kw_only=True)
 class EnsembleConfig:
-    """[ensemble]: how the models are combined."""
+    """[ensemble]: how the models are combined, and what happens to one that fails or drifts.
+
+    `drift` names a detector of the members' confidence and returns. `retry_after_decisions` lets a deactivated member
+    be tried again, over `trial_decisions`. A live run saves what the ensemble has learnt every `save_every_rounds` of
+    realised returns and at its end; with `resume` the next one goes on from there.
+    """
 
     strategy: str = attrs.field(default="softmax-sharpe", validator=NAME)
     performance_window: int = attrs.field(default=100, validator=between(2, 10**6))
     horizon_rows: int = attrs.field(default=10, validator=between(1, 10**6))
+    max_failures: int = attrs.field(default=3, validator=between(1, 10**6), metadata=_LATER)
+    drift: str = attrs.field(
+        default="none", validator=matches("none|cusum|psi", "'none', 'cusum' or 'psi'"), metadata=_LATER
+    )
+    on_drift: str = attrs.field(
+        default="report", validator=matches("report|deactivate", "'report' or 'deactivate'"), metadata=_LATER
+    )
+    retry_after_decisions: int | None = attrs.field(
+        default=None, validator=_optional(between(1, 10**9)), metadata=_LATER
+    )
+    trial_decisions: int = attrs.field(default=50, validator=between(1, 10**6), metadata=_LATER)
+    resume: bool = attrs.field(default=True, metadata=_LATER)
+    save_every_rounds: int = attrs.field(default=100, validator=between(1, 10**9), metadata={"in_identity": False})
 
 
 @attrs.frozen(kw_only=True)
@@ -131,7 +156,11 @@ class ReconnectEntry:
 
 @attrs.frozen(kw_only=True)
 class ExchangeEntry:
-    """[exchange]: the venue, and for `paper` its balances, latency and fees (fractions; a rebate is negative)."""
+    """[exchange]: the venue, and for `paper` its balances, latency and fees (fractions; a rebate is negative).
+
+    `foreign_orders` says what a run does about open orders on the account that are not its own: `ignore` leaves them
+    alone, `adopt` follows them as if they were, `halt` does not trade beside them.
+    """
 
     name: str = attrs.field(default="paper", validator=NAME)
     balances: Mapping[str, Decimal] = attrs.field(factory=dict, validator=each(between(0, 10**15)))
@@ -142,6 +171,9 @@ class ExchangeEntry:
     api_secret: Secret | None = None
     passphrase: Secret | None = None
     testnet: bool = True
+    foreign_orders: str = attrs.field(
+        default="ignore", validator=matches(r"adopt|ignore|halt", "'adopt', 'ignore' or 'halt'"), metadata=_LATER
+    )
     rate_limit: RateLimitEntry = attrs.field(factory=RateLimitEntry)
     reconnect: ReconnectEntry = attrs.field(factory=ReconnectEntry)
 

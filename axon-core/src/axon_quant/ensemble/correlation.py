@@ -14,6 +14,16 @@ class Correlations:
         self._decay = 0.5 ** (2.0 / window)
         self._products = np.zeros((members, members))
 
+    @property
+    def products(self) -> list[float]:
+        """The covariances, row by row."""
+        products: list[float] = self._products.ravel().tolist()
+        return products
+
+    @products.setter
+    def products(self, products: list[float]) -> None:
+        self._products = np.array(products).reshape(self._products.shape)
+
     def append(self, returns: Sequence[float], active: Sequence[bool]) -> None:
         """One round; a member that is not active counts as having earned nothing."""
         row = np.where(active, returns, 0.0)

@@ -12,13 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axon_quant.clock import Clock, LiveClock
+from axon_quant.ensemble.health import Drift, Health, OnDrift
+from axon_quant.ensemble.members import Member, names_of, scorers_of
 from axon_quant.ensemble.performance import SIGMA_FLOOR, Rolling, standing
+from axon_quant.ensemble.remembering import Stateful
 from axon_quant.ensemble.simplex import normalised
-from axon_quant.ensemble.weighting import WeightingRule
+from axon_quant.ensemble.state import check_detectors, require_same, restore_member, state_of_member
+from axon_quant.ensemble.weighting import FittedRule, WeightingRule
 from axon_quant.errors import EnsembleError
-from axon_quant.events import Emit, MemberFailed, MemberVote, ModelIdentity, WeightsChanged
-from axon_quant.inference.action import TRADING_ACTIONS, Action
-from axon_quant.inference.scorer import Decode, Floats, Scorer, as_scorer
+from axon_quant.events import (
+    Emit,
+    EnsembleState,
+    Event,
+    MemberDrifted,
+    MemberFailed,
+    MemberReturned,
+    MemberVote,
+    ModelIdentity,
+    WeightsChanged,
+)
+from axon_quant.inference.action import Action
+from axon_quant.inference.scorer import Decode, Floats
 from axon_quant.inference.scores import choose, probabilities
 from axon_quant.plugins import load_ensemble
 
@@ -36,8 +50,8 @@ class EnsembleMetrics(TypedDict):
 
     `sharpe` is per step, of the returns weighted as they came in; before two of them, the weighted mean of the
     performances last given to `update_weights`; NaN before that. `turnover` is the mean part of the weight that a move
-    shifts, over the window; `effective_n` is 1 / Σ weight². `failures` counts by name; `abstaining` is whether the
-    strategy stands aside.
+    shifts, over the window; `effective_n` is 1 / Σ weight². `failures` and `drifts` count by name; `abstaining` is
+    whether the strategy stands aside.
     """
 
     sharpe: float
@@ -47,25 +61,8 @@ class EnsembleMetrics(TypedDict):
     effective_n: float
     member_sharpe: dict[str, float]
     failures: dict[str, int]
+    drifts: dict[str, int]
     abstaining: bool
-
-
-class _Member:
-    """One model and how it has been doing."""
-
-    __slots__ = ("active", "failures", "fresh", "index", "name", "scale", "score", "scorer", "streak", "trouble")
-
-    def __init__(self, index: int, name: str, scorer: Scorer) -> None:
-        self.index = index
-        self.name = name
-        self.scorer = scorer
-        self.score = scorer.score
-        self.scale = scorer.scale
-        self.active = True
-        self.failures = 0
-        self.streak = 0
-        self.trouble = ""
-        self.fresh = False
 
 
 class DynamicWeightedEnsemble:
@@ -80,6 +77,14 @@ class DynamicWeightedEnsemble:
     are scaled up, and MemberFailed is emitted (logged where there is no `emit`); after `max_failures` such decisions in
     a row it is deactivated, until `reactivate`. Without a member that has weight, `predict` raises EnsembleError: there
     is no silent hold.
+
+    `drift` makes detectors (`drift=Cusum`, or by stream: `drift={"confidence": Cusum, "returns": Psi}`) that watch the
+    members' confidence and realised returns. A member that drifts is reported by MemberDrifted and, with
+    `on_drift="deactivate"`, deactivated. With `retry_after` a deactivated member is tried again after that many
+    decisions: it votes without weight until it has given `trial` usable answers in a row and its detectors kept quiet;
+    then it is back with an equal share (MemberReturned), else out for as long again.
+
+    `rounds` counts the steps that the strategy has taken on realised returns since it was made.
 
     On a tie the action is `hold` where there is one, else the first of the equal ones. Not for use from several
     threads. Raises EnsembleError for weights, names or options that cannot be used, ModelError for a model that cannot.
@@ -96,6 +101,10 @@ class DynamicWeightedEnsemble:
         actions: Sequence[str] | None = None,
         decode: Decode | None = None,
         max_failures: int = 3,
+        drift: Drift | None = None,
+        on_drift: OnDrift = "report",
+        retry_after: int | None = None,
+        trial: int = 50,
         emit: Emit | None = None,
         clock: Clock | None = None,
         **options: object,
@@ -107,17 +116,23 @@ class DynamicWeightedEnsemble:
             raise EnsembleError(f"performance_window is {performance_window}, expected at least 2")
         if max_failures < 1:
             raise EnsembleError(f"max_failures is {max_failures}, expected at least 1")
-        scorers = _scorers(models, actions, decode)
+        scorers = scorers_of(models, actions, decode)
         self.actions: tuple[str, ...] = scorers[0].actions
         self._hold = self.actions.index("hold") if "hold" in self.actions else None
-        labels = _names(scorers, names)
-        self._members = tuple(map(_Member, range(len(models)), labels, scorers))
+        labels = names_of(scorers, names)
+        self._members = tuple(map(Member, range(len(models)), labels, scorers))
         self._by_name = {member.name: member for member in self._members}
         self._active = self._members
+        self._health = Health(
+            self._members, drift, self._drifted, on_drift=on_drift, retry_after=retry_after, trial=trial
+        )
         initial = [1.0] * len(models) if initial_weights is None else initial_weights
         self._weights = normalised(initial, len(models), "initial_weights")
-        self._reported = self._weights
         self._rule = _rule(strategy, self._weights, performance_window, options)
+        if isinstance(self._rule, FittedRule):
+            self._weights = normalised(self._rule.fitted_weights, len(models), "the fitted weights")
+        self._reported = self._initial = self._weights
+        self._strategy, self._window = strategy, performance_window
         if self._rule.may_abstain and self._hold is None:
             raise EnsembleError(f"{strategy} may abstain, which needs an action 'hold' among {', '.join(self.actions)}")
         self._mask = (True,) * len(models)
@@ -125,6 +140,7 @@ class DynamicWeightedEnsemble:
         self._returns = Rolling(performance_window)
         self._turnovers = Rolling(performance_window)
         self._given: tuple[float, ...] | None = None
+        self.rounds = 0
         self._max_failures = max_failures
         self._emit = emit
         self._clock = LiveClock() if clock is None else clock
@@ -143,13 +159,13 @@ class DynamicWeightedEnsemble:
         """The ensemble's action for one observation, with what each member said.
 
         `scores` are the combined probabilities; a vote has the member's raw scores and the weight it had in this
-        decision. Raises EnsembleError if no member with weight gave usable scores.
+        decision, none if it is on trial. Raises EnsembleError if no member with weight gave usable scores.
         """
-        weights = self._weights
+        weights, active = self._weights, self._active
         votes: list[MemberVote] = []
         shares: list[Sequence[float]] = []
         models: tuple[ModelIdentity, ...] = ()
-        for member in self._active:
+        for member in active:
             try:
                 scores = member.score(observation)
             except Exception as error:  # noqa: BLE001 - whatever a model raises, it is reported and the others go on
@@ -161,8 +177,9 @@ class DynamicWeightedEnsemble:
             if identities := member.scorer.models:
                 models += identities
         if len(votes) != len(weights):
+            more = self._ask_the_absent(observation, active) if self._health.retry_after else []
             weights = self._rescaled([vote.weight for vote in votes])
-            votes = [MemberVote(v.name, weight, v.scores) for v, weight in zip(votes, weights, strict=True)]
+            votes = [MemberVote(v.name, weight, v.scores) for v, weight in zip(votes, weights, strict=True)] + more
         rule = self._rule
         combined = self._aside() if rule.abstains else rule.combine(weights, shares)
         if len(combined) != len(self.actions) or not isfinite(sum(combined)):
@@ -214,6 +231,8 @@ class DynamicWeightedEnsemble:
         if not -LARGEST_RETURN <= value <= LARGEST_RETURN:
             raise EnsembleError(f"the return of {member.name} is {value}, expected at most ±{LARGEST_RETURN:g}")
         self._performance[member.index].append(value)
+        if member.watches:
+            self._health.on_return(member, value)
         member.fresh = True
         if self._active and all(other.fresh for other in self._active):
             self._round()
@@ -223,8 +242,9 @@ class DynamicWeightedEnsemble:
         member = self._member(model)
         if member.active:
             return
-        member.active, member.streak, member.fresh = True, 0, False
+        member.active, member.streak, member.fresh, member.on_trial = True, 0, False, False
         self._recount()
+        self._tell(MemberReturned(self._clock.now(), member.name), "member %s is back", member.name)
         count = len(self._active)
         if count == 1:
             weights = [0.0] * len(self._members)
@@ -233,6 +253,48 @@ class DynamicWeightedEnsemble:
             weights = [weight * (count - 1) / count for weight in self._weights]
             weights[member.index] = 1.0 / count
         self._move(weights)
+        self._report()
+
+    def report_drift(self, model: int | str, stream: str) -> None:
+        """A detector outside, such as one of inputs, found that a model drifts: count, report and, by `on_drift`, act.
+
+        `stream` says in what. Raises EnsembleError for an unknown model.
+        """
+        self._drifted(self._member(model), stream)
+
+    def state(self) -> EnsembleState:
+        """Everything learnt; `restore` on an ensemble like this one goes on from it, bit for bit."""
+        rule = self._rule
+        return EnsembleState(
+            self._strategy,
+            self._window,
+            self.actions,
+            self._initial,
+            self._weights,
+            self._given,
+            self._returns.state(),
+            self._turnovers.state(),
+            tuple(map(state_of_member, self._members, self._performance)),
+            dict(rule.state()) if isinstance(rule, Stateful) else None,
+        )
+
+    def restore(self, state: EnsembleState) -> None:
+        """Go on from a state. Raises EnsembleError, and changes nothing, if it is of another strategy, window, members,
+        actions or initial weights, or damaged."""
+        require_same(state, self.state())
+        rings = [Rolling(self._window) for _ in range(len(self._members) + 2)]
+        streams = [member.returns for member in state.members]
+        for ring, stream in zip(rings, [*streams, state.returns, state.turnovers], strict=True):
+            ring.restore(stream)
+        for member, saved in zip(self._members, state.members, strict=True):
+            check_detectors(member, saved)
+        if isinstance(self._rule, Stateful) and state.rule is not None:
+            self._rule.restore(state.rule)
+        *self._performance, self._returns, self._turnovers = rings
+        for member, saved in zip(self._members, state.members, strict=True):
+            restore_member(member, saved)
+        self._recount()
+        self._weights, self._given = state.weights, state.given
         self._report()
 
     def get_metrics(self) -> EnsembleMetrics:
@@ -246,6 +308,7 @@ class DynamicWeightedEnsemble:
             effective_n=1.0 / fsum(weight * weight for weight in self._weights),
             member_sharpe=dict(zip(self.names, sharpe, strict=True)),
             failures={member.name: member.failures for member in self._members},
+            drifts={member.name: member.drifts for member in self._members},
             abstaining=self._rule.abstains,
         )
 
@@ -259,6 +322,7 @@ class DynamicWeightedEnsemble:
 
     def _round(self) -> None:
         """Every active member has a new return: account for the ensemble's own, then take one step."""
+        self.rounds += 1
         now = standing(self._performance, self._mask)
         self._returns.append(fsum(map(mul, self._weights, now.last)))
         for member in self._active:
@@ -282,20 +346,55 @@ class DynamicWeightedEnsemble:
         if self._emit is not None:
             self._emit(WeightsChanged(self._clock.now(), self.names, self._weights))
 
-    def _failed(self, member: _Member, error: Exception) -> None:
+    def _ask_the_absent(self, observation: object, asked: Sequence[Member]) -> list[MemberVote]:
+        """Votes without weight, of the members on trial; `asked` are those who were asked in this decision."""
+        votes = []
+        for member in self._members:
+            if member in asked or member.active or not self._health.due(member):
+                continue
+            try:
+                scores = member.score(observation)
+            except Exception as error:  # noqa: BLE001 - as in `predict`
+                self._failed(member, error)
+                continue
+            votes.append(MemberVote(member.name, 0.0, scores))
+            if self._health.passed(member):
+                self.reactivate(member.index)
+        return votes
+
+    def _failed(self, member: Member, error: Exception) -> None:
         member.failures += 1
         member.streak += 1
-        deactivate = member.streak >= self._max_failures
+        deactivate = member.on_trial or member.streak >= self._max_failures
         member.trouble = f"{type(error).__name__}: {error}"
-        if self._emit is None:
-            _LOG.warning("member %s failed: %s", member.name, member.trouble)
-        else:
-            self._emit(MemberFailed(self._clock.now(), member.name, member.trouble, deactivate))
+        event = MemberFailed(self._clock.now(), member.name, member.trouble, deactivate)
+        self._tell(event, "member %s failed: %s", member.name, member.trouble)
         if deactivate:
-            member.active = False
-            self._recount()
-            self._move(self._weights)
-            self._report()
+            self._deactivate(member)
+
+    def _drifted(self, member: Member, stream: str) -> None:
+        member.drifts += 1
+        deactivate = self._health.deactivates
+        event = MemberDrifted(self._clock.now(), member.name, stream, deactivate)
+        self._tell(event, "member %s drifts in its %s", member.name, stream)
+        if deactivate:
+            member.trouble = f"drift in its {stream}"
+            self._deactivate(member)
+
+    def _deactivate(self, member: Member) -> None:
+        member.on_trial, member.waited = False, 0
+        if not member.active:
+            return
+        member.active = False
+        self._recount()
+        self._move(self._weights)
+        self._report()
+
+    def _tell(self, event: Event, message: str, *arguments: object) -> None:
+        if self._emit is None:
+            _LOG.warning(message, *arguments)
+        else:
+            self._emit(event)
 
     def _rescaled(self, weights: list[float]) -> tuple[float, ...]:
         """The weights of those that take part in a decision, scaled to sum to 1."""
@@ -305,7 +404,11 @@ class DynamicWeightedEnsemble:
         return tuple([weight / total for weight in weights])
 
     def _nobody(self) -> EnsembleError:
-        troubles = [f"{m.name}: {m.failures} failures, the last {m.trouble}" for m in self._members if m.failures]
+        troubles = [
+            f"{m.name}: {m.failures} failures, {f'{m.drifts} drifts, ' if m.drifts else ''}the last {m.trouble}"
+            for m in self._members
+            if m.trouble
+        ]
         text = "; ".join(["no member with a weight is left to decide", *troubles])
         return EnsembleError(text, hint="reactivate() lets a repaired one back in")
 
@@ -316,48 +419,13 @@ class DynamicWeightedEnsemble:
         self._active = tuple(member for member in self._members if member.active)
         self._mask = tuple(member.active for member in self._members)
 
-    def _member(self, model: int | str) -> _Member:
+    def _member(self, model: int | str) -> Member:
         if isinstance(model, str):
             if model in self._by_name:
                 return self._by_name[model]
         elif 0 <= model < len(self._members):
             return self._members[model]
         raise EnsembleError(f"no model {model!r}; there are {', '.join(self.names)}, or 0 to {len(self._members) - 1}")
-
-
-def _scorers(models: Sequence[object], actions: Sequence[str] | None, decode: Decode | None) -> list[Scorer]:
-    """All models over the same actions in the same order."""
-    declared = None if actions is None else tuple(actions)
-    common = declared or next((own for model in models if (own := _own_actions(model))), TRADING_ACTIONS)
-    scorers = []
-    for model in models:
-        # Only what the user declares, or other names than the three, is a declaration for a model without names:
-        # that another member says buy, sell, hold does not tell what this one's label 0 means.
-        given = declared if _own_actions(model) or common == TRADING_ACTIONS else common
-        scorers.append(as_scorer(as_scorer(model, given, decode=decode), common))
-    return scorers
-
-
-def _own_actions(model: object) -> tuple[str, ...]:
-    """The actions a model, or the model behind a backend, names itself."""
-    served = getattr(model, "model", None) if hasattr(model, "infer") else model
-    own = getattr(served, "actions", None)
-    return tuple(own) if own else ()
-
-
-def _names(scorers: Sequence[Scorer], names: Sequence[str] | None) -> tuple[str, ...]:
-    if names is not None:
-        if len(names) != len(scorers) or len(set(names)) != len(names):
-            raise EnsembleError(f"names: expected {len(scorers)} different ones, found {list(names)}")
-        return tuple(names)
-    result: list[str] = []
-    for scorer in scorers:
-        name, number = scorer.name, 1
-        while name in result:
-            number += 1
-            name = f"{scorer.name}-{number}"
-        result.append(name)
-    return tuple(result)
 
 
 def _rule(strategy: str, initial: tuple[float, ...], window: int, options: dict[str, object]) -> WeightingRule:

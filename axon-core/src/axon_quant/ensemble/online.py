@@ -14,17 +14,19 @@ A deactivated member sleeps: it is charged what the others lose on average, so i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, fsum, inf, log, sqrt
 from operator import mul
+from typing import Any, ClassVar
 
 from axon_quant.ensemble.options import require
 from axon_quant.ensemble.performance import Standing
 from axon_quant.ensemble.pooling import Pooling
+from axon_quant.ensemble.remembering import Remembering
 from axon_quant.errors import EnsembleError
 
 
-class OnlineRule(Pooling):
+class OnlineRule(Remembering, Pooling):
     """What the strategies of this module share: losses in, weights out. Probabilities are averaged.
 
     `update_weights` takes one gain in [0, 1] per model, and is one step. Raises EnsembleError for others.
@@ -94,6 +96,8 @@ class Hedge(OnlineRule):
     fixes the rate. The bounds are those for equal initial weights.
     """
 
+    _remembered: ClassVar[Mapping[str, Any]] = {"_largest": float, "_losses": list[float], "_steps": int}
+
     def __init__(
         self,
         initial: tuple[float, ...],
@@ -134,6 +138,8 @@ class AdaHedge(OnlineRule):
     at most 2 √(V ln N) + (4/3) ln N + 2, V being the variance of the losses under the weights, summed up.
     """
 
+    _remembered: ClassVar[Mapping[str, Any]] = {"_largest": float, "_losses": list[float], "_gap": float}
+
     def __init__(self, initial: tuple[float, ...], window: int, *, return_bound: float | None = None) -> None:
         super().__init__(initial, window, return_bound=return_bound)
         self._losses = [0.0] * len(initial)
@@ -165,6 +171,12 @@ class AdaHedge(OnlineRule):
 
 class RegretRule(OnlineRule):
     """What the second-order strategies share: each member's regret so far, and its squares per step."""
+
+    _remembered: ClassVar[Mapping[str, Any]] = {
+        "_largest": float,
+        "_regrets": list[float],
+        "_squares": list[float],
+    }
 
     def __init__(self, initial: tuple[float, ...], window: int, *, return_bound: float | None = None) -> None:
         super().__init__(initial, window, return_bound=return_bound)

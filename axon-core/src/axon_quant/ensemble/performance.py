@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 from msgspec import Struct
+
+from axon_quant.errors import EnsembleError
+from axon_quant.events import RollingState
 
 SIGMA_FLOOR = 1e-12
 RELATIVE_FLOOR = 0.1
@@ -62,6 +65,23 @@ class Rolling:
             self._next = 0
             self.mean = float(data.mean())
             self._squares = float(np.square(data - self.mean).sum())
+
+    def state(self) -> RollingState:
+        """All of it."""
+        values: list[float] = self._data[: self.count].tolist()
+        return RollingState(tuple(values), self._next, self.last, self.mean, self._squares)
+
+    def restore(self, state: RollingState) -> None:
+        """Become what returned this state. Raises EnsembleError if none of this window can have."""
+        count, window = len(state.values), len(self._data)
+        if not (count <= window and 0 <= state.next < window and (count == window or state.next == count)):
+            raise EnsembleError(f"a state of {count} numbers, slot {state.next}, does not fit a window of {window}")
+        if not isfinite(sum(map(abs, (*state.values, state.last, state.mean, state.squares)))):
+            raise EnsembleError("a state holds numbers that are not finite")
+        self._data[:count] = state.values
+        self._data[count:] = 0.0
+        self._next, self._squares = state.next, state.squares
+        self.count, self.last, self.mean = count, state.last, state.mean
 
     @property
     def sigma(self) -> float:

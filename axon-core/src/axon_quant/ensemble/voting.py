@@ -44,6 +44,8 @@ class WeightedVoting(GivenWeights):
     def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
         """The share of the vote that each action got."""
         shares = [0.0] * len(votes[0])
+        if len(shares) == 3:
+            return self._of_three(weights, votes)
         for weight, vote in zip(weights, votes, strict=True):
             best = max(vote)
             if sorted(vote)[-2:][0] < best - TIE:
@@ -54,6 +56,25 @@ class WeightedVoting(GivenWeights):
                     shares[index] += weight / len(equal)
         return shares
 
+    @staticmethod
+    def _of_three(weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
+        """The same, unrolled, as in `probabilities`."""
+        total_buy = total_sell = total_hold = 0.0
+        for weight, (buy, sell, hold) in zip(weights, votes, strict=True):
+            if sell < buy - TIE > hold:
+                total_buy += weight
+            elif buy < sell - TIE > hold:
+                total_sell += weight
+            elif buy < hold - TIE > sell:
+                total_hold += weight
+            else:
+                least = max(buy, sell, hold) - TIE
+                share = weight / ((buy >= least) + (sell >= least) + (hold >= least))
+                total_buy += share if buy >= least else 0.0
+                total_sell += share if sell >= least else 0.0
+                total_hold += share if hold >= least else 0.0
+        return (total_buy, total_sell, total_hold)
+
 
 class HardVoting(WeightedVoting):
     """One member, one vote, for its most probable action: every weight above 0 counts the same.
@@ -63,6 +84,5 @@ class HardVoting(WeightedVoting):
 
     def combine(self, weights: Sequence[float], votes: Sequence[Sequence[float]]) -> Sequence[float]:
         """The share of the heads that each action got."""
-        heads = [float(weight > 0.0) for weight in weights]
-        count = sum(heads)
-        return super().combine([head / count for head in heads], votes)
+        head = 1.0 / sum([weight > 0.0 for weight in weights])
+        return super().combine([head if weight > 0.0 else 0.0 for weight in weights], votes)

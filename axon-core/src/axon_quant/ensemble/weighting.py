@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, inf, sqrt
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from axon_quant.ensemble.correlation import Correlations
 from axon_quant.ensemble.options import require
 from axon_quant.ensemble.performance import Standing
+from axon_quant.ensemble.remembering import Remembering
 from axon_quant.ensemble.smoothing import SmoothedWeights, members_of
+from axon_quant.events import Remembered
 
 
 class WeightingRule(Protocol):
@@ -17,6 +19,8 @@ class WeightingRule(Protocol):
 
     Sequences have one entry per member, deactivated ones included; the ensemble sets those to zero afterwards, scales
     the weights to sum to 1 and refuses any that are negative or not finite.
+
+    A strategy that learns should be Stateful as well, so that it is saved and restored with the ensemble.
     """
 
     @property
@@ -42,7 +46,17 @@ class WeightingRule(Protocol):
         ...
 
 
-class SoftmaxSharpe(SmoothedWeights):
+@runtime_checkable
+class FittedRule(Protocol):
+    """A strategy fitted beforehand, which declares the capability `fitted`."""
+
+    @property
+    def fitted_weights(self) -> Sequence[float]:
+        """What the ensemble starts from in place of its initial weights."""
+        ...
+
+
+class SoftmaxSharpe(Remembering, SmoothedWeights):
     """Softmax over rolling Sharpe ratios per step, smoothed; probabilities are averaged.
 
     The temperature is 1/√window, the standard error of a rolling Sharpe ratio, so noise alone moves little. The initial
@@ -59,6 +73,12 @@ class SoftmaxSharpe(SmoothedWeights):
 
     Raises EnsembleError for options out of range.
     """
+
+    _remembered: ClassVar[Mapping[str, Any]] = {
+        "_anchor": list[float],
+        "abstains": bool,
+        "_products": list[float],
+    }
 
     def __init__(
         self,
@@ -84,6 +104,20 @@ class SoftmaxSharpe(SmoothedWeights):
         self._correlations = Correlations(len(initial), window) if correlation_penalty else None
         self.may_abstain = all_negative == "abstain"
         self.abstains = False
+
+    @property
+    def _products(self) -> list[float]:
+        return [] if self._correlations is None else self._correlations.products
+
+    @_products.setter
+    def _products(self, products: list[float]) -> None:
+        if self._correlations is not None:
+            self._correlations.products = products
+
+    def restore(self, state: Mapping[str, Remembered], /) -> None:
+        """Take over what `state` returned; without `all_negative="abstain"` nothing abstains."""
+        super().restore(state)
+        self.abstains = self.abstains and self.may_abstain
 
     def step(self, standing: Standing, weights: Sequence[float]) -> Sequence[float]:
         """One smoothed step towards the softmax; none during the cold start."""

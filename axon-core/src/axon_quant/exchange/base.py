@@ -1,95 +1,60 @@
-"""What strategies call and what a venue's plugin writes.
-
-A plugin subclasses `ExchangeAdapter`, sets three class attributes and writes a few primitives:
-
-| primitive                               | required        | returns or raises                                        |
-|-----------------------------------------|-----------------|----------------------------------------------------------|
-| `_connect()`                            | yes             | ready to trade; raises AuthError, UnavailableError, …    |
-| `_close()`                              | yes             | everything released; may be called when not connected    |
-| `_fetch_instruments()`                  | yes             | the venue's instruments                                  |
-| `_send_order(order)`                    | yes             | the venue's order id. AmbiguousError when the outcome is |
-|                                         |                 | unknown; any other ExchangeError says it does not exist  |
-| `_send_cancel(state)`                   | yes             | once taken; NotFoundError when there is nothing to cancel|
-| `_send_cancel_all(symbol)`              | CancelAll       | once taken; without it, orders are cancelled one by one  |
-| `_fetch_order(state)`                   | FetchOrder      | OrderState as the venue has it; None when it has none    |
-| `_fetch_open_orders(symbol)`            | OpenOrders      | OrderStates, of every symbol for None                    |
-| `_fetch_fills(since)`                   | Fills           | Fills at or after `since`                                |
-| `_fetch_balances()`                     | Balances        | Balances by asset                                        |
-| `_fetch_positions()`                    | Positions       | Positions that are not zero                              |
-| `_subscribe(channel, symbol)`           | any …Stream     | once the channel flows                                   |
-
-What comes from the venue by itself goes to `_deliver` (order updates) and `_publish` (market data). Everything else is
-the base's: capabilities, client order ids, filters, the rate budget, the state machine, `events()`.
-"""
+"""What strategies call; `primitives.py` says what a venue's plugin writes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import ClassVar, Protocol, TypeVar
+from decimal import Decimal
+from typing import TypeAlias
 
-from axon_quant.clock import Clock, LiveClock
+import attrs
+
+from axon_quant.clock import Clock
 from axon_quant.errors import (
     AmbiguousError,
-    DuplicateOrderError,
+    AuthError,
     ExchangeError,
     NotFoundError,
-    RateLimitedError,
     RejectedError,
     UnavailableError,
-    UnsupportedError,
 )
-from axon_quant.exchange.budget import RateBudget, Request, Sleep, sleeper
-from axon_quant.exchange.capabilities import Capabilities, Capability, Channel, needed_by
-from axon_quant.exchange.config import ExchangeConfig, RateLimitConfig
+from axon_quant.exchange.budget import Request, Sleep
+from axon_quant.exchange.capabilities import Capability, Channel
+from axon_quant.exchange.checking import Checks
+from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.filters import refusal
 from axon_quant.exchange.ledger import Balance
-from axon_quant.exchange.primitives import PRIMITIVES, Position, VenuePrimitives
+from axon_quant.exchange.order_log import OrderLog
+from axon_quant.exchange.primitives import PRIMITIVES, FundingRate, MarginMode, Position, VenuePrimitives
+from axon_quant.exchange.repair import Repair
 from axon_quant.exchange.stream import EventStream
 from axon_quant.market.instrument import Instrument
-from axon_quant.market.types import MarketEvent
-from axon_quant.orders.tracker import OrderState, OrderTracker
-from axon_quant.orders.types import Fill, Order, OrderStatus, OrderUpdate
+from axon_quant.market.types import Trade
+from axon_quant.orders.tracker import OrderState
+from axon_quant.orders.types import Fill, Order, OrderStatus, exact
 
-_T = TypeVar("_T")
-_REMEMBERED = 20_000
-
-
-class Receipt(Protocol):
-    """Proof that an order was recorded; the journal's tickets are such."""
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Return once the record is durable; called in a thread."""
-        ...
+Number: TypeAlias = Decimal | float | int | str
 
 
-class OrderLog(Protocol):
-    """Where an order is written down before it is sent."""
-
-    def record(self, order: Order) -> Receipt:
-        """Begin to record `order` and return at once."""
-        ...
-
-
-class ExchangeAdapter(VenuePrimitives):
+class ExchangeAdapter(Checks):
     """One account at one venue.
 
     An order is named by its client order id or by the order id that `place_order` returned; both work everywhere. Every
-    method that asks for a capability the plugin does not declare raises UnsupportedError; every method but `connect`
-    and `close` raises UnavailableError while not connected.
+    method that asks for a capability the plugin does not declare raises UnsupportedError; every method but `connect`,
+    `close` and `track` raises UnavailableError while not connected.
 
     `is_external` says that orders leave the process, so each one must be durable before it is sent: `place_order` waits
     for `order_log` then, and a caller that keeps its own journal waits before calling.
-    """
 
-    name: ClassVar[str]
-    capabilities: ClassVar[Capabilities] = frozenset()
-    is_external: ClassVar[bool] = True
-    venue_limits: ClassVar[RateLimitConfig | None] = None
-    client_order_id_length: ClassVar[int] = 32
+    What a plugin may set: `validity`, the seconds that the venue accepts a request after its timestamp;
+    `engine_timeout`, the seconds that its engine may hold an accepted one; `stale_after`, the seconds of silence after
+    which a connection is lost; `query_timeout` and `connect_timeout`; `client_order_id_length`.
+    """
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        taken = sorted(name for name in vars(cls) if name in _PRIVATE)
+        if taken:
+            raise TypeError(f"{cls.__name__} writes {', '.join(taken)}, which the base needs: choose another name")
         for capability in sorted(cls.capabilities, key=lambda capability: capability.value):
             primitive = PRIMITIVES.get(capability)
             if primitive is not None and getattr(cls, primitive) is getattr(VenuePrimitives, primitive):
@@ -103,40 +68,44 @@ class ExchangeAdapter(VenuePrimitives):
         sleep: Sleep | None = None,
         order_log: OrderLog | None = None,
     ) -> None:
-        self.config = config
-        self.clock: Clock = LiveClock() if clock is None else clock
-        self.orders = OrderTracker()
-        self._sleep = sleeper(self.clock) if sleep is None else sleep
+        super().__init__(config, clock, sleep)
         self._order_log = order_log
-        self._budget = (
-            None
-            if config is None
-            else RateBudget(
-                config.rate_limit,
-                venue_limits=self.venue_limits,
-                clock=self.clock,
-                sleep=self._sleep,
-                venue=self.name,
-            )
-        )
-        self._instruments: dict[str, Instrument] = {}
-        self._client_ids: dict[str, str] = {}
-        self._streams: list[EventStream] = []
         self._connected = False
+        self._containers = {name: value for name, value in vars(self).items() if isinstance(value, dict | set | list)}
 
     # Connection.
 
     async def connect(self) -> None:
-        """Connect and load the instruments. Raises AuthError, ClockError or UnavailableError."""
-        await self._connect()
-        self._instruments = {instrument.symbol: instrument for instrument in await self._fetch_instruments()}
-        self._connected = True
+        """Connect, load the instruments and bring the account up to date.
+
+        Raises AuthError (also for a key that may withdraw, or may not trade), ClockError or UnavailableError.
+        """
+        for name, value in self._containers.items():
+            if vars(self)[name] is not value:
+                raise TypeError(f"{type(self).__name__} sets self.{name}, which the base needs: choose another name")
+        try:
+            await self._connect()
+            await self._set_clock()
+            await self._check_permissions()
+            instruments = await self._call_primitive(Request.Query, self._fetch_instruments)
+            self._instruments.clear()
+            self._instruments.update((instrument.symbol, instrument) for instrument in instruments)
+            self._fills_since = min(self._fills_since or self.venue_time(), self.venue_time())
+            self._connected = True
+            if Capability.VenueClock in self.capabilities:
+                self._start_task(self._keep_time())
+            if Capability.AccountStream in self.capabilities:
+                self._seen_all = self._account_ready = False
+                self._supervise_new("account", self._run_account)
+                await self._wait_for("account", lambda: self._account_ready)
+        except BaseException:
+            await self._shut_down()
+            raise
 
     async def close(self) -> None:
         """Disconnect and end every `events()`. Open orders stay open. Closing twice is fine."""
-        self._connected = False
         try:
-            await self._close()
+            await self._shut_down()
         finally:
             for stream in self._streams:
                 stream.close()
@@ -147,64 +116,154 @@ class ExchangeAdapter(VenuePrimitives):
     async def place_order(self, order: Order) -> str:
         """Send an order and return the venue's order id.
 
-        Raises UnsupportedError, RejectedError (a filter, or the venue) or RateLimitedError when the order does not
-        exist at the venue. AmbiguousError leaves it Unknown: look it up, never send it again.
+        Raises UnsupportedError, RejectedError (a filter, or the venue), RateLimitedError or another definitive
+        ExchangeError when the order does not exist at the venue. When the answer is lost, the order is looked up: it is
+        found, or proven not to exist (RejectedError). AmbiguousError says that the venue could not be asked until a
+        second after it could have been proven; the order stays Unknown and is looked up on: never send it again.
         """
         self._require_connection()
-        self._check(order)
-        await self._acquire(Request.Order)
-        self._check_unused(order)  # again: another task may have used the id while this one waited
-        self.orders.add(order, self.clock.now())
-        try:
-            await self._record(order)
-            venue_order_id = await self._send_order(order)
-        except AmbiguousError as error:
-            self._settle(order, OrderStatus.Unknown, str(error))
-            raise
-        except ExchangeError as error:
-            self._note_penalty(error)
-            self._settle(order, OrderStatus.Rejected, str(error))
-            raise
-        except BaseException as error:
-            # Interrupted at an unknown point: the request may have left.
-            self._settle(order, OrderStatus.Unknown, repr(error))
-            raise
-        self._settle(order, OrderStatus.Open, "", venue_order_id)
-        return venue_order_id
+        self._check_order(order)
+        await self._spend(Request.Order, "_send_order")
+        state = await self._prepare_order(order)
+        return await self._create_order(state, "_send_order", lambda: self._send_order(order))
 
     async def cancel_order(self, order_id: str) -> None:
         """Ask for one of our orders to be cancelled; the outcome arrives as an update.
 
-        Raises NotFoundError when it is not ours, or finished already.
+        Raises NotFoundError when it is not ours, or finished already. An answer that is lost is looked up:
+        UnavailableError says that the cancel was not taken, AmbiguousError that this could not be found out.
         """
         self._require_connection()
-        state = self._own(order_id)
-        if state.status.is_terminal:
-            raise NotFoundError(
-                f"order {order_id} is {state.status.value} already", venue=self.name, symbol=state.order.symbol
-            )
-        await self._acquire(Request.Cancel)
-        state.cancel_requested = True
-        try:
-            await self._send_cancel(state)
-        except ExchangeError as error:
-            self._note_penalty(error)
-            state.cancel_requested = isinstance(error, AmbiguousError)
-            raise
+        state = self._own_open(order_id)
+        await self._cancel_order(state)
 
     async def cancel_all(self, symbol: str | None = None) -> None:
-        """Cancel every open order, of one symbol when given: the account's with CancelAll, else the ones we track."""
+        """Cancel every open order, of one symbol when given: the account's with CancelAll, else the ones we track.
+
+        One that fails does not keep the others from being cancelled; the first failure is raised at the end.
+        """
         self._require_connection()
         if Capability.CancelAll in self.capabilities:
-            await self._acquire(Request.Cancel)
-            await self._guarded(self._send_cancel_all(symbol))
+            await self._cancel_all_at_once(symbol)
             return
+        failure: ExchangeError | None = None
         for state in list(self.orders.open.values()):
             if symbol in (None, state.order.symbol):
                 try:
                     await self.cancel_order(state.order.client_order_id)
                 except NotFoundError:
                     continue  # it finished while we got to it, which is as good
+                except ExchangeError as error:
+                    failure = failure or error
+        if failure is not None:
+            raise failure
+
+    async def amend_order(self, order_id: str, *, price: Number | None = None, quantity: Number | None = None) -> None:
+        """Change the price, the quantity (of the whole order) or both of one of our open orders in place.
+
+        Numbers as in `Order`. Raises OrderValueError, NotFoundError, RejectedError (a filter, or the venue); a lost
+        answer is looked up as in `cancel_order`.
+        """
+        self._require(Capability.AmendOrders)
+        self._require_connection()
+        state = self._own_open(order_id)
+        order = state.order
+        new_price = None if price is None else exact(price, what="price", symbol=order.symbol)
+        new_quantity = None if quantity is None else exact(quantity, what="quantity", symbol=order.symbol)
+        if new_price is not None and not order.order_type.has_price:
+            raise RejectedError(f"a {order.order_type.value} order has no price", venue=self.name, symbol=order.symbol)
+        amended = attrs.evolve(
+            order,
+            price=order.price if new_price is None else new_price,
+            quantity=order.quantity if new_quantity is None else new_quantity,
+        )
+        if amended == order:
+            return
+        if not amended.quantity > state.filled_quantity:
+            raise RejectedError(
+                f"{state.filled_quantity} of the order is filled already", venue=self.name, symbol=order.symbol
+            )
+        self._refuse_order(refusal(amended, self._instrument(order.symbol), self._reference(order.symbol)), order)
+        await self._spend(Request.Order, "_send_amend")
+        await self._change_order(
+            state,
+            lambda: (state.order.price, state.order.quantity) == (amended.price, amended.quantity),
+            lambda: self._send_amend(state, new_price, new_quantity),
+        )
+        state.order = amended
+
+    async def replace_order(self, order_id: str, order: Order) -> str:
+        """Cancel one of our orders and place `order` in one request; returns the venue's id of the new one.
+
+        Raises as `place_order` for the new order. What became of the old one arrives as an update.
+        """
+        self._require(Capability.ReplaceOrders)
+        self._require_connection()
+        old = self._own_open(order_id)
+        self._check_order(order)
+        await self._spend(Request.Order, "_send_replace")
+        state = await self._prepare_order(order)
+        old.cancel_requested = True
+        try:
+            return await self._create_order(state, "_send_replace", lambda: self._send_replace(old, order))
+        except BaseException:
+            old.cancel_requested = False
+            self._doubt(old)
+            raise
+
+    async def cancel_after(self, seconds: float) -> None:
+        """Have the venue cancel every open order unless this is called again within `seconds`; 0 disarms it.
+
+        Raises ValueError for a negative or infinite number.
+        """
+        self._require(Capability.CancelAfter)
+        self._require_connection()
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"seconds must be zero or positive, got {seconds}")
+        await self._call_primitive(Request.Cancel, self._send_cancel_after, seconds)
+
+    async def set_leverage(self, symbol: str, leverage: int) -> None:
+        """The leverage of a symbol's position from now on. Raises ValueError below 1."""
+        self._require(Capability.Leverage)
+        self._require_connection()
+        self._instrument(symbol)
+        if not leverage >= 1:
+            raise ValueError(f"leverage must be at least 1, got {leverage}")
+        await self._call_primitive(Request.Query, self._send_leverage, symbol, leverage)
+
+    async def set_margin_mode(self, symbol: str, mode: MarginMode) -> None:
+        """Whether a symbol's position shares the account's margin."""
+        self._require(Capability.MarginMode)
+        self._require_connection()
+        self._instrument(symbol)
+        await self._call_primitive(Request.Query, self._send_margin_mode, symbol, mode)
+
+    def track(self, state: OrderState) -> None:
+        """Take an order that was placed before a restart as ours again; before or after `connect`.
+
+        One that may or may not have been sent (Created, Submitted, Unknown) is looked up until that is known. What the
+        account missed is found by the repair that `connect` makes, or by `repair()`.
+        """
+        name = state.order.client_order_id
+        if self.orders.get(name) is not None:
+            return
+        tracked = self._add_order(state.order)
+        tracked.created_at = state.created_at
+        tracked.filled_quantity = state.filled_quantity
+        tracked.fill_ids = set(state.fill_ids)
+        status = state.status
+        if status in (OrderStatus.Created, OrderStatus.Submitted):
+            status = OrderStatus.Unknown
+        self._settle(state.order, status, state.reason, state.venue_order_id)
+        if state.created_at:
+            self._fills_since = min(self._fills_since or state.created_at, state.created_at)
+        if self._connected and tracked.status is OrderStatus.Unknown:
+            self._investigate_placing(tracked)
+
+    async def repair(self) -> Repair:
+        """Bring orders, fills and balances up to date with the venue, as after every reconnect."""
+        self._require_connection()
+        return await self._repair_now()
 
     # Look-ups.
 
@@ -215,146 +274,150 @@ class ExchangeAdapter(VenuePrimitives):
 
     async def fetch_order(self, order_id: str) -> OrderState:
         """One of our orders as the venue has it. Raises NotFoundError."""
-        await self._query(Capability.FetchOrder)
-        state = self._own(order_id)
-        found = await self._guarded(self._fetch_order(state))
+        self._require(Capability.FetchOrder)
+        self._require_connection()
+        state = self._own_order(order_id)
+        found = await self._call_primitive(Request.Query, self._fetch_order, state)
         if found is None:
             raise NotFoundError(f"no order {order_id}", venue=self.name, symbol=state.order.symbol)
         return found
 
     async def open_orders(self, symbol: str | None = None) -> list[OrderState]:
         """The account's open orders as the venue has them, of one symbol when given."""
-        await self._query(Capability.OpenOrders)
-        return await self._guarded(self._fetch_open_orders(symbol))
+        self._require(Capability.OpenOrders)
+        self._require_connection()
+        return await self._call_primitive(Request.Query, self._fetch_open_orders, symbol)
 
     async def fills(self, since: int = 0) -> list[Fill]:
         """The account's fills at or after `since` (UTC ns), oldest first."""
-        await self._query(Capability.Fills)
-        return sorted(await self._guarded(self._fetch_fills(since)), key=lambda fill: fill.at)
+        self._require(Capability.Fills)
+        self._require_connection()
+        return sorted(await self._call_primitive(Request.Query, self._fetch_fills, since), key=lambda fill: fill.at)
 
     async def balances(self) -> dict[str, Balance]:
         """The account's balances by asset."""
-        await self._query(Capability.Balances)
-        return await self._guarded(self._fetch_balances())
+        self._require(Capability.Balances)
+        self._require_connection()
+        return await self._call_primitive(Request.Query, self._fetch_balances)
 
     async def positions(self) -> list[Position]:
         """The account's positions, leaving out those at zero."""
-        await self._query(Capability.Positions)
-        return await self._guarded(self._fetch_positions())
+        self._require(Capability.Positions)
+        self._require_connection()
+        return await self._call_primitive(Request.Query, self._fetch_positions)
+
+    async def funding_rate(self, symbol: str) -> FundingRate:
+        """The next funding of a swap. Raises RejectedError for an unknown symbol."""
+        self._require(Capability.Funding)
+        self._require_connection()
+        self._instrument(symbol)
+        return await self._call_primitive(Request.Query, self._fetch_funding_rate, symbol)
+
+    async def trades(self, symbol: str, since: int) -> list[Trade]:
+        """Past public trades of a symbol at or after `since` (UTC ns), oldest first; `received` is the venue's time.
+
+        A venue may not remember that far, and a busy symbol's are cut short; they then begin later. Raises
+        RejectedError for an unknown symbol.
+        """
+        self._require(Capability.TradeHistory)
+        self._require_connection()
+        self._instrument(symbol)
+        return await self._call_primitive(Request.Query, self._fetch_trades, symbol, since)
 
     # Streams.
 
     async def subscribe(self, channel: Channel, symbol: str) -> None:
-        """Start a channel of market data; it arrives through `events()`. Raises RejectedError for an unknown symbol."""
-        await self._query(channel.capability)
+        """Start a channel of market data; it arrives through `events()`, again after every reconnect.
+
+        Raises RejectedError for an unknown symbol, UnavailableError when the market's connection does not come up.
+        """
+        self._require(channel.capability)
+        self._require_connection()
         self._instrument(symbol)
-        await self._guarded(self._subscribe(channel, symbol))
+        if self._has_market_link:
+            await self._want_channel(channel, symbol)
+        else:
+            await self._call_primitive(Request.Query, self._subscribe, channel, symbol)
+            self.wanted[channel, symbol] = None
 
     def events(self) -> EventStream:
-        """Everything reported from now on: updates of orders, and market data of subscribed channels."""
+        """Everything reported from now on: orders, balances, the state of the streams, subscribed market data."""
         stream = EventStream()
         self._streams.append(stream)
         return stream
 
-    # For plugins.
-
-    def _deliver(self, update: OrderUpdate) -> None:
-        """Report a change of an order. Repeated and late ones of our orders stop here; other orders' pass through."""
-        if self.orders.get(update.client_order_id) is not None:
-            if not self.orders.apply(update):
-                return
-            self._name(update.client_order_id, update.venue_order_id)
-        for stream in self._streams:
-            stream.put(update)
-
-    def _publish(self, event: MarketEvent) -> None:
-        """Report market data of a subscribed channel."""
-        for stream in self._streams:
-            stream.put(event)
-
     # Inside.
+
+    async def _shut_down(self) -> None:
+        self._connected = False
+        for cases in list(self._cases.values()):
+            for case in cases:
+                case.done.set()
+        await self._stop_tasks()
+        self._cases.clear()
+        self._links.clear()
+        self.wanted.clear()
+        await self._close()
+
+    async def _check_permissions(self) -> None:
+        if Capability.KeyPermissions not in self.capabilities:
+            return
+        permissions = await self._call_primitive(Request.Query, self._fetch_permissions)
+        if permissions.withdraw and not (self.config is not None and self.config.allow_withdrawals):
+            raise AuthError(
+                "this API key may withdraw funds",
+                venue=self.name,
+                hint="make a key that may only trade, or set allow_withdrawals=True",
+            )
+        if not permissions.trade:
+            raise AuthError("this API key may not trade", venue=self.name, hint="give it permission to trade")
+
+    async def _prepare_order(self, order: Order) -> OrderState:
+        """Track and record an order that is about to be sent."""
+        self._check_unused(order)  # again: another task may have used the id while this one waited
+        state = self._add_order(order)
+        try:
+            if self._order_log is not None:
+                receipt = self._order_log.record(order)
+                if self.is_external:
+                    await asyncio.to_thread(receipt.wait)
+            if self.budget.closed_for:
+                await self.budget.acquire(Request.Order)  # the venue has asked us to wait meanwhile
+        except BaseException as error:
+            self._settle(order, OrderStatus.Rejected, f"never sent: {error!r}")
+            raise
+        return state
+
+    async def _cancel_all_at_once(self, symbol: str | None) -> None:
+        try:
+            await self._call_primitive(Request.Cancel, self._send_cancel_all, symbol)
+        except AmbiguousError:
+            await self._call_primitive(Request.Cancel, self._send_cancel_all, symbol)  # cancelling twice does no harm
 
     def _require_connection(self) -> None:
         if not self._connected:
             raise UnavailableError("the adapter is not connected", venue=self.name, hint="await connect() first")
 
-    def _require(self, capability: Capability) -> None:
-        if capability not in self.capabilities:
-            raise UnsupportedError(f"this adapter does not declare {capability.value}", plugin=self.name)
-
-    def _instrument(self, symbol: str) -> Instrument:
-        instrument = self._instruments.get(symbol)
-        if instrument is None:
-            raise RejectedError("the venue has no such symbol", venue=self.name, symbol=symbol)
-        return instrument
-
-    def _check(self, order: Order) -> None:
-        for capability in sorted(needed_by(order), key=lambda capability: capability.value):
-            self._require(capability)
-        client_order_id = order.client_order_id
-        if not (0 < len(client_order_id) <= self.client_order_id_length and _is_alphanumeric(client_order_id)):
-            raise RejectedError(
-                f"a client order id has 1 to {self.client_order_id_length} of a-z, A-Z and 0-9, got "
-                f"{client_order_id!r}",
-                venue=self.name,
-                symbol=order.symbol,
-            )
-        self._check_unused(order)
-        reason = refusal(order, self._instrument(order.symbol))
-        if reason:
-            raise RejectedError(reason, venue=self.name, symbol=order.symbol)
-
-    def _check_unused(self, order: Order) -> None:
-        if self.orders.get(order.client_order_id) is not None:
-            raise DuplicateOrderError(
-                f"client order id {order.client_order_id} was used before", venue=self.name, symbol=order.symbol
-            )
-
-    async def _record(self, order: Order) -> None:
-        if self._order_log is not None:
-            receipt = self._order_log.record(order)
-            if self.is_external:
-                await asyncio.to_thread(receipt.wait)
-
-    def _settle(self, order: Order, status: OrderStatus, reason: str, venue_order_id: str = "") -> None:
-        """Report what `_send_order` came to, unless the venue's own stream was faster."""
-        self._name(order.client_order_id, venue_order_id)
-        self._deliver(
-            OrderUpdate(order.client_order_id, status, self.clock.now(), order.symbol, venue_order_id, reason=reason)
-        )
-
-    def _name(self, client_order_id: str, venue_order_id: str) -> None:
-        if venue_order_id:
-            self._client_ids[venue_order_id] = client_order_id
-            if len(self._client_ids) > _REMEMBERED:
-                del self._client_ids[next(iter(self._client_ids))]
-
-    def _own(self, order_id: str) -> OrderState:
-        state = self.orders.get(order_id) or self.orders.get(self._client_ids.get(order_id, ""))
+    def _own_order(self, order_id: str) -> OrderState:
+        state = self._find_order(order_id)
         if state is None:
             raise NotFoundError(f"no order of ours is named {order_id}", venue=self.name)
         return state
 
-    async def _query(self, capability: Capability) -> None:
-        self._require(capability)
-        self._require_connection()
-        await self._acquire(Request.Query)
-
-    async def _acquire(self, request: Request) -> None:
-        if self._budget is not None:
-            await self._budget.acquire(request)
-
-    async def _guarded(self, primitive: Awaitable[_T]) -> _T:
-        try:
-            return await primitive
-        except ExchangeError as error:
-            self._note_penalty(error)
-            raise
-
-    def _note_penalty(self, error: ExchangeError) -> None:
-        if self._budget is not None and isinstance(error, RateLimitedError):
-            self._budget.penalize(error.retry_after)
+    def _own_open(self, order_id: str) -> OrderState:
+        state = self._own_order(order_id)
+        if state.status.is_terminal:
+            raise NotFoundError(
+                f"order {order_id} is {state.status.value} already", venue=self.name, symbol=state.order.symbol
+            )
+        return state
 
 
-def _is_alphanumeric(text: str) -> bool:
-    return text.isascii() and text.isalnum()
+_PRIVATE = frozenset(
+    name
+    for base in ExchangeAdapter.__mro__
+    if base is not object and base is not VenuePrimitives
+    for name in vars(base)
+    if name.startswith("_") and not name.startswith("__") and not hasattr(VenuePrimitives, name)
+)
+"""What a plugin must not redefine."""

@@ -1,4 +1,4 @@
-"""The rate budget: how many requests and orders may leave, and who waits.
+"""The rate budget: how many requests and orders may leave, what they weigh, and who waits.
 
 Each limit is a sliding window, so that no interval of its length ever sees more than the limit (a token bucket of the
 same size lets through almost twice as many around a quiet moment, and venues ban for that). Time comes from the clock.
@@ -10,7 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
+
+import attrs
 
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock, SimClock
 from axon_quant.errors import RateLimitedError
@@ -18,6 +20,10 @@ from axon_quant.exchange.config import RateLimitConfig
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 """Waits for some seconds of the clock in use."""
+LimitKind: TypeAlias = Literal["weight", "orders", "requests"]
+
+_SLACK = 0.05
+_MOST_SLACK = 0.25
 
 
 class Request(Enum):
@@ -26,6 +32,17 @@ class Request(Enum):
     Order = "order"
     Cancel = "cancel"
     Query = "query"
+
+    __hash__ = object.__hash__  # members are looked up on the way of every order; Enum's own is a Python function
+
+
+@attrs.frozen
+class VenueLimit:
+    """At most `limit` in any `period` seconds: of request weight, of orders, or of requests whatever they weigh."""
+
+    kind: LimitKind
+    limit: int
+    period: float
 
 
 def sleeper(clock: Clock) -> Sleep:
@@ -41,81 +58,155 @@ def sleeper(clock: Clock) -> Sleep:
 
 
 class _Window:
-    """At most `limit` events in any `period` nanoseconds."""
+    """At most `limit` in any `length` nanoseconds, the last `reserve` of it for cancels only."""
 
-    def __init__(self, rate: float, period: int) -> None:
-        # Fewer than one per period: one in a longer period.
-        self.limit = max(1, int(rate))
-        self._period = period if rate >= 1 else round(period / rate)
-        self._taken: deque[int] = deque(maxlen=self.limit)
+    __slots__ = ("kind", "length", "limit", "period", "reserve", "taken", "used")
 
-    def earliest(self, now: int) -> int:
-        return now if len(self._taken) < self.limit else max(now, self._taken[0] + self._period)
+    def __init__(self, kind: LimitKind, limit: int, period: float, *, slack: float = 0.0, reserve: int = 0) -> None:
+        self.kind = kind
+        self.limit = limit
+        self.period = period
+        self.length = round((period + slack) * NANOSECONDS)
+        self.reserve = reserve
+        self.taken: deque[tuple[int, int]] = deque()
+        self.used = 0
 
-    def take(self, now: int) -> None:
-        self._taken.append(now)
+    def earliest(self, now: int, weight: int, *, reserved: bool) -> int:
+        """When `weight` more fits in; one that is more than the whole limit waits for an empty window."""
+        taken = self.taken
+        while taken and taken[0][0] + self.length <= now:
+            self.used -= taken.popleft()[1]
+        limit = self.limit if reserved else self.limit - self.reserve
+        excess = self.used + (weight if weight < limit else limit) - limit
+        if excess <= 0:
+            return now
+        for at, part in taken:
+            excess -= part
+            if excess <= 0:
+                return at + self.length
+        return now
+
+    def take(self, now: int, weight: int) -> None:
+        self.taken.append((now, weight))
+        self.used += weight
 
 
 class RateBudget:
     """The smaller of the user's limits and the venue's, shared by everything an adapter sends.
 
-    Orders and queries share the requests per second less a reserve; cancels use those or, when they are spent, the
-    reserve, so that a flood of orders never delays a cancel. Orders count against the orders per minute too. A penalty
-    (the venue's Retry-After) holds everything back, cancels included. Each kind is served first come, first served.
+    A share of every limit on requests and weight, `cancel_reserve`, is left to cancels, so that a flood of orders never
+    delays one. Only orders count against limits on orders. A penalty (the venue's Retry-After) holds everything back,
+    cancels included. Each kind of request is served first come, first served. `limits` may be None: no limits but the
+    venue's.
+
+    A venue counts what arrives, not what leaves: requests that leave a little too far apart may arrive together. So a
+    venue's windows are taken to be 5 % longer (at most 0.25 s).
     """
 
     def __init__(
         self,
-        limits: RateLimitConfig,
+        limits: RateLimitConfig | None,
         *,
-        venue_limits: RateLimitConfig | None = None,
+        venue_limits: tuple[VenueLimit, ...] = (),
         clock: Clock,
         sleep: Sleep | None = None,
         venue: str | None = None,
     ) -> None:
-        per_second, per_minute = limits.requests_per_second, limits.orders_per_minute
-        if venue_limits is not None:
-            per_second = min(per_second, venue_limits.requests_per_second)
-            per_minute = min(per_minute, venue_limits.orders_per_minute)
-        reserve = max(1, int(per_second * limits.cancel_reserve)) if per_second >= 2 and limits.cancel_reserve else 0
-        self._requests = _Window(per_second - reserve, NANOSECONDS)
-        self._reserve = _Window(reserve, NANOSECONDS) if reserve else self._requests
-        self._orders = _Window(per_minute, 60 * NANOSECONDS)
-        self._max_wait = round(limits.max_wait_ms * MILLISECOND)
+        limited = RateLimitConfig() if limits is None else limits
+        share = limited.cancel_reserve
+        windows = [
+            _Window(
+                limit.kind,
+                limit.limit,
+                limit.period,
+                slack=min(_SLACK * limit.period, _MOST_SLACK),
+                reserve=_reserve(limit.kind, limit.limit, share),
+            )
+            for limit in venue_limits
+        ]
+        if limits is not None:
+            windows += [
+                _user_window("requests", limits.requests_per_second, 1.0, share),
+                _user_window("orders", limits.orders_per_minute, 60.0, share),
+            ]
+        self._windows = {
+            request: [window for window in windows if window.kind != "orders" or request is Request.Order]
+            for request in Request
+        }
+        self._max_wait = round(limited.max_wait_ms * MILLISECOND)
         self._clock = clock
         self._sleep = sleeper(clock) if sleep is None else sleep
         self._venue = venue
         self._closed_until = 0
         self._turns = {request: asyncio.Lock() for request in Request}
 
-    async def acquire(self, request: Request) -> None:
-        """Wait until one request may leave. Raises RateLimitedError rather than wait beyond `max_wait_ms`."""
+    @property
+    def closed_for(self) -> float:
+        """Seconds until the present penalty is over; 0 when there is none."""
+        if not self._closed_until:
+            return 0.0
+        return max(0.0, (self._closed_until - self._clock.now()) / NANOSECONDS)
+
+    async def acquire(self, request: Request, weight: int = 1) -> None:
+        """Wait until a request of `weight` may leave. Raises RateLimitedError rather than wait beyond `max_wait_ms`."""
+        turn = self._turns[request]
+        if not turn.locked():
+            now = self._clock.now()
+            if self._earliest(request, weight, now) <= now:
+                self._take(request, weight, now)
+                return
         deadline = self._clock.now() + self._max_wait
-        async with self._turns[request]:
+        async with turn:
             while True:
                 now = self._clock.now()
-                windows = self._windows(request, now)
-                at = max(self._closed_until, *(window.earliest(now) for window in windows))
+                at = self._earliest(request, weight, now)
                 if at <= now:
-                    for window in windows:
-                        window.take(now)
+                    self._take(request, weight, now)
                     return
                 if at > deadline:
-                    retry_after = (at - now) / NANOSECONDS
-                    raise RateLimitedError(
-                        f"no {request.value} may leave for {retry_after:.3f} s: the rate budget is spent",
-                        venue=self._venue,
-                        retry_after=retry_after,
-                    )
+                    raise self._spent(request, at - now)
                 await self._sleep((at - now) / NANOSECONDS)
 
     def penalize(self, seconds: float) -> None:
         """Send nothing for `seconds`: the venue said so. A shorter penalty does not end a longer one."""
-        self._closed_until = max(self._closed_until, self._clock.now() + round(seconds * NANOSECONDS))
+        if seconds > 0:
+            self._closed_until = max(self._closed_until, self._clock.now() + round(seconds * NANOSECONDS))
 
-    def _windows(self, request: Request, now: int) -> tuple[_Window, ...]:
-        if request is Request.Order:
-            return self._requests, self._orders
-        if request is Request.Cancel and self._reserve.earliest(now) < self._requests.earliest(now):
-            return (self._reserve,)
-        return (self._requests,)
+    def observe(self, kind: LimitKind, period: float, used: int) -> None:
+        """The venue counts `used` of a limit: more than we do when others spend it, too, from the same address say."""
+        now = self._clock.now()
+        for window in self._windows[Request.Order]:
+            if window.kind == kind and window.period == period:
+                window.earliest(now, 0, reserved=True)
+                if used > window.used:
+                    window.take(now, used - window.used)
+
+    def _earliest(self, request: Request, weight: int, now: int) -> int:
+        at = self._closed_until if self._closed_until > now else now
+        reserved = request is Request.Cancel
+        for window in self._windows[request]:
+            fits = window.earliest(now, weight if window.kind == "weight" else 1, reserved=reserved)
+            if fits > at:
+                at = fits
+        return at
+
+    def _take(self, request: Request, weight: int, now: int) -> None:
+        for window in self._windows[request]:
+            window.take(now, weight if window.kind == "weight" else 1)
+
+    def _spent(self, request: Request, wait: int) -> RateLimitedError:
+        retry_after = wait / NANOSECONDS
+        why = "the venue asked us to wait" if self.closed_for else "the rate budget is spent"
+        return RateLimitedError(
+            f"no {request.value} may leave for {retry_after:.3f} s: {why}", venue=self._venue, retry_after=retry_after
+        )
+
+
+def _user_window(kind: LimitKind, rate: float, period: float, share: float) -> _Window:
+    """`rate` per `period`; fewer than one per period is one in a longer period."""
+    limit = max(1, int(rate))
+    return _Window(kind, limit, period if rate >= 1 else period / rate, reserve=_reserve(kind, rate, share))
+
+
+def _reserve(kind: LimitKind, limit: float, share: float) -> int:
+    return max(1, int(limit * share)) if kind != "orders" and limit >= 2 and share else 0

@@ -37,11 +37,27 @@ _CHANNELS = {
 
 def needed_by(order: Order) -> Capabilities:
     """The capabilities a venue must have to take `order`."""
-    asked = {
-        Capability.MarketOrders: order.order_type is OrderType.Market,
-        Capability.PostOnly: order.post_only,
-        Capability.ImmediateOrCancel: order.time_in_force is TimeInForce.IOC,
-        Capability.FillOrKill: order.time_in_force is TimeInForce.FOK,
-        Capability.ReduceOnly: order.reduce_only,
-    }
-    return frozenset(capability for capability, needed in asked.items() if needed)
+    if (
+        order.order_type is OrderType.Limit
+        and order.time_in_force is TimeInForce.GTC
+        and not (order.post_only or order.reduce_only)
+    ):
+        return _NOTHING
+    needed = {_FOR_TYPE.get(order.order_type), _FOR_TIME_IN_FORCE.get(order.time_in_force)}
+    if order.post_only:
+        needed.add(Capability.PostOnly)
+    if order.reduce_only:
+        needed.add(Capability.ReduceOnly)
+    return frozenset(capability for capability in needed if capability is not None)
+
+
+_NOTHING: Capabilities = frozenset()
+_FOR_TYPE = {
+    OrderType.Market: Capability.MarketOrders,
+    OrderType.Stop: Capability.StopOrders,
+    OrderType.StopLimit: Capability.StopLimitOrders,
+}
+_FOR_TIME_IN_FORCE = {
+    TimeInForce.IOC: Capability.ImmediateOrCancel,
+    TimeInForce.FOK: Capability.FillOrKill,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, TypeAlias
 
 import attrs
@@ -60,13 +61,25 @@ class ReconnectConfig:
     max_backoff_ms: float = attrs.field(default=30_000, kw_only=True, validator=_POSITIVE)
 
 
+class ForeignOrders(Enum):
+    """What to do about orders on the account that are not ours.
+
+    `Adopt` treats them as ours, `Ignore` says nothing of them, `Halt` reports the first one and places no more orders.
+    """
+
+    Adopt = "adopt"
+    Ignore = "ignore"
+    Halt = "halt"
+
+
 @attrs.frozen(hash=False)
 class ExchangeConfig:
     """Everything an adapter needs to connect.
 
     `api_key`, `api_secret` and `passphrase` accept strings and hold `Secret`s: they show as `***` and refuse to be
     pickled, copied or written as JSON. `testnet` picks the venue's test system; `base_urls` replaces its roots by name
-    (`rest`, `ws`). Raises ValueError for an empty secret.
+    (`rest`, `ws`). A key that may withdraw is refused unless `allow_withdrawals`. Raises ValueError for an empty
+    secret.
     """
 
     api_key: Secret = attrs.field(converter=_secret)
@@ -76,3 +89,5 @@ class ExchangeConfig:
     rate_limit: RateLimitConfig = attrs.field(factory=RateLimitConfig)
     reconnect: ReconnectConfig = attrs.field(factory=ReconnectConfig)
     base_urls: Mapping[str, str] = attrs.field(factory=dict)
+    allow_withdrawals: bool = False
+    foreign_orders: ForeignOrders = ForeignOrders.Ignore

@@ -200,6 +200,29 @@ class MatchingEngine:
                     return True
         return False
 
+    def reduce(self, client_order_id: str, quantity: Decimal) -> str:
+        """Lower what is left of a resting order, which keeps its place in the queue; why not, or ""."""
+        lots = quantity / self.instrument.lot_size
+        for working in (*self._bids, *self._asks):
+            if working.order.client_order_id == client_order_id:
+                if not (lots == int(lots) and 0 < lots <= working.lots):
+                    return f"quantity {quantity} is not between nothing and what is left, in lots"
+                working.lots = int(lots)
+                return ""
+        return f"order {client_order_id} does not rest"
+
+    def quantity_worth(self, side: Side, value: Decimal) -> Decimal:
+        """What a market order of `side` would take for no more than `value` of the quote asset, in whole lots."""
+        lots, left = 0, value
+        for price, available in self._shown.levels(side.opposite):
+            each = multiply(from_float(price), self.instrument.lot_size)
+            part = min(available, int(left // each))
+            lots += part
+            left -= multiply(each, Decimal(part))
+            if part < available:
+                break
+        return self._quantity(lots)
+
     @property
     def resting(self) -> list[Order]:
         """The resting orders, bids then asks, each in the order they would fill."""
@@ -219,6 +242,8 @@ class MatchingEngine:
     # How an arriving order is judged.
 
     def _conflict(self, order: Order, plan: list[tuple[float, int]], lots: int, limit: float | None) -> str:
+        if order.order_type.has_stop_price:
+            return "stop orders are not traded here"
         if order.order_type is OrderType.Market and not plan:
             return f"nothing is displayed for a market {order.side.value} to take"
         if order.post_only and plan:

@@ -7,12 +7,13 @@ from decimal import Decimal
 
 from axon_quant.clock import NANOSECONDS, Clock, SimClock
 from axon_quant.errors import NotFoundError, RejectedError
-from axon_quant.exchange.base import ExchangeAdapter, OrderLog
+from axon_quant.exchange.base import ExchangeAdapter
 from axon_quant.exchange.budget import Sleep
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.exact import ZERO
 from axon_quant.exchange.ledger import Balance
+from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.paper import CancelOutcome, CancelResult, PaperVenue
 from axon_quant.exchange.primitives import Position
 from axon_quant.market.book import OrderBook
@@ -20,7 +21,7 @@ from axon_quant.market.instrument import Instrument
 from axon_quant.market.types import Bar, BookSnapshot, BookUpdate, MarketEvent, Quote, Trade
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Order, OrderStatus
-from axon_quant.plugins.capabilities import EXCHANGE, Capability
+from axon_quant.plugins.capabilities import PAPER
 
 _CHANNELS: dict[type, Channel] = {
     Trade: Channel.Trades,
@@ -41,7 +42,7 @@ class PaperAdapter(ExchangeAdapter):
 
     name = "paper"
     is_external = False
-    capabilities = EXCHANGE - {Capability.CancelAll}
+    capabilities = PAPER
 
     def __init__(
         self,

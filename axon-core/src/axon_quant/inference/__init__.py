@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from axon_quant.inference.backend import Backend, ModelVersion
     from axon_quant.inference.batch import BatchCheck, BatchResult
     from axon_quant.inference.batching import MicroBatcher
+    from axon_quant.inference.collector import quiet_collector
     from axon_quant.inference.golden import GoldenVectors
     from axon_quant.inference.recommendation import Recommendation, recommend_backend
     from axon_quant.inference.reloader import ModelHotReloader
@@ -34,6 +35,7 @@ else:
         "Scorer": "scorer",
         "Session": "session",
         "as_scorer": "scorer",
+        "quiet_collector": "collector",
         "recommend_backend": "recommendation",
     }
 
@@ -66,5 +68,6 @@ __all__ = [
     "Scorer",
     "Session",
     "as_scorer",
+    "quiet_collector",
     "recommend_backend",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from axon_quant.events import MemberVote, ModelIdentity
+from axon_quant.provenance import MemberVote, ModelIdentity
 
 TRADING_ACTIONS = ("buy", "sell", "hold")
 """The declared order for three outputs, whatever the backend."""

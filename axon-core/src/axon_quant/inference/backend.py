@@ -9,37 +9,35 @@ from math import exp, isfinite
 from pathlib import Path
 from typing import ClassVar
 
-import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ModelError, ModelInputError, ModelLoadError, UnsupportedError
-from axon_quant.events import ModelIdentity
 from axon_quant.inference.action import Action
 from axon_quant.inference.batch import LARGEST, BatchCheck, BatchResult, answer, check_batches, check_largest, report
 from axon_quant.inference.checks import ModelSpec, check_pin, check_plan, check_session, warm
 from axon_quant.inference.config import Device, ModelConfig
 from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.guards import FLOAT32, admit, admit_one, failed, not_finite, refuse_unless_finite
+from axon_quant.inference.pausing import pause
 from axon_quant.inference.session import FloatArray, Session
+from axon_quant.provenance import ModelIdentity
 
 LISTED = 64
 """Numbers up to which summing up a list is the quicker way to see whether all are finite."""
 
 
-@attrs.frozen
-class ModelVersion:
+class ModelVersion(Struct, frozen=True):
     """What serves, or served. `number` counts up within a backend, and is also its `str()`.
 
-    `sha256` and `files` are those of `ModelFiles`. `device` is where it really runs and `plan` how; `input_shape` is
-    (batch, …window); `actions` is empty where neither configuration nor model names the outputs; `loaded_at` is in UTC
-    nanoseconds.
+    `identity` is what events and decisions carry of it. `sha256` and `files` are those of `ModelFiles`. `device` is
+    where it really runs and `plan` how; `input_shape` is (batch, …window); `actions` is empty where neither
+    configuration nor model names the outputs; `loaded_at` is in UTC nanoseconds.
     """
 
-    number: int
-    name: str
+    identity: ModelIdentity
     path: Path
-    sha256: str
     files: Mapping[str, str]
     plan: Mapping[str, str]
     device: Device
@@ -48,25 +46,24 @@ class ModelVersion:
     output_dim: int
     actions: tuple[str, ...]
     schema_sha256: str | None
-    identity: ModelIdentity = attrs.field(init=False)
-    hold: int | None = attrs.field(init=False)
 
-    @identity.default
-    def _identity(self) -> ModelIdentity:
-        """What events and decisions carry."""
-        return ModelIdentity(self.name, self.number, self.sha256)
+    @property
+    def number(self) -> int:
+        return self.identity.number
 
-    @hold.default
-    def _hold(self) -> int | None:
-        """Where `hold` stands among the actions."""
-        return self.actions.index("hold") if "hold" in self.actions else None
+    @property
+    def name(self) -> str:
+        return self.identity.name
+
+    @property
+    def sha256(self) -> str:
+        return self.identity.sha256
 
     def __str__(self) -> str:
         return str(self.number)
 
 
-@attrs.frozen(eq=False)
-class PreparedModel:
+class PreparedModel(Struct, frozen=True, eq=False):
     """A model that was built, checked and warmed, and does not serve yet: `Backend.serve` lets it."""
 
     session: Session
@@ -187,17 +184,27 @@ class Backend(ABC):
         """
         return self.serve(self.prepare(path, plan=plan))
 
-    def prepare(self, path: str | Path | None = None, *, plan: Mapping[str, str] | None = None) -> PreparedModel:
-        """The first part of `load`: everything but the swap. Raises as it does."""
+    def prepare(
+        self,
+        path: str | Path | None = None,
+        *,
+        plan: Mapping[str, str] | None = None,
+        files: ModelFiles | None = None,
+    ) -> PreparedModel:
+        """The first part of `load`: everything but the swap. Raises as it does.
+
+        `files` is what `files(path)` has just found, where the caller knows: it must still be so after the build.
+        """
         path = self.config.path if path is None else Path(path)
         with self._building:
-            files = self.files(path)
+            files = self.files(path) if files is None else files
             check_pin(self.config, path, files.sha256)  # before the build, because some formats hold code
             self.expected = files
             try:
                 session = self._build(path, plan)
             finally:
                 self.expected = None
+            pause()
             if self.files(path) != files:
                 raise ModelLoadError("the file changed while it was loaded", file=path, hint="replace it atomically")
             return PreparedModel(session, files, self._check(session, path))
@@ -207,10 +214,8 @@ class Backend(ABC):
         session, files, spec = prepared.session, prepared.files, prepared.spec
         with self._swapping:
             model = ModelVersion(
-                number=self.version + 1,
-                name=self.config.name,
+                identity=ModelIdentity(self.config.name, self.version + 1, files.sha256),
                 path=files.path,
-                sha256=files.sha256,
                 files=files.sha256_by_name,
                 plan=dict(session.plan),
                 device=session.device,
@@ -236,16 +241,14 @@ class Backend(ABC):
     def files(self, path: Path) -> ModelFiles:
         """Which bytes the model in `path` is made of, now. Raises ModelLoadError if they cannot be read."""
         try:
-            return self.find_files(path)
+            sides = self.side_files(path)
         except AxonError as error:
             error.file = error.file or str(path)
             raise
         except Exception as error:  # as in _build
             raise ModelLoadError(f"the model cannot be read: {error}", plugin=self.kind, file=path) from error
-
-    def find_files(self, path: Path) -> ModelFiles:
-        """The file and its `side_files`. Override it where finding them reads the file anyway; raise as they do."""
-        return ModelFiles.at(path, self.side_files(path))
+        pause()
+        return ModelFiles.at(path, sides)
 
     def infer(self, x: FloatArray) -> FloatArray:
         """Raw scores: `[batch, …window]` float32 → `[batch, output_dim]` float32, owned by the caller.
@@ -363,7 +366,9 @@ class Backend(ABC):
     def _check(self, session: Session, path: Path) -> ModelSpec:
         try:
             spec = check_session(session, self.config, path)
+            pause()
             warm(session, spec)
+            pause()
         except AxonError as error:
             error.file = error.file or str(path)
             raise
@@ -384,6 +389,9 @@ def decide(model: ModelVersion, scores: Sequence[float]) -> Action:
     actions = model.actions
     if not actions:
         raise ModelError(f"the {len(scores)} outputs have no names", file=model.path, hint="set actions, or call infer")
-    hold = model.hold
-    index = hold if hold is not None and scores[hold] == best else scores.index(best)
-    return Action(actions[index], index, 1.0 / total, tuple(scores), model.number, (), (model.identity,))
+    index = scores.index(best)
+    if scores.count(best) > 1 and "hold" in actions:
+        hold = actions.index("hold")
+        index = hold if scores[hold] == best else index
+    identity = model.identity
+    return Action(actions[index], index, 1.0 / total, tuple(scores), identity.number, (), (identity,))

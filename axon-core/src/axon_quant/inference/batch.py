@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_quant.errors import AxonError, ModelInputError
 from axon_quant.inference.checks import describe, probe
@@ -25,11 +24,8 @@ LARGEST = 64
 TOLERANCE = 1e-6
 """How far a row of a batch may be from its scores alone, in units of its largest score, or of 1 if that is less."""
 
-_LOG = logging.getLogger(__name__)
 
-
-@attrs.frozen(eq=False)
-class BatchResult:
+class BatchResult(Struct, frozen=True, eq=False):
     """One answer per window, in order, all by the version `model`: scores `[output_dim]` float32, or the error.
 
     `batched` says whether windows went through the model together; if not, they went one by one.
@@ -63,8 +59,7 @@ class BatchResult:
         return self.answers[index]
 
 
-@attrs.frozen
-class BatchCheck:
+class BatchCheck(Struct, frozen=True):
     """Whether batches of a model version give each row what it gives alone; `reason` says why not.
 
     Batches of `sizes` seeded windows were compared with the same windows one by one; a row's difference is measured in
@@ -195,4 +190,7 @@ def _alone(run: Callable[[FloatArray], FloatArray], path: Path, x: FloatArray) -
 def report(check: BatchCheck, name: str, number: int) -> None:
     """Log that a version is not batched, and why."""
     if not check.passed:
-        _LOG.warning("%s: version %d is answered one window at a time: %s", name, number, check.reason)
+        import logging  # a start does without it
+
+        logger = logging.getLogger(__name__)
+        logger.warning("%s: version %d is answered one window at a time: %s", name, number, check.reason)

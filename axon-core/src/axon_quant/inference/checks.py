@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod, sqrt
 from pathlib import Path
 
-import attrs
 import numpy as np
+from msgspec import Struct
 
 from axon_quant.errors import ModelCheckError
 from axon_quant.inference.action import TRADING_ACTIONS
@@ -16,8 +17,7 @@ from axon_quant.inference.session import FloatArray, Session
 WARM_CALLS = 20
 
 
-@attrs.frozen
-class ModelSpec:
+class ModelSpec(Struct, frozen=True):
     """What configuration and model agreed on: `input_shape` is (batch, …window) without open dimensions."""
 
     input_shape: tuple[int, ...]
@@ -72,8 +72,20 @@ def warm(session: Session, spec: ModelSpec, calls: int = WARM_CALLS) -> None:
 
 
 def probe(shape: tuple[int, ...], seed: int = 0) -> FloatArray:
-    """Standard normal noise, the same for a seed on every run."""
-    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+    """Bell-shaped noise with mean 0 and variance 1, within ±3.5; the same bits for a seed everywhere.
+
+    Sums of four numbers of 16 bits from splitmix64: a start need not import numpy.random for them.
+    """
+    count = prod(shape)
+    state = (np.arange(1, count + 1, dtype=np.uint64) + (np.uint64(seed) << np.uint64(32))) * np.uint64(
+        0x9E3779B97F4A7C15
+    )
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    state ^= state >> np.uint64(31)
+    sums = state.view(np.uint16).reshape(count, 4).sum(axis=1).astype(np.float32)
+    noise: FloatArray = ((sums - np.float32(2 * 0xFFFF)) * np.float32(sqrt(3) / 0x10000)).reshape(shape)
+    return noise
 
 
 def _agree_shape(session: Session, config: ModelConfig, path: Path) -> tuple[int, ...]:

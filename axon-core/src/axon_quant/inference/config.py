@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import attrs
+from msgspec import Struct
 
 _ALIASES = {"tch": "torch", "candle": "safetensors"}
 
@@ -43,19 +44,25 @@ InferenceBackend.TORCH = InferenceBackend.TCH = InferenceBackend("torch")
 InferenceBackend.SAFETENSORS = InferenceBackend.CANDLE = InferenceBackend("safetensors")
 
 
-@attrs.frozen
-class Device:
+class Device(Struct, frozen=True):
     """Where a model runs: `Device.CPU`, `Device.CUDA(0)`, `Device.MPS`; as text `cpu`, `cuda:0`, `mps:0`.
 
-    `cuda` is an AMD GPU where the backend's runtime is built for ROCm, as torch itself has it.
+    `cuda` is an AMD GPU where the backend's runtime is built for ROCm, as torch itself has it. Raises ValueError for a
+    kind that is not lower-case letters and digits, and for an index that is not a whole number of at least 0.
     """
 
-    kind: str = attrs.field(validator=attrs.validators.matches_re(r"[a-z][a-z0-9]*"))
-    index: int = attrs.field(default=0, validator=[attrs.validators.instance_of(int), attrs.validators.ge(0)])
+    kind: str
+    index: int = 0
 
     CPU: ClassVar[Device]
     MPS: ClassVar[Device]
     """The GPU of an Apple machine, through Metal."""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.kind, str) and re.fullmatch(r"[a-z][a-z0-9]*", self.kind)):
+            raise ValueError(f"a device's kind is lower-case letters and digits, got {self.kind!r}")
+        if not (isinstance(self.index, int) and self.index >= 0):
+            raise ValueError(f"a device's index must be a whole number of at least 0, got {self.index!r}")
 
     @classmethod
     def CUDA(cls, index: int = 0) -> Device:  # noqa: N802 (the name in the public interface)

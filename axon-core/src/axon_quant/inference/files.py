@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
@@ -12,8 +11,7 @@ from typing import Self
 import attrs
 
 from axon_quant.errors import ModelLoadError
-
-_BLOCK = 1 << 20
+from axon_quant.inference.pausing import pause
 
 
 @attrs.frozen
@@ -31,13 +29,10 @@ class ModelFiles:
     sha256_by_name: Mapping[str, str]
 
     @classmethod
-    def at(cls, path: Path, sides: Iterable[Path] = (), *, sha256: str | None = None) -> Self:
-        """Read the files, except for the model's own where its `sha256` is known.
-
-        Raises ModelLoadError if one cannot be read, or a side file is not in the model's folder.
-        """
+    def at(cls, path: Path, sides: Iterable[Path] = ()) -> Self:
+        """Read the files. Raises ModelLoadError if one cannot be read, or a side file is not in the model's folder."""
         folder = path.parent
-        digests = {"-": file_sha256(path) if sha256 is None else sha256}
+        digests = {"-": file_sha256(path)}
         for side in sorted(sides):
             if not side.is_relative_to(folder) or ".." in side.parts[len(folder.parts) :]:
                 raise ModelLoadError(f"a model's side files stand in its folder or below, found {side}", file=path)
@@ -60,22 +55,23 @@ class ModelFiles:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hex. Raises ModelLoadError if it cannot be read."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        with path.open("rb", buffering=0) as file:
+            digest = hashlib.file_digest(file, "sha256")  # in small pieces, and without the GIL
     except OSError as error:
         raise ModelLoadError(
             f"the model cannot be read: {os.strerror(error.errno) if error.errno else error}",
             file=path,
             hint="check the path and its permissions",
         ) from error
+    pause()
     return digest.hexdigest()
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
+    import tempfile  # which imports a dozen modules that a start does without
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:

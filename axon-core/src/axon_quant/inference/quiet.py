@@ -1,23 +1,24 @@
 """Work in a thread that gives way to the threads that serve.
 
 A build keeps a core busy for tens of milliseconds, and a caller that wakes up meanwhile waits until the scheduler takes
-that core away again: a slice of 1 to 4 ms, on every wake-up. (The GIL is the smaller part: a build that is native
-code holds it for a millisecond or two at a time.) So the build runs in a thread of its own that gives way:
+that core away again: a slice of 1 to 4 ms, on every wake-up. Or it waits for the GIL, which the build of a small model
+holds most of the time, if in short turns. So the build runs in a thread of its own that gives way:
 
 - its *slice* is long. Linux since 6.12 lets a thread that wakes up with a shorter slice interrupt one with a longer
   slice at once, instead of at the end of the slice. This costs the build nothing: its share of the core stays the same.
 - it is *nice* by 10 steps, which lets those that wake up go first more often.
+- it *pauses* between its steps, so that callers get the GIL; see `pausing`.
 
-Both are moderate on purpose. At nice 19 or SCHED_IDLE a thread that holds the GIL may not get a core for a second while
-the machine is busy, and every caller waits with it. For the same reason the thread is only nice while the machine has a
-core to spare: without one even 10 steps cost more than they give. docs/hot-swap.md has figures, and says what they do
-not settle.
+The first two are moderate on purpose. At nice 19 or SCHED_IDLE a thread that holds the GIL may not get a core for a
+second while the machine is busy, and every caller waits with it. For the same reason the thread is only nice while the
+machine has a core to spare: without one even 10 steps cost more than they give. docs/hot-swap.md has figures, and says
+what they do not settle.
 
 A thread cannot become less nice again without a privilege, so each piece of work has a fresh thread, which ends with
 it. Threads that the work leaves behind (a runtime's own workers) would serve with what they inherited: they are given
 their priority back, and where that is not permitted the work is done once more without being nice.
 
-Elsewhere than on Linux, and in real-time threads, the work runs in a plain thread.
+Elsewhere than on Linux, and in real-time threads, the work runs in a thread that does nothing but pause.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
+
+from axon_quant.inference.pausing import pauses_from_now_on
 
 T = TypeVar("T")
 
@@ -95,7 +99,8 @@ def _idle_ticks() -> int | None:
 
 
 def _give_way(nice: int) -> None:
-    """Let this thread give way to others, by a longer slice and `nice` steps of priority."""
+    """Let this thread give way to others, by pauses, a longer slice and `nice` steps of priority."""
+    pauses_from_now_on()
     if not _LINUX or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return
     tid = threading.get_native_id()
@@ -138,7 +143,13 @@ def _set_scheduling(tid: int, nice: int, slice_ns: int) -> bool:
     if number is None:
         return False
     attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, slice_ns, 0, 0)
-    return bool(ctypes.CDLL(None).syscall(number, tid, attributes, 0) == 0)
+    return bool(_syscall()(number, tid, attributes, 0) == 0)
+
+
+@cache
+def _syscall() -> Callable[..., int]:
+    """libc's; once, for each `CDLL` makes a type, which is garbage in a cycle when it goes."""
+    return ctypes.CDLL(None).syscall
 
 
 _LINUX = sys.platform == "linux" and sys.maxsize > 2**32

@@ -23,7 +23,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from axon_quant.clock import Clock, LiveClock
 from axon_quant.errors import AxonError, ConfigError, ModelCheckError, ModelError, ModelLoadError
@@ -36,9 +36,13 @@ from axon_quant.inference.file_stamp import stamps
 from axon_quant.inference.file_watcher import FileWatcher
 from axon_quant.inference.files import ModelFiles
 from axon_quant.inference.golden import GoldenVectors
+from axon_quant.inference.pausing import pause
 from axon_quant.inference.quiet import QuietBuilder
 from axon_quant.inference.retiring import Janitor
 from axon_quant.inference.watch import Receiver, WatchChannel
+
+if TYPE_CHECKING:
+    from axon_quant.inference.store import ModelStore
 
 logger = logging.getLogger("axon_quant.reload")
 
@@ -62,6 +66,10 @@ class ModelHotReloader:
     it declares one) unless `any_schema`; answer the `golden` vectors (or those in that file, read once); and pass
     `checks`. Writers should replace a file atomically (`os.replace`), and pin a model of several files.
 
+    With a `store`, bytes that it knows are built by the plan they had before, and must answer the golden vectors that
+    are known of them. Without, and for new bytes, a backend that has something to choose chooses again only if the
+    network is another one than that of the version before: new weights are built as the old ones were.
+
     `quiet=False` loads in a plain thread. `swap_in` runs the swap itself (default: at once, in the thread that loaded);
     a run hands it to its loop. `emit` receives ModelLoaded, where the swap ran, and ModelRefused, where the model was
     loaded, both stamped by `clock`. A context manager, sync or async: enter starts the watcher, exit stops it. `reload`
@@ -79,6 +87,7 @@ class ModelHotReloader:
         debounce: float = 0.5,
         golden: GoldenVectors | str | Path | None = None,
         checks: Sequence[Check] = (),
+        store: ModelStore | None = None,
         schema_sha256: str | None = None,
         any_schema: bool = False,
         quiet: bool = True,
@@ -94,6 +103,7 @@ class ModelHotReloader:
         self._engine = engine
         self._path = config.path
         self._debounce = debounce
+        self._store = store
         self._schema_sha256 = schema_sha256
         self._checks: list[Check] = [self._check_interface, *([] if any_schema else [self._check_schema])]
         if golden is not None:
@@ -269,7 +279,7 @@ class ModelHotReloader:
         before = stamps(watched)
         try:
             found.check()
-            prepared = self._engine.prepare(self._path)
+            prepared = self._prepare(found.files)
             if prepared.files != found.files or stamps(watched) != before:
                 raise ModelLoadError("the files changed while they were loaded", file=self._path)
             for check in self._checks:
@@ -281,6 +291,11 @@ class ModelHotReloader:
         self._verdict = _Verdict(prepared.files.sha256)
         return prepared
 
+    def _prepare(self, files: ModelFiles) -> PreparedModel:
+        if self._store is None:
+            return self._engine.prepare(self._path, files=files)
+        return self._store.prepare(self._engine, self._path, files=files)
+
     def _apply(self, check: Check, prepared: PreparedModel) -> None:
         try:
             check(prepared)
@@ -289,6 +304,7 @@ class ModelHotReloader:
             raise
         except Exception as error:  # a check is foreign; whatever it raises, this model is refused
             raise ModelCheckError(f"a check failed: {error!r}", file=self._path) from error
+        pause()
 
     def _check_interface(self, prepared: PreparedModel) -> None:
         """Whoever calls the engine prepared for the window and the actions of the version that serves."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axon_quant.errors import ModelError
-from axon_quant.events import ModelIdentity
 from axon_quant.inference.action import TRADING_ACTIONS, Action
 from axon_quant.inference.scores import Scale, choose, probabilities
+from axon_quant.provenance import ModelIdentity
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Decode: TypeAlias = Callable[[object], Sequence[float]]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from axon_quant.inference.config import Device
 
-FloatArray: TypeAlias = NDArray[np.float32]
+FloatArray: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
+"""`NDArray[np.float32]`, spelled out: a start imports no numpy.typing."""
 
 
 class Session(Protocol):

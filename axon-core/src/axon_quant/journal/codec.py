@@ -32,7 +32,9 @@ EVENT_TYPES: tuple[type[Event], ...] = (
 )
 
 # No floats in these, and so no NaN: null is a price, or a fill, that is not there.
-_MAY_LACK_VALUES = frozenset({events.OrderPlaced, events.OrderRefused, events.OrderUpdated})
+_MAY_LACK_VALUES = frozenset(
+    {events.OrderPlaced, events.OrderRefused, events.OrderUpdated, events.OrderAdopted, events.ForeignOrderUpdated}
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(cast("type[Event]", Union[EVENT_TYPES]))  # noqa: UP007 - built at run time

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -13,6 +14,8 @@ from axon_quant.errors import JournalError
 from axon_quant.events import Event
 from axon_quant.journal.codec import Note, decode, kind_in, kind_of
 from axon_quant.journal.storage import check_format, record_id
+
+_E = TypeVar("_E", bound=Event)
 
 
 class RunRow(Struct, frozen=True):
@@ -90,6 +93,23 @@ def read(
                     raise JournalError(
                         f"run {number}: record {sequence}: {error.message}", file=path, hint=error.hint
                     ) from error
+
+
+def latest(path: str | Path, kind: type[_E], *, mode: str) -> tuple[int, _E] | None:
+    """The last event of this type in runs of this mode, and the number of its run; None if there is none.
+
+    Reads backwards, so that what was recorded often is found soon.
+    """
+    with opened(path) as connection:
+        row = connection.execute(
+            "SELECT run, body FROM records WHERE kind = ? AND run IN (SELECT number FROM runs WHERE mode = ?)"
+            " ORDER BY id DESC LIMIT 1",
+            (kind_of(kind), mode),
+        ).fetchone()
+        if row is None:
+            return None
+        event = decode(row[1])
+        return (row[0], event) if isinstance(event, kind) else None
 
 
 def notes(path: str | Path, *, run: int | None = None) -> Iterator[Note]:

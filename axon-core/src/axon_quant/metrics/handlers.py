@@ -61,6 +61,10 @@ def _member_failed(collector: MetricsCollector, event: events.MemberFailed) -> N
     add(collector.series[names.MEMBER_FAILURES.name], event.member)
 
 
+def _member_drifted(collector: MetricsCollector, event: events.MemberDrifted) -> None:
+    add(collector.series[names.MEMBER_DRIFTS.name], (event.member, event.stream))
+
+
 def _weights_changed(collector: MetricsCollector, event: events.WeightsChanged) -> None:
     collector.series[names.ENSEMBLE_WEIGHT.name] = dict(zip(event.members, event.weights, strict=True))
 
@@ -124,6 +128,7 @@ HANDLERS: Final[Mapping[type[events.Event], Callable[[MetricsCollector, Any], No
         events.ModelLoaded: _model_loaded,
         events.ModelRefused: _model_refused,
         events.MemberFailed: _member_failed,
+        events.MemberDrifted: _member_drifted,
         events.WeightsChanged: _weights_changed,
         events.OrderRefused: _order_refused,
         events.OrderPlaced: _order_placed,

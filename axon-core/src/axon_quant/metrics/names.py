@@ -56,6 +56,9 @@ ENSEMBLE_WEIGHT: Final = _gauge("trading_ensemble_weight", ("member",), "Weight 
 MEMBER_FAILURES: Final = _counter(
     "trading_member_failures_total", ("member",), "Times an ensemble member was left out of a decision."
 )
+MEMBER_DRIFTS: Final = _counter(
+    "trading_member_drifts_total", ("member", "stream"), "Times a detector found that an ensemble member drifts."
+)
 
 ROLLOUT_STATE: Final = _gauge(
     "trading_rollout_state", ("model", "state"), "1 for the state the rollout of a model is in, 0 for the others."

@@ -29,10 +29,25 @@ class Side(Enum):
 
 
 class OrderType(Enum):
-    """Market orders have no price; every other type needs one."""
+    """Limit and stop-limit orders have a price, stop and stop-limit orders a stop price at which they are triggered.
+
+    A triggered `Stop` is a market order, a triggered `StopLimit` a limit order.
+    """
 
     Limit = "limit"
     Market = "market"
+    Stop = "stop"
+    StopLimit = "stop_limit"
+
+    @property
+    def has_price(self) -> bool:
+        """Whether an order of this type names its worst price."""
+        return self is OrderType.Limit or self is OrderType.StopLimit
+
+    @property
+    def has_stop_price(self) -> bool:
+        """Whether an order of this type waits for a price to trade."""
+        return self is OrderType.Stop or self is OrderType.StopLimit
 
 
 class TimeInForce(Enum):
@@ -62,6 +77,8 @@ class OrderStatus(Enum):
     Cancelled = "cancelled"
     Rejected = "rejected"
     Expired = "expired"
+
+    __hash__ = object.__hash__  # asked for on every update; Enum's own is a Python function
 
     @property
     def is_terminal(self) -> bool:
@@ -97,9 +114,9 @@ def exact(value: Decimal | float | int | str, *, what: str, symbol: str | None =
 class Order:
     """What a strategy asks a venue to do. Immutable; its life is kept by `OrderTracker`.
 
-    `price` and `quantity` accept Decimal, int, str or float (through its shortest repr, so 0.1 means one tenth).
-    `client_order_id` is assigned at construction. Raises OrderValueError (a ValueError) for NaN, infinite, zero or
-    negative numbers, a limit order without a price, or a market order with one.
+    `price`, `quantity` and `stop_price` accept Decimal, int, str or float (through its shortest repr, so 0.1 means one
+    tenth). `client_order_id` is assigned at construction. Raises OrderValueError (a ValueError) for NaN, infinite, zero
+    or negative numbers, and for a price or stop price that the type needs and lacks, or has none of.
     """
 
     symbol: str
@@ -112,6 +129,7 @@ class Order:
     reduce_only: bool = False
     strategy: str = ""
     client_order_id: str = attrs.field(factory=next_client_order_id)
+    stop_price: Decimal | None = None
 
     def __init__(
         self,
@@ -126,14 +144,18 @@ class Order:
         reduce_only: bool = False,
         strategy: str = "",
         client_order_id: str | None = None,
+        stop_price: Decimal | float | int | str | None = None,
     ) -> None:
         if not symbol:
             raise OrderValueError("an order needs a symbol")
-        if order_type is OrderType.Market:
-            if price is not None:
-                raise OrderValueError("a market order has no price", symbol=symbol)
-        elif price is None:
-            raise OrderValueError(f"a {order_type.value} order needs a price", symbol=symbol)
+        for what, value, needed in (
+            ("price", price, order_type.has_price),
+            ("stop price", stop_price, order_type.has_stop_price),
+        ):
+            if needed and value is None:
+                raise OrderValueError(f"a {order_type.value} order needs a {what}", symbol=symbol)
+            if not needed and value is not None:
+                raise OrderValueError(f"a {order_type.value} order has no {what}", symbol=symbol)
         self.__attrs_init__(
             symbol,
             side,
@@ -144,7 +166,8 @@ class Order:
             post_only,
             reduce_only,
             strategy,
-            *(() if client_order_id is None else (client_order_id,)),
+            next_client_order_id() if client_order_id is None else client_order_id,
+            None if stop_price is None else exact(stop_price, what="stop price", symbol=symbol),
         )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         load_exchange,
         load_explainer,
     )
+    from axon_quant.plugins.simulators import load_simulator
     from axon_quant.plugins.suffixes import backend_for
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "load_ensemble",
     "load_exchange",
     "load_explainer",
+    "load_simulator",
     "resolve",
 ]
 
@@ -52,6 +54,7 @@ if not TYPE_CHECKING:
         "hookimpl": "hookspecs",
         "resolve": "first_party",
         "backend_for": "suffixes",
+        "load_simulator": "simulators",
     }
     _HOMES |= dict.fromkeys(("PluginRow", "Registry", "installed"), "registry")
     _HOMES |= dict.fromkeys(("load_backend", "load_ensemble", "load_exchange", "load_explainer"), "registry")

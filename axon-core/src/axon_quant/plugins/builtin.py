@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from axon_quant.plugins.capabilities import EXCHANGE, Capability
+from axon_quant.plugins.capabilities import PAPER, Capability
 from axon_quant.plugins.descriptors import EnsembleDescriptor, ExchangeDescriptor
 from axon_quant.plugins.hookspecs import hookimpl
 
@@ -29,6 +29,7 @@ _ENSEMBLES: tuple[tuple[str, str, str, tuple[Capability, ...]], ...] = (
     ("soft-voting", "voting:SoftVoting", "The weighted mean of probabilities; weights stay as given.", ()),
     ("hard-voting", "voting:HardVoting", "One member, one vote.", (Capability.EqualVotes,)),
     ("weighted-voting", "voting:WeightedVoting", "Each member casts one vote that counts with its weight.", ()),
+    ("stacking", "stacking:Stacking", "Convex weights or a learner, fitted beforehand.", (Capability.Fitted,)),
 )
 """Name, target, summary and capabilities of each strategy."""
 
@@ -40,7 +41,7 @@ def axon_exchanges() -> Iterator[ExchangeDescriptor]:
         name="paper",
         target="axon_quant.exchange:PaperAdapter",
         summary="Matches orders against recorded or live market data; nothing leaves the process.",
-        capabilities=EXCHANGE - {Capability.CancelAll},
+        capabilities=PAPER,
         api=1,
     )
 

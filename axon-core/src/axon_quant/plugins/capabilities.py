@@ -31,6 +31,25 @@ class Capability(StrEnum):
     QuoteStream = "quote-stream"
     BookStream = "book-stream"
     BarStream = "bar-stream"
+    TradeHistory = "trade-history"
+    """Past public trades can be asked for."""
+    StopOrders = "stop-orders"
+    StopLimitOrders = "stop-limit-orders"
+    AmendOrders = "amend-orders"
+    """Price or quantity of an open order change in place."""
+    ReplaceOrders = "replace-orders"
+    """Cancel and place in one request."""
+    CancelAfter = "cancel-after"
+    """A dead-man switch."""
+    AccountStream = "account-stream"
+    """The venue reports orders, fills and balances by itself."""
+    VenueClock = "venue-clock"
+    """The venue tells its time."""
+    KeyPermissions = "key-permissions"
+    """The venue tells what an API key may do."""
+    Leverage = "leverage"
+    MarginMode = "margin-mode"
+    Funding = "funding"
 
     Attribution = "attribution"
     """Importances of features."""
@@ -45,10 +64,39 @@ class Capability(StrEnum):
     """Weights follow how steady realised returns are, not how high."""
     EqualVotes = "equal-votes"
     """Every member with a weight has one vote, whatever the weight."""
+    Fitted = "fitted"
+    """Weights, or what is made of the votes, are fitted beforehand; performances and returns leave them alone."""
 
 
 BACKEND = frozenset({Capability.Batch, Capability.HalfPrecision, Capability.MultiThread})
 EXPLAINER = frozenset({Capability.Attribution, Capability.Counterfactuals})
-ENSEMBLE = frozenset({Capability.OnlineWeights, Capability.Gains, Capability.SteadyWeights, Capability.EqualVotes})
+ENSEMBLE = frozenset(
+    {
+        Capability.OnlineWeights,
+        Capability.Gains,
+        Capability.SteadyWeights,
+        Capability.EqualVotes,
+        Capability.Fitted,
+    }
+)
 EXCHANGE = frozenset(Capability) - BACKEND - EXPLAINER - ENSEMBLE
 """What a plugin of each kind may declare."""
+PAPER = frozenset(
+    {
+        Capability.MarketOrders,
+        Capability.PostOnly,
+        Capability.ImmediateOrCancel,
+        Capability.FillOrKill,
+        Capability.ReduceOnly,
+        Capability.FetchOrder,
+        Capability.OpenOrders,
+        Capability.Fills,
+        Capability.Balances,
+        Capability.Positions,
+        Capability.TradeStream,
+        Capability.QuoteStream,
+        Capability.BookStream,
+        Capability.BarStream,
+    }
+)
+"""What the embedded paper venue declares."""

@@ -64,10 +64,20 @@ class BackendDescriptor(Descriptor, frozen=True, kw_only=True):
 
 
 class ExchangeDescriptor(Descriptor, frozen=True, kw_only=True):
-    """An exchange. `target` is an `ExchangeAdapter` class, called with an ExchangeConfig."""
+    """An exchange. `target` is an `ExchangeAdapter` class, called with an ExchangeConfig.
+
+    `simulator`, where there is one, is a `Simulator` class of the venue's wire protocol, in the same form as `target`.
+    """
 
     kind: ClassVar[str] = "exchange"
     known: ClassVar[frozenset[Capability]] = EXCHANGE
+
+    simulator: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.simulator and not (isinstance(self.simulator, str) and _TARGET.fullmatch(self.simulator)):
+            raise PluginError(f"exchange {self.name!r}: simulator {self.simulator!r} is not 'module:Attribute'")
 
 
 class ExplainerDescriptor(Descriptor, frozen=True, kw_only=True):

@@ -42,6 +42,8 @@ FIRST_PARTY = {
             FirstParty(name, "backend", "torch", "axon-backend-torch", "axon-backend-torch", _TORCH_SUFFIXES)
             for name in ("TorchBackend", "TchBackend")
         ),
+        FirstParty("BinanceAdapter", "exchange", "binance", "axon-exchange-binance", "axon-exchange-binance"),
+        FirstParty("OkxAdapter", "exchange", "okx", "axon-exchange-okx", "axon-exchange-okx"),
     )
 }
 """Public name → where it comes from. One line per class that a first-party distribution provides."""

@@ -17,13 +17,14 @@ from axon_quant.events import (
     CancelRequested,
     Decision,
     Event,
+    ForeignOrderUpdated,
     OrderPlaced,
     OrderUpdated,
 )
 from axon_quant.inference.action import Action
 from axon_quant.journal import Ticket
 from axon_quant.market import MarketEvent
-from axon_quant.orders import Cancel, Fill, Order, OrderStatus, OrderTracker, OrderUpdate
+from axon_quant.orders import Cancel, Fill, Order, OrderState, OrderStatus, OrderTracker, OrderUpdate
 from axon_quant.portfolio import Portfolio
 from axon_quant.risk import RiskEngine, RiskState
 from axon_quant.runtime.context import EngineContext
@@ -73,6 +74,8 @@ class Engine:
     `due` is when it wants to be advanced next, `started` when the first message was received (UTC ns). Counters
     (`decisions`, `orders`, …) are plain integers that anyone may read.
 
+    While `deciding` is False, market events fill the windows and nothing is decided: before a run, and after `stop`.
+
     A rollout has two ways in, both None without one: `after_decision` is told the lane, the time and the mid once a
     decision and its orders are out, while the lane's window still shows what was decided on; `admit` gets the symbol of
     the decision and an order it led to, and returns what may be placed of it, or None.
@@ -110,6 +113,7 @@ class Engine:
         self._record = record
         self._on_equity = on_equity
         self._stopping = False
+        self.deciding = True
         self.after_decision: Callable[[Lane, int, float], None] | None = None
         self.admit: Callable[[str, Order], Order | None] | None = None
         for lane in lanes.values():
@@ -188,7 +192,7 @@ class Engine:
         self._value(lane.symbol, price, at)
         if self._returns is not None:
             self._returns.realise(lane.symbol, price)
-        if whole:
+        if whole and self.deciding:
             self._decide(lane, at, price, began)
 
     def _value(self, symbol: str, price: float, at: int) -> None:
@@ -290,12 +294,32 @@ class Engine:
         for client_order_id in list(self.tracker.open):
             self.cancel(client_order_id)
 
+    def adopt(self, state: OrderState) -> None:
+        """Follow an order that was at the venue before this run, whatever the limits say.
+
+        Its fills so far are in the balances that the portfolio began with. Raises OrderError where its symbol has
+        neither an instrument nor a price.
+        """
+        order = state.order
+        self.risk.adopt(order, filled=state.filled_quantity)
+        own = self.tracker.add(order, state.created_at)
+        own.status = OrderStatus.Submitted if state.status is OrderStatus.Created else state.status
+        own.venue_order_id = state.venue_order_id
+        own.filled_quantity = state.filled_quantity
+        own.fill_ids.update(state.fill_ids)
+
     # Updates come back.
 
     def on_sent(self, order: Order) -> None:
         """The router handed the order to the venue."""
         self.risk.on_sent(order.client_order_id)
         self.stages.sent(order.client_order_id)
+
+    def on_foreign(self, update: OrderUpdate) -> None:
+        """The venue reported a change of an order on the account that is not ours: what it fills is ours to hold."""
+        self._record(ForeignOrderUpdated(update.at, update))
+        if update.fill is not None and update.fill.symbol in self.lanes:
+            self.portfolio.apply_fill(update.fill)
 
     def on_update(self, update: OrderUpdate) -> None:
         """The venue reported a change of an order: state machine, portfolio, risk, strategy."""
@@ -329,6 +353,7 @@ class Engine:
     def stop(self) -> None:
         """Cancel what is open, let an embedded venue answer, and let the strategy say goodbye."""
         self._stopping = True
+        self.deciding = False
         self.cancel_all()
         while (at := self.router.next_due) != NEVER:
             self.clock.advance(at)

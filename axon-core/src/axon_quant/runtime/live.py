@@ -16,25 +16,32 @@ from time import perf_counter, perf_counter_ns
 from axon_quant.clock import NANOSECONDS, NEVER, LiveClock
 from axon_quant.config import Config
 from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, JournalError, NotFoundError, UnsupportedError
+from axon_quant.events import StreamChanged
 from axon_quant.exchange import (
     Capability,
     Channel,
     EventStream,
     ExchangeAdapter,
     ExchangeConfig,
+    ForeignOrder,
+    ForeignOrders,
     RateLimitConfig,
     ReconnectConfig,
+    StreamState,
 )
+from axon_quant.inference.collector import quiet_collector
 from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
-from axon_quant.runtime.collector import quiet_collector
+from axon_quant.runtime.backfill import backfill
 from axon_quant.runtime.engine import Engine, Handlers
+from axon_quant.runtime.past import Past, read_past
+from axon_quant.runtime.reconciliation import Account, adopt, describe, read_account, settle, track_past
 from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
-from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline
+from axon_quant.runtime.wiring import Pipeline, Surroundings, build_instruments, pipeline
 
 logger = logging.getLogger("axon_quant.live")
 _TICK = 0.02  # seconds between two looks at the clock while the market is quiet
@@ -158,6 +165,8 @@ class Live:
         self._max_events = max_events
         self._on_progress = on_progress
         self._stop = asyncio.Event()
+        self._foreign = ForeignOrders.Ignore if adapter.config is None else adapter.config.foreign_orders
+        self._settled: frozenset[str] = frozenset()
         self.messages = 0
         self.malformed = 0
 
@@ -166,17 +175,19 @@ class Live:
         self._stop.set()
 
     async def run(self) -> RunSummary:
-        """Connect, trade until the market ends or `stop()` is called, and disconnect."""
+        """Settle with the venue what earlier runs left, trade until the market ends or `stop()`, and disconnect."""
+        past = read_past(self._config.journal.path, build_instruments(self._config))
+        track_past(self._adapter, past)
+        stream = self._adapter.events()
         await self._adapter.connect()
         try:
-            return await self._run_connected()
+            account = await read_account(self._adapter, past, stream)
+            return await self._run_connected(past, account, stream)
         finally:
             await self._adapter.close()
 
-    async def _run_connected(self) -> RunSummary:
-        balances = None
-        if Capability.Balances in self._adapter.capabilities:
-            balances = {asset: balance.total for asset, balance in (await self._adapter.balances()).items()}
+    async def _run_connected(self, past: Past, account: Account, stream: EventStream) -> RunSummary:
+        self._settled = account.fill_ids
 
         def make_router(surroundings: Surroundings) -> AdapterRouter:
             return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
@@ -186,22 +197,27 @@ class Live:
             make_router,
             mode="live",
             recording=self._recording,
-            balances=balances,
+            balances=account.balances if Capability.Balances in self._adapter.capabilities else None,
             labels=self._labels,
         ) as built:
             started = perf_counter()
-            notices = killed_before(built.info)
+            notices = [*killed_before(built.info), *describe(past, account, build_instruments(self._config))]
             with built.ending():
+                if self._feed is None:  # a feed brings its own time
+                    if self._config.observation.backfill:
+                        played = await backfill(built, self._adapter)
+                        notices.append(f"the windows were filled with {played} past trades")
+                    built.clock.advance(self._adapter.clock.now())
+                settle(built, past, account, self._foreign)
                 with quiet_collector(), built.reload:
-                    await self._trade(built)
+                    await self._trade(built, stream)
                 outcome = "interrupted" if self._stop.is_set() else "completed"
                 built.end(outcome)
             return summarise(built, self, outcome, perf_counter() - started, notices)
 
-    async def _trade(self, built: Pipeline) -> None:
+    async def _trade(self, built: Pipeline, stream: EventStream) -> None:
         engine, router = built.engine, built.engine.router
         assert isinstance(router, AdapterRouter)  # noqa: S101 - `make_router` made it
-        stream = self._adapter.events()
         engine.start()
         if self._feed is None:
             await self._subscribe()
@@ -212,7 +228,7 @@ class Live:
         stopped = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({work, updates, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            engine.stop()
+            engine.stop()  # the market goes on, but decides nothing any more
             await router.drain()
             await asyncio.sleep(_TICK)  # the answers to the last cancels
         finally:
@@ -240,9 +256,29 @@ class Live:
         own = self._feed is None
         async for event in stream:
             if isinstance(event, OrderUpdate):
-                built.engine.on_update(event)
-            elif own and not self._take(event, built):
+                self._take_update(event, built)
+            elif isinstance(event, StreamState):
+                built.bus.record(StreamChanged(event.at, event.stream, event.up, event.reason))
+            elif isinstance(event, ForeignOrder):
+                self._meet(event, built)
+            elif own and isinstance(event, MarketEvent) and not self._take(event, built):
                 return
+
+    def _take_update(self, update: OrderUpdate, built: Pipeline) -> None:
+        """A change of an order of ours, or of one that the adapter has adopted just now."""
+        if built.engine.tracker.get(update.client_order_id) is not None:
+            built.engine.on_update(update)
+            return
+        state = self._adapter.orders.get(update.client_order_id)
+        if state is None:
+            return
+        adopt(built, state, ours=False)
+        if update.fill is not None and update.fill.fill_id not in self._settled:
+            built.engine.on_foreign(update)
+
+    def _meet(self, event: ForeignOrder, built: Pipeline) -> None:
+        if self._foreign is ForeignOrders.Halt:
+            built.risk.halt(f"order {event.client_order_id or event.venue_order_id} on the account is not ours")
 
     async def _take_feed(self, feed: AsyncIterator[MarketEvent], built: Pipeline, router: AdapterRouter) -> None:
         async for event in feed:
@@ -274,6 +310,7 @@ def build_adapter(config: Config) -> ExchangeAdapter:
             testnet=entry.testnet,
             rate_limit=RateLimitConfig(limits.requests_per_second, limits.orders_per_minute),
             reconnect=ReconnectConfig(reconnect.max_retries, reconnect.initial_backoff_ms),
+            foreign_orders=ForeignOrders(entry.foreign_orders),
         )
     )
 

@@ -31,8 +31,9 @@ class HotReload:
     A reloader works in a thread of its own, but the journal's order belongs to the loop's thread: swaps and refusals
     wait in a queue until that thread calls `drain` or `wait_for`, which swap and hand the events to `record`. So a new
     version is recorded before its first decision and after the last one of the version before. With `schema`, a version
-    that does not take this observation is refused; with a `store`, a version is kept in it before it serves, and must
-    answer the golden vectors that are known of it. `debounce` is in seconds; see `ModelHotReloader`.
+    that does not take this observation is refused; with a `store`, a version is kept in it before it serves, is built
+    by the plan that is known of it, and must answer its golden vectors. `debounce` is in seconds: see
+    `ModelHotReloader`.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class HotReload:
                 backend.config,
                 debounce=debounce,
                 checks=_checks(backend, schema, store),
+                store=store,
                 emit=self._inbox.put,
                 clock=clock,
                 swap_in=self._inbox.put,

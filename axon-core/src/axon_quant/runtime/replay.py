@@ -19,11 +19,11 @@ from axon_quant.clock import MILLISECOND
 from axon_quant.config import Config
 from axon_quant.errors import ConfigError
 from axon_quant.exchange.paper import PaperVenue
+from axon_quant.inference.collector import quiet_collector
 from axon_quant.journal import Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.market.recordings import Malformed, open_recording
 from axon_quant.orders import Order, OrderUpdate
-from axon_quant.runtime.collector import quiet_collector
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, pipeline

@@ -96,6 +96,8 @@ def summarise(built: Pipeline, market: Counted, outcome: str, seconds: float, no
     """What the run did, read off its parts."""
     engine, portfolio, bus = built.engine, built.portfolio, built.bus
     more = list(notices)
+    if built.memory is not None and built.memory.notice:
+        more.append(built.memory.notice)
     books = {}
     for symbol, lane in engine.lanes.items():
         became = bus.became_whole.get(symbol)

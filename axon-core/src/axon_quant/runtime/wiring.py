@@ -11,7 +11,7 @@ import attrs
 
 from axon_quant.clock import SimClock
 from axon_quant.config import Config
-from axon_quant.ensemble import DynamicWeightedEnsemble
+from axon_quant.ensemble import Cusum, DynamicWeightedEnsemble, Psi
 from axon_quant.events import RunEnded, RunStarted
 from axon_quant.inference import Backend
 from axon_quant.journal import Journal
@@ -28,6 +28,7 @@ from axon_quant.runtime import telemetry
 from axon_quant.runtime.bus import EventBus
 from axon_quant.runtime.engine import Engine, Router
 from axon_quant.runtime.lane import Lane
+from axon_quant.runtime.memory import EnsembleMemory
 from axon_quant.runtime.models import build_model, open_store
 from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.returns import MemberReturns
@@ -55,6 +56,7 @@ class Pipeline:
     info: RunInfo
     reload: HotReload
     rollout: Rollout | None = None
+    memory: EnsembleMemory | None = None
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -67,7 +69,9 @@ class Pipeline:
             raise
 
     def end(self, outcome: str) -> None:
-        """Journal how the run ended, and make all of it durable."""
+        """Journal what the ensemble has learnt and how the run ended, and make all of it durable."""
+        if self.memory is not None:
+            self.memory.save()
         self.bus.record(RunEnded(self.clock.time, outcome))
         self.journal.flush()
 
@@ -145,6 +149,9 @@ def pipeline(
         # → model(s) → ensemble
         models = backends if plan is None else plan.members(backends)
         ensemble = build_ensemble(config, models, members or {}, bus, clock)
+        memory = None
+        if mode == "live":
+            memory = EnsembleMemory(ensemble, bus.record, clock, config.ensemble.save_every_rounds)
 
         # → strategy → order → risk → exchange → fills → portfolio
         portfolio = Portfolio(config.exchange.balances if balances is None else balances, instruments)
@@ -161,7 +168,7 @@ def pipeline(
         engine = Engine(
             lanes=lanes,
             model=ensemble,
-            returns=MemberReturns(ensemble, config.ensemble.horizon_rows),
+            returns=MemberReturns(memory or ensemble, config.ensemble.horizon_rows),
             strategy=strategy,
             risk=risk,
             portfolio=portfolio,
@@ -176,6 +183,8 @@ def pipeline(
         # every step: events → journal, metrics
         identities = tuple(backend.model.identity for backend in backends)
         bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities))
+        if memory is not None and config.ensemble.resume:
+            memory.resume(journal.path)
         rollout = None
         if plan is not None:
             rollout = plan.start(
@@ -209,6 +218,7 @@ def pipeline(
                 store=store,
             ),
             rollout,
+            memory,
         )
         telemetry.watch(built)
         if config.metrics.port is not None:
@@ -232,18 +242,27 @@ def build_ensemble(
 
     Where the models have initial weights, each further member has their mean.
     """
-    weights = config.initial_weights
+    entry, weights = config.ensemble, config.initial_weights
     if weights is not None:
         weights += (sum(weights) / len(weights),) * len(members)
     return DynamicWeightedEnsemble(
         [*models, *members.values()],
         weights,
-        config.ensemble.performance_window,
-        strategy=config.ensemble.strategy,
-        names=[*(entry.name for entry in config.models), *members],
+        entry.performance_window,
+        strategy=entry.strategy,
+        names=[*(model.name for model in config.models), *members],
+        max_failures=entry.max_failures,
+        drift=_DETECTORS[entry.drift],
+        on_drift="deactivate" if entry.on_drift == "deactivate" else "report",
+        retry_after=entry.retry_after_decisions,
+        trial=entry.trial_decisions,
         emit=bus.record,
         clock=clock,
     )
+
+
+_DETECTORS: Mapping[str, type[Cusum] | type[Psi] | None] = {"none": None, "cusum": Cusum, "psi": Psi}
+"""By [ensemble] drift."""
 
 
 class _Prices:

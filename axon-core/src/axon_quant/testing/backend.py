@@ -195,7 +195,7 @@ class BackendConformance(
 
     # Capabilities
 
-    @case("B-061", capability=Capability.HalfPrecision, skip_when="no declared device here has half precision")
+    @case("B-061", capability=Capability.HalfPrecision, skip_when="no device at hand computes in half precision")
     def test_b061_half_precision_really_is_or_is_refused(self, bench: Workbench, descriptor: BackendDescriptor) -> None:
         """On each device here `fp16=True` computes in float16, and the plan says so, or raises DeviceError about it."""
         model = bench.model(half=Capability.HalfPrecision in descriptor.capabilities)

@@ -4,7 +4,9 @@ A plugin says how it is tested in a module `conformance` beside the module of it
 `axon_acme.backend:AcmeBackend`), which only the suites import:
 
     make_model(folder, request)  a ModelMaker; required of backends
-    OPTIONS                      for ensembles, optional: {name: [{option: value}, …]}, every set to run the suite with
+    OPTIONS                      for ensembles, optional: {name: [{option: value}, …]}, every set to run the suite with;
+                                 in place of a set, a function that makes one for a number of members;
+                                 for exchanges likewise {name: [{option: value}]}, of `axon_quant.testing.venue.Venue`
 """
 
 from __future__ import annotations
@@ -13,15 +15,20 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TypeAlias
 
 import attrs
 
 from axon_quant.errors import PluginError, UnsupportedError
-from axon_quant.plugins import Descriptor, Registry, installed
+from axon_quant.plugins import Descriptor, ExchangeDescriptor, Registry, installed
 from axon_quant.plugins.discovery import Failure, Selection, canonical, sources
 
-SUITES = ("backend", "ensemble")
+SUITES = ("backend", "ensemble", "exchange")
 """Kinds of plugin that there is a suite for."""
+
+
+Options: TypeAlias = "Mapping[str, object] | Callable[[int], Mapping[str, object]]"
+"""Keyword arguments of an ensemble strategy, or what makes them for a number of members."""
 
 
 @attrs.frozen(eq=False)
@@ -30,10 +37,13 @@ class Candidate:
 
     descriptor: Descriptor
     target: Callable[..., object]
-    options: Mapping[str, object] = attrs.field(factory=dict)
+    options: Options = attrs.field(factory=dict)
     make_model: Callable[..., object] | None = None
+    simulator: Callable[..., object] | None = None
 
     def __str__(self) -> str:
+        if not isinstance(self.options, Mapping):
+            return f"{self.descriptor.name},{getattr(self.options, '__name__', 'made')}"
         words = [self.descriptor.name, *(f"{key}={value}" for key, value in self.options.items())]
         return ",".join(words)
 
@@ -64,12 +74,18 @@ def find(name: str, registry: Registry | None = None) -> Plugin:
     trouble = [f"{row.kind} {row.name}: {row.status}: {row.reason}" for row in alone.rows() if row.status != "ok"]
     if trouble:
         raise PluginError("; ".join(trouble), plugin=name)
-    candidates = [c for kind in SUITES for d in alone.descriptors(kind) for c in _candidates(registry, d)]
-    uncovered = tuple(d for kind in ("exchange", "explainer") for d in alone.descriptors(kind))
+    offered = [d for kind in SUITES for d in alone.descriptors(kind)]
+    candidates = [c for d in offered if not _cannot_be_tested(d) for c in _candidates(registry, d)]
+    uncovered = (*filter(_cannot_be_tested, offered), *alone.descriptors("explainer"))
     if not candidates:
         what = ", ".join(f"{item.kind} {item.name}" for item in uncovered) or "nothing"
         raise PluginError(f"there is nothing to test: it offers {what}", plugin=name)
     return Plugin(name, own[0].distribution, own[0].version, tuple(candidates), uncovered)
+
+
+def _cannot_be_tested(descriptor: Descriptor) -> bool:
+    """An exchange is tested at its simulator; one without (paper, which sends nothing anywhere) is left out."""
+    return isinstance(descriptor, ExchangeDescriptor) and not descriptor.simulator
 
 
 def _candidates(registry: Registry, descriptor: Descriptor) -> list[Candidate]:
@@ -77,8 +93,13 @@ def _candidates(registry: Registry, descriptor: Descriptor) -> list[Candidate]:
     if not callable(target):
         raise PluginError(f"the target of the {descriptor.kind} {descriptor.name!r} is not callable: {target!r}")
     hook = _conformance(descriptor)
+    if isinstance(descriptor, ExchangeDescriptor):
+        module, _, name = descriptor.simulator.partition(":")
+        simulator = getattr(import_module(module), name)
+        sets: Sequence[Options] = getattr(hook, "OPTIONS", {}).get(descriptor.name, ())
+        return [Candidate(descriptor, target, each, simulator=simulator) for each in sets or ({},)]
     if descriptor.kind == "ensemble":
-        options: Sequence[Mapping[str, object]] = getattr(hook, "OPTIONS", {}).get(descriptor.name, ())
+        options: Sequence[Options] = getattr(hook, "OPTIONS", {}).get(descriptor.name, ())
         return [Candidate(descriptor, target, each) for each in options or ({},)]
     make_model = getattr(hook, "make_model", None)
     if make_model is None:

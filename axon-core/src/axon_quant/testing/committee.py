@@ -7,6 +7,7 @@ from math import fsum, isfinite
 from typing import Any, Final
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from axon_quant.clock import SimClock
 from axon_quant.ensemble import DynamicWeightedEnsemble, Standing, WeightingRule
 from axon_quant.inference.action import TRADING_ACTIONS
 from axon_quant.plugins import Capability, EnsembleDescriptor
+from axon_quant.testing.candidates import Options
 
 ACTIONS: Final = TRADING_ACTIONS
 WINDOW: Final = 10
@@ -62,13 +64,12 @@ def random_standing(rng: np.random.Generator, members: int, mean: float = 0.0) -
 class Committee:
     """Builds rules and ensembles of the strategy under test."""
 
-    def __init__(
-        self, descriptor: EnsembleDescriptor, make: Callable[..., WeightingRule], options: Mapping[str, object]
-    ) -> None:
+    def __init__(self, descriptor: EnsembleDescriptor, make: Callable[..., WeightingRule], options: Options) -> None:
         self._name = descriptor.name
         self._make = make
         self._options = options
         self.gains = Capability.Gains in descriptor.capabilities
+        self.fitted = Capability.Fitted in descriptor.capabilities
 
     @property
     def performances(self) -> st.SearchStrategy[float]:
@@ -80,9 +81,14 @@ class Committee:
         found = rng.random(members) if self.gains else rng.standard_normal(members)
         return tuple(found.tolist())
 
+    def skip_if_fitted(self) -> None:
+        """For what a fitted strategy cannot do."""
+        if self.fitted:
+            pytest.skip("it is fitted to members in their order")
+
     def rule(self, members: int) -> WeightingRule:
         """The rule itself, from equal weights."""
-        return self._make((1.0 / members,) * members, WINDOW, **self._options)
+        return self._make((1.0 / members,) * members, WINDOW, **self._for(members))
 
     def build(self, answers: Sequence[Answer], **more: Any) -> DynamicWeightedEnsemble:
         """An ensemble with one member per answer, a vote or an exception to raise, named `member-0` and so on."""
@@ -93,8 +99,11 @@ class Committee:
             names=[f"member-{index}" for index in range(len(answers))],
             emit=lambda _: None,
             clock=SimClock(0),
-            **{**self._options, **more},
+            **{**self._for(max(len(answers), 1)), **more},
         )
+
+    def _for(self, members: int) -> Mapping[str, object]:
+        return self._options if isinstance(self._options, Mapping) else self._options(members)
 
     def settle(self, ensemble: DynamicWeightedEnsemble) -> None:
         """State equal, good performances, so that nothing stands in the way of a decision."""

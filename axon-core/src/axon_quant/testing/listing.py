@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from axon_quant.testing.backend import BackendConformance
 from axon_quant.testing.cases import Case, Conformance
 from axon_quant.testing.ensemble import EnsembleConformance
+from axon_quant.testing.exchange import ExchangeConformance
 
-SUITES: tuple[type[Conformance], ...] = (BackendConformance, EnsembleConformance)
+SUITES: tuple[type[Conformance], ...] = (BackendConformance, EnsembleConformance, ExchangeConformance)
 HEADER = ("ID", "kind", "capability", "skip when", "what must hold")
 
 

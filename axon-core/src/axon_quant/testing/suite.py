@@ -11,12 +11,14 @@ from typing import cast
 import pytest
 
 from axon_quant.ensemble import WeightingRule
+from axon_quant.exchange.simulator import Simulator
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.config import ModelConfig
-from axon_quant.plugins import BackendDescriptor, EnsembleDescriptor
-from axon_quant.testing import BackendConformance, EnsembleConformance, ModelMaker
-from axon_quant.testing.candidates import Candidate
+from axon_quant.plugins import BackendDescriptor, EnsembleDescriptor, ExchangeDescriptor
+from axon_quant.testing import BackendConformance, EnsembleConformance, ExchangeConformance, ModelMaker
+from axon_quant.testing.candidates import Candidate, Options
 from axon_quant.testing.pytest_plugin import PLUGIN
+from axon_quant.testing.venue import AdapterMaker
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -75,6 +77,32 @@ class TestEnsemble(EnsembleConformance):
         return cast("Callable[..., WeightingRule]", candidate.target)
 
     @pytest.fixture
-    def options(self, candidate: Candidate) -> Mapping[str, object]:
+    def options(self, candidate: Candidate) -> Options:
         """One of the sets in the plugin's module `conformance`."""
         return candidate.options
+
+
+class TestExchange(ExchangeConformance):
+    """Every exchange of the plugin that names a simulator."""
+
+    kind = "exchange"
+
+    @pytest.fixture
+    def descriptor(self, candidate: Candidate) -> ExchangeDescriptor:
+        """Its descriptor."""
+        return cast("ExchangeDescriptor", candidate.descriptor)
+
+    @pytest.fixture
+    def adapter(self, candidate: Candidate) -> AdapterMaker:
+        """Its class, as the registry loaded it."""
+        return cast("AdapterMaker", candidate.target)
+
+    @pytest.fixture
+    def simulator(self, candidate: Candidate) -> Callable[..., Simulator]:
+        """The one that the descriptor names."""
+        return cast("Callable[..., Simulator]", candidate.simulator)
+
+    @pytest.fixture
+    def options(self, candidate: Candidate) -> Mapping[str, object]:
+        """From the plugin's module `conformance`."""
+        return cast("Mapping[str, object]", candidate.options)

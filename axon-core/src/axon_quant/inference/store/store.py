@@ -211,16 +211,19 @@ class ModelStore:
             return here[-1] if here else None
         return suitable[-1].plan if suitable else None
 
-    def prepare(self, backend: Backend, path: str | Path | None = None) -> PreparedModel:
+    def prepare(
+        self, backend: Backend, path: str | Path | None = None, *, files: ModelFiles | None = None
+    ) -> PreparedModel:
         """`Backend.prepare` for bytes that may be known: by their plan, and held to their golden vectors.
 
         A plan that cannot be kept to here any more, because the runtime is another one, is made anew. Raises as
         `Backend.prepare` does.
         """
         path = backend.config.path if path is None else Path(path)
-        known = self._undamaged(backend.files(path).sha256)
+        files = backend.files(path) if files is None else files
+        known = self._undamaged(files.sha256)
         plan = None if known is None else self.plan_for(known, backend.config)
-        prepared = _prepare(backend, path, plan)
+        prepared = _prepare(backend, path, plan, files)
         known = self._undamaged(prepared.files.sha256)
         golden = None if known is None else known.golden
         if golden is not None:
@@ -408,13 +411,13 @@ class ModelStore:
             ) from error
 
 
-def _prepare(backend: Backend, path: Path, plan: Mapping[str, str] | None) -> PreparedModel:
+def _prepare(backend: Backend, path: Path, plan: Mapping[str, str] | None, files: ModelFiles) -> PreparedModel:
     if plan is not None:
         try:
-            return backend.prepare(path, plan=plan)
+            return backend.prepare(path, plan=plan, files=files)
         except ModelError as error:  # the plan's fault or the model's: the next try tells
             logger.info("model %s: its stored plan is not kept to: %s", backend.config.name, error)
-    return backend.prepare(path)
+    return backend.prepare(path, files=files)
 
 
 def _as_before(stored: StoredModel) -> ModelConfig:

@@ -1,0 +1,58 @@
+"""A simulated venue's ledger as plain values: what tests compare a client's view with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from axon_quant.exchange.exact import ZERO
+from axon_quant.exchange.simulator.account import Account, SimulatedFill, SimulatedOrder
+
+
+def ledger(accounts: Iterable[Account]) -> dict[str, object]:
+    """By the account's name: every order, fill and balance there ever was. Decimals are texts, times UTC ns."""
+    return {
+        account.name: {
+            "orders": [_order(order) for order in account.orders.values()],
+            "fills": [_fill(fill) for fill in account.fills],
+            "balances": {
+                asset: {"free": f"{account.free(asset):f}", "locked": f"{account.locked.get(asset, ZERO):f}"}
+                for asset in sorted(account.totals)
+            },
+        }
+        for account in accounts
+    }
+
+
+def _order(placed: SimulatedOrder) -> dict[str, object]:
+    order = placed.order
+    return {
+        "venue_order_id": placed.venue_order_id,
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "type": order.order_type.value,
+        "price": None if order.price is None else f"{order.price:f}",
+        "stop_price": None if order.stop_price is None else f"{order.stop_price:f}",
+        "quantity": f"{order.quantity:f}",
+        "filled": f"{placed.filled:f}",
+        "value": f"{placed.value:f}",
+        "status": placed.status.value,
+        "reason": placed.reason,
+        "created": placed.created,
+        "updated": placed.updated,
+    }
+
+
+def _fill(fill: SimulatedFill) -> dict[str, object]:
+    return {
+        "trade_id": fill.trade_id,
+        "venue_order_id": fill.venue_order_id,
+        "client_order_id": fill.client_order_id,
+        "symbol": fill.symbol,
+        "price": f"{fill.price:f}",
+        "quantity": f"{fill.quantity:f}",
+        "fee": f"{fill.fee:f}",
+        "fee_asset": fill.fee_asset,
+        "liquidity": fill.liquidity.value,
+        "at": fill.at,
+    }

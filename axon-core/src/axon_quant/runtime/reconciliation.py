@@ -1,0 +1,192 @@
+"""Before a live run trades: every order of earlier runs settled with the venue, and balances that fit the fills.
+
+A balance and a fill come by different ways, so either could be read a moment too early. Fills are read before and after
+the balances, until nothing lies between: only then is it known which fills the balances contain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import attrs
+
+from axon_quant.clock import NANOSECONDS
+from axon_quant.errors import UnavailableError
+from axon_quant.events import AccountReconciled, BalanceDifference, OrderAdopted, OrderUpdated
+from axon_quant.exchange import Capability, EventStream, ExchangeAdapter
+from axon_quant.exchange.config import ForeignOrders
+from axon_quant.exchange.exact import ZERO
+from axon_quant.market import Instrument
+from axon_quant.orders import OrderState, OrderStatus, OrderUpdate
+from axon_quant.runtime.past import Past, book
+
+if TYPE_CHECKING:
+    from axon_quant.runtime.wiring import Pipeline
+
+_OVERLAP = 60 * NANOSECONDS
+"""Fills are asked for from this long before the last report, for venues whose clock differs."""
+_MARGIN = 5.0
+_LOOK_EVERY = 0.02
+_PATIENCE = 10
+"""How often balances are read again because fills came between."""
+
+
+@attrs.frozen
+class Account:
+    """What the venue says, all of one moment.
+
+    `updates` bring the orders of the past up to it; `fill_ids` are those the balances contain. `adopted` are open
+    orders of somebody else that are followed from now on, `foreign` those that are left alone.
+    """
+
+    updates: tuple[OrderUpdate, ...]
+    balances: Mapping[str, Decimal]
+    adopted: tuple[OrderState, ...]
+    foreign: tuple[OrderState, ...]
+    fill_ids: frozenset[str]
+
+
+def track_past(adapter: ExchangeAdapter, past: Past) -> None:
+    """Let `adapter`, which is about to connect, follow the orders that may still live."""
+    for state in past.orders.values():
+        adapter.track(attrs.evolve(state, fill_ids=set(state.fill_ids)))
+
+
+async def read_account(adapter: ExchangeAdapter, past: Past, stream: EventStream) -> Account:
+    """Read the account at the venue; `adapter` tracks the past's orders, `stream` was opened before it connected.
+
+    Raises UnavailableError when an order's fate cannot be found out, or when fills keep coming between two readings of
+    the balances.
+    """
+    has = adapter.capabilities.__contains__
+    await _until_known(adapter, past)
+    since = max(0, (past.last or adapter.venue_time()) - _OVERLAP)
+    for _ in range(_PATIENCE):
+        await adapter.repair()
+        before = {fill.fill_id for fill in await adapter.fills(since)} if has(Capability.Fills) else set()
+        held = await adapter.balances() if has(Capability.Balances) else {}
+        after = {fill.fill_id for fill in await adapter.fills(since)} if has(Capability.Fills) else set()
+        if before == after:
+            break
+    else:
+        raise UnavailableError(
+            f"the account moved between {_PATIENCE} readings of its balances",
+            venue=adapter.name,
+            hint="is another process trading on it?",
+        )
+    open_orders = await adapter.open_orders() if has(Capability.OpenOrders) else []
+    return Account(
+        updates=tuple(event for event in stream.take() if isinstance(event, OrderUpdate)),
+        balances={asset: balance.total for asset, balance in held.items()},
+        adopted=tuple(state for name, state in adapter.orders.open.items() if name not in past.orders),
+        foreign=tuple(state for state in open_orders if adapter.orders.get(state.order.client_order_id) is None),
+        fill_ids=frozenset(after),
+    )
+
+
+async def _until_known(adapter: ExchangeAdapter, past: Past) -> None:
+    """Wait until no order of the past is in doubt: found, or proven not to exist."""
+    if not {Capability.FetchOrder, Capability.OpenOrders} & adapter.capabilities:
+        return
+    patience = adapter.validity + adapter.engine_timeout + _MARGIN
+    deadline = monotonic() + patience
+    while unknown := [name for name in past.orders if _is_unknown(adapter, name)]:
+        if monotonic() > deadline:
+            raise UnavailableError(
+                f"what became of {len(unknown)} orders could not be found out within {patience:.0f} s",
+                venue=adapter.name,
+                hint="the venue could not be asked; start again when it can",
+            )
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+def _is_unknown(adapter: ExchangeAdapter, client_order_id: str) -> bool:
+    state = adapter.orders.get(client_order_id)
+    return state is not None and state.status is OrderStatus.Unknown
+
+
+def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders) -> None:
+    """Journal what was learned, and let the engine follow the orders that are still open.
+
+    The balances that the portfolio began with contain every fill of `account.updates`, so they are not booked again.
+    """
+    engine = built.engine
+    at = engine.clock.time
+    for state in past.orders.values():
+        adopt(built, state, ours=True)
+    settled = fills = 0
+    for update in account.updates:
+        followed = engine.tracker.get(update.client_order_id)
+        if followed is not None and engine.tracker.apply(update):
+            built.bus.record(OrderUpdated(at, update))
+            built.risk.on_update(update)
+            settled += followed.status.is_terminal
+            fills += update.fill is not None
+    for state in account.adopted:
+        adopt(built, state, ours=False)
+    if account.foreign and policy is ForeignOrders.Halt:
+        built.risk.halt(f"{len(account.foreign)} open orders on the account are not ours")
+    built.bus.record(
+        AccountReconciled(
+            at,
+            dict(sorted(account.balances.items())),
+            settled,
+            fills,
+            tuple(state.order.client_order_id for state in account.foreign),
+            tuple(_differences(past, account, (lane.instrument for lane in engine.lanes.values()))),
+        )
+    )
+
+
+def adopt(built: Pipeline, state: OrderState, *, ours: bool) -> None:
+    """Journal an order that was at the venue already, and follow it; one of a symbol that is not traded is left out."""
+    if state.order.symbol not in built.engine.lanes:
+        return
+    status = OrderStatus.Submitted if state.status is OrderStatus.Created else state.status
+    fill_ids = tuple(sorted(state.fill_ids))
+    built.bus.record(
+        OrderAdopted(
+            built.clock.time, state.order, status.value, state.venue_order_id, state.filled_quantity, fill_ids, ours
+        )
+    )
+    built.engine.adopt(state)
+
+
+def describe(past: Past, account: Account, instruments: Iterable[Instrument]) -> list[str]:
+    """What to tell about it in the run's summary; nothing when there was nothing to do."""
+    notices = []
+    if past.orders:
+        ended = sum(update.status.is_terminal for update in account.updates)
+        fills = sum(update.fill is not None for update in account.updates)
+        notices.append(
+            f"{len(past.orders)} orders of an earlier run were open in the journal: "
+            f"{ended} had ended at the venue, {fills} fills were missing"
+        )
+    if account.adopted:
+        notices.append(f"{len(account.adopted)} open orders of somebody else were adopted")
+    if account.foreign:
+        names = ", ".join(state.order.client_order_id or state.venue_order_id for state in account.foreign[:5])
+        notices.append(f"{len(account.foreign)} open orders on the account are not ours: {names}")
+    notices += [
+        f"{difference.asset}: the journal leads to {difference.expected:f}, the venue holds {difference.found:f}"
+        for difference in _differences(past, account, instruments)
+    ]
+    return notices
+
+
+def _differences(past: Past, account: Account, instruments: Iterable[Instrument]) -> Iterable[BalanceDifference]:
+    """Where the venue holds something else than the journal and the fills learned just now lead to."""
+    if past.balances is None:
+        return
+    expected, known = dict(past.balances), {instrument.symbol: instrument for instrument in instruments}
+    for fill in (update.fill for update in account.updates):
+        if fill is not None:
+            book(expected, fill, known)
+    for asset in sorted({*expected, *account.balances}):
+        before, now = expected.get(asset, ZERO), account.balances.get(asset, ZERO)
+        if before != now:
+            yield BalanceDifference(asset, before, now)

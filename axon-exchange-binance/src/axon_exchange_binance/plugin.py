@@ -1,0 +1,46 @@
+"""What the registry reads: light, without aiohttp or ccxt."""
+
+from axon_quant.plugins import Capability, ExchangeDescriptor, hookimpl
+
+__all__ = ["axon_exchanges"]
+
+CAPABILITIES = frozenset(
+    {
+        Capability.MarketOrders,
+        Capability.StopOrders,
+        Capability.StopLimitOrders,
+        Capability.PostOnly,
+        Capability.ImmediateOrCancel,
+        Capability.FillOrKill,
+        Capability.CancelAll,
+        Capability.ReplaceOrders,
+        Capability.FetchOrder,
+        Capability.OpenOrders,
+        Capability.Fills,
+        Capability.Balances,
+        Capability.TradeStream,
+        Capability.QuoteStream,
+        Capability.BookStream,
+        Capability.BarStream,
+        Capability.TradeHistory,
+        Capability.AccountStream,
+        Capability.VenueClock,
+        Capability.KeyPermissions,
+    }
+)
+"""Spot. Binance changes orders by cancel-and-replace, knows balances but no positions, and has no dead-man switch."""
+
+
+@hookimpl
+def axon_exchanges() -> list[ExchangeDescriptor]:
+    """The one venue of this distribution."""
+    return [
+        ExchangeDescriptor(
+            name="binance",
+            target="axon_exchange_binance.adapter:BinanceAdapter",
+            simulator="axon_exchange_binance.simulator:BinanceSimulator",
+            summary="Binance spot: production or test network",
+            capabilities=CAPABILITIES,
+            api=1,
+        )
+    ]

@@ -1,0 +1,335 @@
+"""The server: routes, limits and sockets as Binance has them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import attrs
+
+from axon_exchange_binance.simulator import errors
+from axon_exchange_binance.simulator.account_queries import AccountQueries
+from axon_exchange_binance.simulator.candles import Tape
+from axon_exchange_binance.simulator.errors import BinanceError
+from axon_exchange_binance.simulator.exchange_info import interval, rate_limit
+from axon_exchange_binance.simulator.identity import identified, signed_parameters, signed_text
+from axon_exchange_binance.simulator.market_queries import MarketQueries
+from axon_exchange_binance.simulator.numbers import milliseconds
+from axon_exchange_binance.simulator.parameters import Parameters
+from axon_exchange_binance.simulator.streams import Streams
+from axon_exchange_binance.simulator.table import NOWHERE, REST, SOCKET, Request, weight
+from axon_exchange_binance.simulator.trading import Trading
+from axon_exchange_binance.simulator.user_streams import UserStreams
+from axon_quant.clock import Clock
+from axon_quant.exchange.simulator import (
+    Account,
+    Answer,
+    Asked,
+    Charge,
+    FaultPlan,
+    Limit,
+    MarketFeed,
+    Meter,
+    SimulatedExchange,
+    Simulator,
+    Socket,
+    Verdict,
+)
+from axon_quant.exchange.simulator.instruments import instruments as default_instruments
+from axon_quant.market.instrument import Instrument
+from axon_quant.market.types import MarketEvent, Trade
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+BALANCES = {"USDT": "1000000", "BTC": "20", "ETH": "200", "BNB": "100", "EUR": "100000"}
+_SAPI = Limit("weight", 12_000, 60.0)
+_CONNECTIONS = Limit("requests", 300, 300.0)
+_CONNECTION_WEIGHT = 2
+_MESSAGES_PER_SECOND = 5
+_NOT_FOUND = Answer("<html><body><h2>404 Not found</h2></body></html>", 404)
+_BAD_JSON = {"error": {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}}
+
+
+class BinanceSimulator(Simulator):
+    """Binance spot. Two accounts trade the same market: `YOUR_API_KEY` / `YOUR_API_SECRET`, and `OTHER_…`.
+
+    `instruments` default to ten, of which `symbols` (default: BTCUSDT and ETHUSDT) have a market that has been open for
+    `history` seconds. Fees are fractions, in what a fill brings in. Other options as of `Simulator` and `MarketFeed`.
+    """
+
+    name = "binance"
+    limits = (
+        Limit("weight", 6_000, 60.0),
+        Limit("orders", 100, 10.0),
+        Limit("orders", 200_000, 86_400.0),
+        Limit("requests", 61_000, 300.0),
+    )
+    ping_every = 20.0
+    silence_limit = 60.0
+
+    def __init__(
+        self,
+        *,
+        instruments: Iterable[Instrument] | None = None,
+        symbols: Iterable[str] = ("BTCUSDT", "ETHUSDT"),
+        accounts: Iterable[Account] | None = None,
+        maker_fee: Decimal = Decimal("0.001"),
+        taker_fee: Decimal = Decimal("0.001"),
+        faults: FaultPlan | None = None,
+        limits: tuple[Limit, ...] | None = None,
+        drift_ms: float = 0.0,
+        recording: str | Path | None = None,
+        prices: Mapping[str, float] | None = None,
+        seed: int = 0,
+        speed: float = 1.0,
+        history: float = 10.0,
+        engine_timeout: float = 1.0,
+        clock: Clock | None = None,
+    ) -> None:
+        exchange = SimulatedExchange(
+            default_instruments("binance") if instruments is None else instruments,
+            (Account.named("main", BALANCES, prefix="YOUR"), Account.named("other", BALANCES, prefix="OTHER"))
+            if accounts is None
+            else accounts,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+        )
+        feed = MarketFeed(
+            exchange, symbols, recording=recording, prices=prices, seed=seed, speed=speed, history=history
+        )
+        super().__init__(
+            exchange,
+            feed,
+            faults=faults,
+            drift_ms=drift_ms,
+            limits=limits,
+            engine_timeout=engine_timeout,
+            clock=clock,
+        )
+        self._tapes = {symbol: Tape() for symbol in exchange.instruments}
+        market, queries = (
+            MarketQueries(exchange, self._tapes, self.limits),
+            AccountQueries(exchange, self._order_counts),
+        )
+        self._market_queries = market.by_name
+        self._account_requests = queries.by_name | Trading(exchange, self._tapes).by_name
+        self._streams = Streams(exchange, self._tapes)
+        self._user_streams = UserStreams(self.sockets)
+        self._unknowns = 0
+        exchange.listeners.append(self._on_market)
+        for account in exchange.accounts.values():
+            account.listeners.append(partial(self._user_streams.publish, account))
+
+    def terminate(self, account: Account) -> None:
+        """End every subscription to an account's events, as when its key is revoked."""
+        self._user_streams.terminate(account, self.now())
+
+    # Requests.
+
+    def parameters(self, request: web.BaseRequest, text: str) -> Mapping[str, str]:
+        """Of the body and the query, which wins."""
+        query = request.rel_url.raw_query_string
+        return {
+            **dict(parse_qsl(text, keep_blank_values=True)),
+            **dict(parse_qsl(query, keep_blank_values=True)),
+        }
+
+    def route(self, asked: Asked) -> Asked:
+        request = REST.get((asked.method, asked.path), NOWHERE)
+        return attrs.evolve(asked, name=request.name, changes=request.changes)
+
+    def charges(self, asked: Asked) -> list[Charge]:
+        request = _request(asked)
+        uses = {"weight": weight(request, asked.parameters), "requests": 1}
+        charges: list[Charge] = [("sapi" if request.sapi else "address", uses)]
+        account = self.exchange.accounts.get(_key(asked))
+        if request.orders and account is not None:
+            charges.append((f"orders:{account.name}", {"orders": request.orders}))
+        return charges
+
+    def make_meter(self, name: str) -> Meter:
+        if name == "sapi":
+            return Meter((_SAPI,), grace=self.grace)
+        if name == "connections":
+            return Meter((_CONNECTIONS,), bans=False)
+        of_orders = name.startswith("orders:")
+        limits = [limit for limit in self.limits if (limit.kind == "orders") is of_orders]
+        return Meter(limits, bans=not of_orders, grace=self.grace)
+
+    def answer(self, asked: Asked) -> Answer:
+        request = _request(asked)
+        if not request.name:
+            return _NOT_FOUND
+        try:
+            body, status = self._carried_out(request, asked), 200
+        except BinanceError as error:
+            body, status = error.body, error.status
+        return Answer(body, status, self._used_headers(request, asked))
+
+    def _carried_out(self, request: Request, asked: Asked) -> object:
+        given = Parameters(asked.parameters, self.exchange.instruments)
+        given.check(request.known)
+        if request.name in self._market_queries:
+            return self._market_queries[request.name](given)
+        if isinstance(asked.data, Socket) and not request.signed:
+            return self._user_streams.asked(request.name, asked.data, given, self.now())
+        by_socket = isinstance(asked.data, Socket)
+        signed = signed_parameters(asked.parameters) if by_socket else signed_text(asked.query, asked.text)
+        account = identified(self.exchange.accounts, asked.parameters, _key(asked), signed, asked.entered)
+        if isinstance(asked.data, Socket) and request.name not in self._account_requests:
+            return self._user_streams.subscribe(asked.data, account)
+        return self._account_requests[request.name](account, given)
+
+    def refused(self, asked: Asked, code: str, verdict: Verdict) -> Answer:
+        if code == "busy":
+            return errors.BUSY.answer()
+        if code == "unknown":
+            self._unknowns += 1
+            return errors.UNKNOWN[self._unknowns % len(errors.UNKNOWN)].answer()
+        now_ms, wait_ms = milliseconds(self.now()), round(verdict.retry_after * 1000)
+        if code == "banned":
+            error = errors.banned(now_ms + wait_ms)
+        elif verdict.limit is None:
+            error = errors.waiting(verdict)
+        else:
+            error = errors.over_limit(verdict.limit, " ".join(map(str, interval(verdict.limit))))
+        if isinstance(asked.data, Socket):
+            error.data = {"serverTime": now_ms, "retryAfter": now_ms + wait_ms}
+        return Answer(error.body, error.status, {"Retry-After": str(max(1, -(-wait_ms // 1000)))})
+
+    # What is used.
+
+    def _order_counts(self, account: Account) -> list[tuple[Limit, int]]:
+        return self.meter(f"orders:{account.name}").used(self.undrifted())
+
+    def _used_headers(self, request: Request, asked: Asked) -> dict[str, str]:
+        headers = {}
+        for limit, count in self.meter("sapi" if request.sapi else "address").used(self.undrifted()):
+            if limit.kind == "weight":
+                many, unit = interval(limit)
+                prefix = "X-SAPI-USED-IP-WEIGHT" if request.sapi else "X-MBX-USED-WEIGHT"
+                headers[f"{prefix}-{many}{unit[0]}"] = str(count)
+                if not request.sapi:
+                    headers[prefix] = str(count)
+        account = self.exchange.accounts.get(_key(asked))
+        if request.orders and account is not None:
+            for limit, count in self._order_counts(account):
+                many, unit = interval(limit)
+                headers[f"X-MBX-ORDER-COUNT-{many}{unit[0]}"] = str(count)
+        return headers
+
+    def _rate_limits(self, request: Request, asked: Asked) -> list[dict[str, object]]:
+        account = self.exchange.accounts.get(_key(asked))
+        used = self._order_counts(account) if request.orders and account is not None else []
+        used += [
+            (limit, count) for limit, count in self.meter("address").used(self.undrifted()) if limit.kind == "weight"
+        ]
+        return [rate_limit(limit, count) for limit, count in used]
+
+    # Sockets.
+
+    def opened(self, socket: Socket) -> None:
+        now = self.undrifted()
+        allowed = self.meter("connections").take(now, {"requests": 1}, socket.arrived).allowed
+        if _is_api(socket):
+            self._user_streams.opened(socket)
+            query = parse_qs(urlsplit(socket.path).query)
+            socket.data["rate limits"] = query.get("returnRateLimits", ["true"])[-1]
+            use = {"weight": _CONNECTION_WEIGHT, "requests": 1}
+            allowed = self.meter("address").take(now, use, socket.arrived).allowed and allowed
+        else:
+            self._streams.subscriptions.opened(socket)
+        if not allowed:
+            socket.close()
+
+    def dropped(self, socket: Socket) -> None:
+        if not _is_api(socket):
+            self._streams.subscriptions.dropped(socket)
+
+    async def talk(self, socket: Socket, text: str) -> None:
+        try:
+            said = json.loads(text, parse_float=str)
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            socket.say(_BAD_JSON)
+        elif _is_api(socket):
+            await self._requested(socket, said)
+        elif self._is_too_much(socket):
+            socket.close()
+        else:
+            socket.say(self._streams.subscriptions.asked(socket, said))
+
+    def _is_too_much(self, socket: Socket) -> bool:
+        """Whether a client of the market's streams says more than it may in a second."""
+        second = int(asyncio.get_running_loop().time())
+        known, count = socket.data.get("said", (second, 0))
+        count = count + 1 if known == second else 1
+        socket.data["said"] = (second, count)
+        return count > _MESSAGES_PER_SECOND
+
+    async def _requested(self, socket: Socket, said: dict[str, object]) -> None:
+        """A request of the WebSocket API."""
+        method, id_, given = said.get("method"), said.get("id"), said.get("params", {})
+        request = SOCKET.get(str(method))
+        if request is None or not isinstance(given, dict):
+            error = {"code": -1000, "msg": f"Unknown method: {method}"}
+            socket.say({"id": id_, "status": 400, "error": error, "rateLimits": []})
+            return
+        parameters = {name: _text(value) for name, value in given.items()}
+        asked = Asked(request.name, "/ws-api/v3", "", parameters, {}, "", request.name, request.changes, data=socket)
+        answer = await self.respond(asked)
+        if answer is None:
+            socket.close()
+            return
+        body: dict[str, object] = {"id": id_, "status": answer.status}
+        body["result" if answer.status == 200 else "error"] = answer.body
+        if parameters.get("returnRateLimits", socket.data["rate limits"]) == "true":
+            body["rateLimits"] = self._rate_limits(request, asked)
+        socket.say(body)
+
+    def end_subscription(self, socket: Socket) -> None:
+        if _is_api(socket):
+            self._user_streams.ended(socket, self.now())
+        else:
+            socket.close()
+
+    def announce_shutdown(self, socket: Socket) -> None:
+        event = {"e": "serverShutdown", "E": milliseconds(self.now())}
+        if _is_api(socket):
+            socket.say({"event": event})
+        else:
+            socket.say({"stream": "!serverShutdown", "data": event} if socket.data["combined"] else event)
+
+    # Events.
+
+    def _on_market(self, event: MarketEvent) -> None:
+        if isinstance(event, Trade):
+            self._tapes[event.symbol].add(event)
+        self._streams.publish(event)
+
+
+def _request(asked: Asked) -> Request:
+    if isinstance(asked.data, Socket):
+        return SOCKET[asked.name]
+    return REST.get((asked.method, asked.path), NOWHERE)
+
+
+def _key(asked: Asked) -> str:
+    return asked.headers.get("X-MBX-APIKEY", "") or asked.parameters.get("apiKey", "")
+
+
+def _is_api(socket: Socket) -> bool:
+    return socket.path.startswith("/ws-api/")
+
+
+def _text(value: object) -> str:
+    """A parameter as it is signed."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

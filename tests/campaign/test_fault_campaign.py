@@ -1,0 +1,27 @@
+"""A small campaign at both venues, in processes of its own; `nox -s campaign` is the whole one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def test_a_trader_that_is_killed_at_a_venue_where_everything_fails_ends_with_the_truth() -> None:
+    def run(venue: str) -> dict[str, object]:
+        arguments = [venue, "--orders", "300", "--kills", "1", "--seed", "3", "--json"]
+        done = subprocess.run([sys.executable, str(HERE), *arguments], capture_output=True, text=True, timeout=120)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)[0]
+
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(run, ("binance", "okx")))
+    for result in results:
+        assert not any(result["wrongs"].values()), result["notes"]
+        assert result["kills"] == 1
+        assert result["orders_sent"] >= 300
+        assert sum(result["faults"].values()) >= 50

@@ -1,0 +1,43 @@
+"""The simulator's process: limits that do not bind, faults that do, a market that moves fast."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+
+from plan import rules
+
+from axon_quant.exchange.simulator import FaultPlan, Limit
+from axon_quant.plugins import load_simulator
+
+SYMBOLS = {"binance": ("BTCUSDT", "ETHUSDT"), "okx": ("BTC-USDT", "ETH-USDT")}
+_LIMITS = {
+    "binance": (Limit("weight", 10**9, 60.0),),
+    "okx": (Limit("requests", 10**9, 2.0),),
+}
+
+
+async def serve(venue: str, orders: int, seed: int, speed: float) -> None:
+    """Serve until SIGTERM; prints the roots."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    faults = FaultPlan.of(rules(orders), seed=seed)
+    simulator = load_simulator(venue)(
+        faults=faults, seed=seed, speed=speed, limits=_LIMITS[venue], symbols=SYMBOLS[venue]
+    )
+    print(json.dumps(await simulator.start()), flush=True)
+    await stopped.wait()
+    await simulator.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("venue", choices=sorted(SYMBOLS))
+    parser.add_argument("--orders", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--speed", type=float, default=4.0)
+    given = parser.parse_args()
+    asyncio.run(serve(given.venue, given.orders, given.seed, given.speed))
