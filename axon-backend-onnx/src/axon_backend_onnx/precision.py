@@ -70,8 +70,11 @@ def precision(content: Content, path: Path, *, fp16: bool, cpu: bool) -> Mapping
 
 @attrs.frozen
 class Made:
-    """What onnxruntime made of a model: the operators that it computes in float32 although the model has them in
-    float16, and whether anything is computed with float16 weights."""
+    """What onnxruntime makes of a model.
+
+    `widened` are the operators that it computes in float32 although the model has them in float16, `half` is whether
+    anything is computed with float16 weights as they are.
+    """
 
     widened: tuple[str, ...]
     half: bool
