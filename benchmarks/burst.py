@@ -3,8 +3,8 @@
 python benchmarks/burst.py [--venue binance|okx]… [--orders N] prints a JSON object.
 
 The simulator counts as the venue does (Binance: 100 orders in each 10 s; OKX: 60 in 2 s for an instrument). All orders
-The simulator counts as the venue does (Binance: 100 orders in each 10 s; OKX: 60 in 2 s for an instrument). All are
-that the venue would have taken in the same time, counted by its own windows.
+are handed over at once, and the user sets no limit of his own. `share` is the orders that were placed over those that
+the venue would have taken in the same time, counted by its own windows.
 """
 
 from __future__ import annotations

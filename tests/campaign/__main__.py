@@ -1,4 +1,4 @@
-"""Trades at a simulated venue while everything goes wrong, and compares in the end what the trader knows with the truth.
+"""Trades at a simulated venue while everything goes wrong, and compares what the trader knows with the truth.
 
     python tests/campaign [VENUE …] [--client NAME …] [--orders N] [--kills N] [--seed N] [--json]
 
@@ -63,9 +63,11 @@ def progress(run: Run) -> None:
 def table(result: dict[str, Any]) -> str:
     """A result, to be read."""
     lines = [
-        f"{result['venue']} with {result['client']}: {result['orders_sent']} orders sent, "
-        f"{result['orders_at_venue']} at the venue, {result['fills']} fills, {result['kills']} × kill -9, "
-        f"{result['seconds']} s",
+        (
+            f"{result['venue']} with {result['client']}: {result['orders_sent']} orders sent, "
+            f"{result['orders_at_venue']} at the venue, {result['fills']} fills, {result['kills']} × kill -9, "
+            f"{result['seconds']} s"
+        ),
         "  faults  " + ", ".join(f"{kind} {count}" for kind, count in result["faults"].items()),
     ]
     lines += [f"  {wrong:<32}{count:>8}" for wrong, count in result["wrongs"].items()]
@@ -73,10 +75,12 @@ def table(result: dict[str, Any]) -> str:
         ("reconnect", "up to date after a reconnect"),
         ("restart", "up to date after a restart"),
         ("doubt", "known after doubt"),
+        ("old_doubt", "in doubt before a restart"),
     ):
         spread = result[name]
         lines.append(
-            f"  {label:<32}{spread['count']:>8} times, p50 {spread['p50']} s, p99 {spread['p99']} s, max {spread['max']} s"
+            f"  {label:<32}{spread['count']:>8} times, "
+            f"p50 {spread['p50']} s, p99 {spread['p99']} s, max {spread['max']} s"
         )
     lines.append(f"  in flight when a ban began      {result['requests_in_flight_when_a_ban_began']:>8}")
     unaware = result["first_requests_of_a_process_that_was_not_told_of_a_ban"]

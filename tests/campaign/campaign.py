@@ -51,9 +51,9 @@ class Run:
     reconnects: list[float] = attrs.field(factory=list)
     restarts: list[float] = attrs.field(factory=list)
     doubts: list[float] = attrs.field(factory=list)
+    old_doubts: list[float] = attrs.field(factory=list)
     outcomes: dict[str, int] = attrs.field(factory=dict)
     lives: list[int] = attrs.field(factory=list)
-    log: list[str] = attrs.field(factory=list)
     began: float = attrs.field(factory=monotonic)
 
 
@@ -93,6 +93,7 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
         "wrongs": wrongs,
         "reconnect": _spread(run.reconnects),
         "restart": _spread(run.restarts),
+        "old_doubt": _spread(run.old_doubts),
         "doubt": {**_spread(run.doubts), "outcomes": run.outcomes},
         "notes": verdict.notes,
     }
@@ -107,7 +108,7 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
 
 
 def _unaware(late: list[int], lives: list[int]) -> int:
-    """How many of the requests that came during a ban (UTC ns) were the first such of a process, soon after its start."""
+    """How many of the requests that came during a ban (UTC ns) were the first such of a new process."""
     return sum(any(start <= at < start + _FIRST_WITHIN for at in late) for start in lives)
 
 
@@ -164,7 +165,10 @@ async def _start(run: Run, roots: dict[str, str], record: Path) -> Process:
     arguments = [run.venue, "--rest", roots["rest"], "--ws", roots["ws"], "--symbols", ",".join(SYMBOLS[run.venue])]
     arguments += ["--record", str(record), "--target", str(run.orders), "--seed", str(run.seed), *more]
     path = str(HERE / program)
-    return await asyncio.create_subprocess_exec(sys.executable, path, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    with record.with_name("log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, path, *arguments, stdin=PIPE, stdout=PIPE, stderr=log
+        )
 
 
 async def _live(
@@ -179,7 +183,6 @@ async def _live(
     """One life of the trader; what it says at its end, or None when it was killed."""
     assert process.stdout is not None
     assert process.stdin is not None
-    watching = asyncio.create_task(_keep_log(run, process, log))
     killing: asyncio.Task[None] | None = None
     try:
         while True:
@@ -187,13 +190,15 @@ async def _live(
             if not line.endswith(b"\n"):
                 if killing is not None:
                     return None
-                raise RuntimeError(f"the trader ended by itself: {run.log[-20:]}")
+                raise RuntimeError(f"the trader ended by itself: {log}")
             said = json.loads(line)
             run.placed = max(run.placed, said.get("placed", 0))
             if "reconnect" in said:
                 run.reconnects.append(said["reconnect"])
             if "restart" in said:
                 run.restarts.append(said["restart"])
+            if "old_doubt" in said:
+                run.old_doubts.append(said["old_doubt"])
             if "doubt" in said:
                 run.doubts.append(said["doubt"])
                 run.outcomes[said["outcome"]] = run.outcomes.get(said["outcome"], 0) + 1
@@ -206,7 +211,6 @@ async def _live(
                 process.stdin.write(b"finish\n")
             tell(run)
     finally:
-        watching.cancel()
         if killing is not None:
             killing.cancel()
 
@@ -221,14 +225,6 @@ def _signal(process: Process, number: signal.Signals) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)
-
-
-async def _keep_log(run: Run, process: Process, log: Path) -> None:
-    assert process.stderr is not None
-    while line := await process.stderr.readline():
-        run.log.append(f"{monotonic() - run.began:7.2f} {line.decode(errors='replace').rstrip()}")
-        with log.open("a") as file:
-            print(run.log[-1], file=file)
 
 
 def run_all(runs: list[Run], tell: Callable[[Run], None], keep: Path | None = None) -> list[dict[str, Any]]:

@@ -49,15 +49,13 @@ class CcxtTrader(Trader):
     async def start(self) -> None:
         while True:
             try:
-                await self.client.load_markets()
+                async with asyncio.timeout(5):
+                    await self.client.load_markets()
             except Exception:  # noqa: BLE001
                 await asyncio.sleep(0.5)
             else:
                 break
-        for name, order in self.orders.items():
-            if not self.statuses[name].is_terminal and name in self.ids:
-                with suppress(Exception):
-                    self._order(await self.client.fetch_order(self.ids[name], _unified(order.symbol)))
+        await asyncio.gather(*(self._look_up(name) for name in self.ids if not self.statuses[name].is_terminal))
         watches = [
             self._watch(self.client.watch_orders, self._order),
             self._watch(self.client.watch_my_trades, self._trade),
@@ -106,6 +104,11 @@ class CcxtTrader(Trader):
             task.cancel()
         await self.client.close()
         return {"balances": self.balances}
+
+    async def _look_up(self, name: str) -> None:
+        with suppress(Exception):
+            async with asyncio.timeout(5):
+                self._order(await self.client.fetch_order(self.ids[name], _unified(self.orders[name].symbol)))
 
     async def _watch(self, watch: Any, report: Any) -> None:
         while True:

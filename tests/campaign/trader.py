@@ -36,7 +36,7 @@ _RECENT = 10 * NANOSECONDS
 
 
 class Binance(BinanceAdapter):
-    """Notes when orders leave. The simulator's limits are raised, and so is the one that is assumed until they are read."""
+    """Notes when orders leave. The simulator's limits are raised, and so is the one assumed until they are read."""
 
     venue_limits = (VenueLimit("weight", 10**9, 60.0),)
 
@@ -174,7 +174,7 @@ class OwnTrader(Trader):
             await asyncio.sleep(0.2)
         with suppress(ExchangeError):
             await self.adapter.repair()
-        while monotonic() - self._last_event < 3.0 and monotonic() < deadline:
+        while monotonic() - self._last_event < 3.0 and monotonic() < deadline:  # noqa: ASYNC110 - quiet is no event
             await asyncio.sleep(0.1)
         await self.adapter.close()
         for task in self._tasks:
@@ -202,7 +202,7 @@ class OwnTrader(Trader):
         elif name in self._in_doubt:
             sent = self._in_doubt.pop(name)
             seconds = max(0.0, monotonic() - self.closures.open_since(sent or self._up_at or monotonic()))
-            say(doubt=seconds, outcome=update.status.value)
+            say(**{"doubt" if sent else "old_doubt": seconds}, outcome=update.status.value)
             print(f"doubt {name} {update.status.value} {seconds:.3f} s, {bool(sent)}", file=sys.stderr)
 
     def repaired(self) -> None:

@@ -28,6 +28,9 @@ async def serve(venue: str, orders: int, seed: int, speed: float) -> None:
     simulator = load_simulator(venue)(
         faults=faults, seed=seed, speed=speed, limits=_LIMITS[venue], symbols=SYMBOLS[venue]
     )
+    if venue == "binance":
+        # Who does not stay away is counted, but not banned for two minutes, four, eight: nothing would happen then.
+        simulator.meter("address")._patience = 10**9
     print(json.dumps(await simulator.start()), flush=True)
     await stopped.wait()
     await simulator.stop()

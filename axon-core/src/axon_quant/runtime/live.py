@@ -44,6 +44,7 @@ from axon_quant.runtime.summary import RunSummary, killed_before, summarise
 from axon_quant.runtime.wiring import Pipeline, Surroundings, build_instruments, pipeline
 
 logger = logging.getLogger("axon_quant.live")
+_AUDIT_EVERY = 60.0
 _TICK = 0.02  # seconds between two looks at the clock while the market is quiet
 
 
@@ -143,7 +144,8 @@ class Live:
 
     The market comes from the adapter, or from `feed` (see `paced`). `max_events` ends the run; `stop()` ends it after
     the event at hand. At the end open orders are cancelled and everything is durable. `labels` is told when a rollout
-    has promoted its candidate.
+    has promoted its candidate. Every `audit_every` seconds orders, fills and balances are compared with the venue's,
+    because a stream may lose a message without breaking.
     """
 
     def __init__(
@@ -156,9 +158,11 @@ class Live:
         max_events: int | None = None,
         on_progress: Callable[[Pipeline], None] | None = None,
         labels: LabelStore | None = None,
+        audit_every: float = _AUDIT_EVERY,
     ) -> None:
         self._config = config
         self._adapter = adapter
+        self._audit_every = audit_every
         self._labels = labels
         self._feed = feed
         self._recording = recording
@@ -226,13 +230,14 @@ class Live:
             self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router)
         )
         stopped = asyncio.create_task(self._stop.wait())
+        audits = asyncio.create_task(self._audit())
         try:
             await asyncio.wait({work, updates, stopped}, return_when=asyncio.FIRST_COMPLETED)
             engine.stop()  # the market goes on, but decides nothing any more
             await router.drain()
             await asyncio.sleep(_TICK)  # the answers to the last cancels
         finally:
-            for task in (work, stopped, updates):
+            for task in (work, stopped, updates, audits):
                 task.cancel()
         for task in (work, updates):
             with suppress(asyncio.CancelledError):
@@ -243,6 +248,15 @@ class Live:
             for channel in Channel:
                 if channel.capability in self._adapter.capabilities:
                     await self._adapter.subscribe(channel, symbol)
+
+    async def _audit(self) -> None:
+        """Now and then, bring in what the streams have lost without a word; it arrives with the other updates."""
+        while True:
+            await asyncio.sleep(self._audit_every)
+            try:
+                await self._adapter.repair()
+            except ExchangeError as error:
+                logger.warning("the account could not be compared with the venue's: %s", error)
 
     async def _tick(self, built: Pipeline) -> None:
         """Rows and decisions fall due while the market is quiet, too."""
