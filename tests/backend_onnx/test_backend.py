@@ -1,7 +1,6 @@
 import gc
 import hashlib
 import os
-import platform
 import random
 import subprocess
 import sys
@@ -346,26 +345,6 @@ def test_a_model_that_is_not_one_tensor_in_and_scores_out_is_refused(serve, mode
     assert caught.value.file.endswith("model.onnx")
 
 
-def test_half_precision_must_be_what_the_model_has(mlp, serve, noise):
-    model = mlp(0)
-    with pytest.raises(DeviceError, match=r"expected float16 \(fp16=True\), found a model in float32"):
-        serve(model.onnx(), fp16=True)
-    half = model.onnx(element=ElementType.FLOAT16)
-    with pytest.raises(DeviceError, match="set fp16=True"):
-        serve(half)
-    if platform.machine() in ("x86_64", "AMD64"):
-        with pytest.raises(DeviceError, match="onnxruntime computes this model in float32 on this CPU"):
-            serve(half, fp16=True)
-        return
-    engine = serve(half, fp16=True)
-    assert engine.model.plan["precision"] == "float16"
-    for batch in (1, 2):
-        x = noise(batch, 4, 3)
-        y = engine.infer(x)
-        assert y.dtype == np.float32
-        np.testing.assert_allclose(y, model.reference(x), rtol=0.02, atol=0.05)
-
-
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="this onnxruntime has CUDA")
 def test_a_gpu_that_is_not_there_is_an_error_that_names_what_is_missing(mlp, serve):
     with pytest.raises(DeviceError, match=r"cuda:0 needs CUDAExecutionProvider.*axon-backend-onnx\[gpu\]"):
@@ -389,15 +368,6 @@ def test_tensorrt_is_asked_for_by_name_and_is_an_error_where_it_is_not_there(mlp
         OnnxBackend(attrs.evolve(config, device=Device.CPU), provider="tensorrt").load()
     with pytest.raises(ValueError, match="provider must be one of cpu, cuda, tensorrt"):
         OnnxBackend(config, provider="openvino")
-
-
-def test_a_model_is_half_precision_when_most_of_its_numbers_are(serve):
-    """One float16 constant in a float32 model, and one float32 constant in a float16 model, change nothing."""
-    few, many = protobuf.tensor("few", [1], [1.0], ElementType.FLOAT16), protobuf.tensor("w", [3], [1.0, 2.0, 3.0])
-    model = _small(nodes=[protobuf.node("Mul", ["x", "w"], ["y"])], weights=[many, few])
-    assert serve(model).model.plan["precision"] == "float32"
-    with pytest.raises(DeviceError, match="found a model in float32"):
-        serve(model, fp16=True)
 
 
 @pytest.mark.parametrize("level", ["basic", "extended", "all"])

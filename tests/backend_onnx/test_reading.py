@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from axon_backend_onnx import protobuf, reading
 from axon_backend_onnx.protobuf import ElementType
-from axon_backend_onnx.reading import Stretch, Weight
+from axon_backend_onnx.reading import Node, Stretch, Weight
 from axon_quant.errors import ModelLoadError
 
 SAMPLE = protobuf.model(
@@ -32,12 +32,12 @@ SAMPLE = protobuf.model(
 
 def read(data):
     try:
-        return list(reading.weights(memoryview(data)))
+        return list(reading.parts(memoryview(data)))
     except ModelLoadError:
         return None
 
 
-def from_file(data, what=lambda model: list(reading.weights(model))):
+def from_file(data, what=lambda model: list(reading.parts(model))):
     with tempfile.TemporaryFile(buffering=0) as file:
         file.write(data)
         try:
@@ -96,7 +96,7 @@ def test_the_numbers_of_a_weight_are_not_read(tmp_path):
             return super().read(size)
 
     with Counted(path) as file:
-        assert len(list(reading.weights(Stretch.whole(file)))) == 4
+        assert len(list(reading.parts(Stretch.whole(file)))) == 5  # and a node
     assert sum(read) < path.stat().st_size / 20
 
 
@@ -107,21 +107,35 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_refused(tmp_path):
         model = Stretch.whole(file)
         file.truncate(100)
         with pytest.raises(ModelLoadError, match="became shorter"):
-            list(reading.weights(model))
+            list(reading.parts(model))
 
 
-def test_weights_are_told_with_their_type_size_and_place():
-    assert read(SAMPLE) == [Weight(ElementType.FLOAT, 6, None), Weight(ElementType.FLOAT16, 4, "v.data")]
+def weights(data):
+    return [part for part in read(data) if isinstance(part, Weight)]
+
+
+def test_weights_are_told_with_their_name_type_shape_and_place():
+    assert weights(SAMPLE) == [
+        Weight("w", ElementType.FLOAT, (2, 3), None),
+        Weight("v", ElementType.FLOAT16, (4,), "v.data"),
+    ]
+
+
+def test_nodes_are_told_with_what_they_read_and_cast_to():
+    cast = protobuf.node("Cast", ["y"], ["z"], to=ElementType.FLOAT16)
+    assert read(protobuf._bytes(7, protobuf._bytes(1, cast))) == [Node("Cast", ("y",), ("z",), ElementType.FLOAT16)]
+    assert [part for part in read(SAMPLE) if isinstance(part, Node)] == [Node("MatMul", ("x", "w"), ("y",), None)]
 
 
 def test_weights_in_branches_functions_and_attributes_are_found():
-    tensor = protobuf.tensor("w", [2], [0.0, 0.0])
+    tensor = protobuf.tensor("", [2], [0.0, 0.0])
     attribute = protobuf._bytes(5, tensor)
-    node = protobuf._bytes(5, attribute) + protobuf._bytes(5, protobuf._bytes(6, protobuf._bytes(5, tensor)))
-    sparse = protobuf._bytes(15, protobuf._bytes(1, tensor))
+    branch = protobuf._bytes(5, protobuf._bytes(6, protobuf._bytes(5, tensor)))
+    node = protobuf._text(2, "w") + protobuf._bytes(5, attribute) + branch
+    sparse = protobuf._bytes(15, protobuf._bytes(1, protobuf.tensor("w", [2], [0.0, 0.0])))
     function = protobuf._bytes(25, protobuf._bytes(7, node))
     model = protobuf._bytes(7, protobuf._bytes(1, node) + sparse) + function
-    assert read(model) == [Weight(ElementType.FLOAT, 2, None)] * 5
+    assert weights(model) == [Weight("w", ElementType.FLOAT, (2,), None)] * 5
 
 
 @given(st.binary(max_size=400))
@@ -154,18 +168,18 @@ def test_nesting_without_end_is_refused():
     for _ in range(5_000):
         graph = protobuf._bytes(1, protobuf._bytes(5, protobuf._bytes(6, graph)))
     with pytest.raises(ModelLoadError, match="levels deep"):
-        list(reading.weights(memoryview(protobuf._bytes(7, graph))))
+        list(reading.parts(memoryview(protobuf._bytes(7, graph))))
 
 
 def test_a_length_beyond_the_file_is_refused():
     with pytest.raises(ModelLoadError, match="ends early"):
-        list(reading.weights(memoryview(b"\x3a\xff\xff\xff\xff\x7f")))
+        list(reading.parts(memoryview(b"\x3a\xff\xff\xff\xff\x7f")))
 
 
 def test_dimensions_without_end_are_refused():
     shape = b"".join(protobuf._integer(1, 2**40) for _ in range(10_000))
     with pytest.raises(ModelLoadError, match="dimensions"):
-        list(reading.weights(memoryview(protobuf._bytes(7, protobuf._bytes(5, shape)))))
+        list(reading.parts(memoryview(protobuf._bytes(7, protobuf._bytes(5, shape)))))
     packed = protobuf._bytes(1, b"\x7f" * 1_000_000)
     with pytest.raises(ModelLoadError, match="dimensions"):
-        list(reading.weights(memoryview(protobuf._bytes(7, protobuf._bytes(5, packed)))))
+        list(reading.parts(memoryview(protobuf._bytes(7, protobuf._bytes(5, packed)))))

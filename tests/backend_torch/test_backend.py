@@ -199,6 +199,31 @@ def test_half_precision_is_what_really_runs(mlp, saved, serve, noise, eager):
     assert set(seen) == {(torch.float16, torch.float16)}
 
 
+class Difference(torch.nn.Module):
+    """(4096 + 1) - 4096, the sums stored in between: 1 in float32, 0 in float16, which has no 4097."""
+
+    def __init__(self):
+        super().__init__()
+        self.sum = torch.nn.Parameter(torch.tensor([[4096.0, 4096.0], [1.0, 0.0]]), requires_grad=False)
+        self.differ = torch.nn.Parameter(torch.tensor([[1.0], [-1.0]]), requires_grad=False)
+
+    def forward(self, x):
+        return x.flatten(1) @ self.sum @ self.differ
+
+
+@pytest.mark.parametrize("kind", ["eager", "script", "torchscript", "export"])
+def test_the_cpu_computes_in_half_precision_between_layers_too(saved, serve, kind):
+    ones = np.ones((1, 1, 2), np.float32)
+    factory = {} if kind in ("torchscript", "export") else {"factory": Difference, "execution": kind}
+    for fp16, score in ((True, 0.0), (False, 1.0)):
+        module = Difference().half() if fp16 and kind == "export" else Difference()
+        example = torch.zeros(2, 1, 2, dtype=torch.float16 if fp16 else torch.float32)
+        path = saved(module, kind, example=example) if not factory else saved(module)
+        engine = serve(path, input_shape=[1, 1, 2], fp16=fp16, **factory)
+        assert [engine.infer(ones).tolist() for _ in range(3)] == [[[score]]] * 3  # it may compile on a later call
+        assert engine.model.plan["precision"] == ("float16" if fp16 else "float32")
+
+
 def test_half_precision_that_a_model_does_not_have_is_refused(mlp, saved, serve):
     class Upcast(torch.nn.Linear):
         def forward(self, x):

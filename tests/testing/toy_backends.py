@@ -62,9 +62,19 @@ class NpzSession:
         return (np.maximum(flat @ self.hidden, 0) @ self.output).astype(np.float32)
 
 
+class Half(NpzSession):
+    """Every result in half precision."""
+
+    def run(self, x):
+        flat = x.reshape(len(x), -1).astype(np.float16)
+        hidden = np.maximum(flat @ self.hidden.astype(np.float16), np.float16(0))
+        return (hidden @ self.output.astype(np.float16)).astype(np.float32)
+
+
 class NpzBackend(Backend):
     kind = "npz"
     session_class = NpzSession
+    half_class = Half
 
     known: frozenset[str] | None = frozenset({"hidden", "output", "shape", "actions"})
 
@@ -78,7 +88,8 @@ class NpzBackend(Backend):
             hidden = data["hidden"]
             for side in self.side_files(path):
                 hidden = np.frombuffer(side.read_bytes(), np.float32).reshape(-1, len(data["output"]))
-            session = self.session_class(hidden, data["output"], window, actions, self.config.device)
+            kind = self.half_class if self.config.fp16 else self.session_class
+            session = kind(hidden, data["output"], window, actions, self.config.device)
             if self.config.fp16:
                 session.plan["precision"] = "float16"
             return session
@@ -151,6 +162,34 @@ class WideBackend(NpzBackend):
 
 class TestComputesInAnotherPrecisionThanAsked(Toy):
     engine = WideBackend
+
+
+class SingleOnly(NpzBackend):
+    def build_session(self, path):
+        if self.config.fp16:
+            raise DeviceError("precision: expected float16, numpy has only float32 on this processor", file=path)
+        return super().build_session(path)
+
+
+class TestHasNoHalfPrecisionHere(Toy):
+    """Declares it, and says that this device has none."""
+
+    engine = SingleOnly
+
+
+class TestComputesInSinglePrecisionAndSaysHalf(Toy):
+    engine = type("Liar", (NpzBackend,), {"half_class": NpzSession})
+
+
+class Curt(NpzBackend):
+    def build_session(self, path):
+        if self.config.fp16:
+            raise DeviceError("not on this device", file=path)
+        return super().build_session(path)
+
+
+class TestRefusesHalfPrecisionWithoutSayingSo(Toy):
+    engine = Curt
 
 
 class Unpinned(NpzBackend):

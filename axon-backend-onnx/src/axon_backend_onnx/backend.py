@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from axon_backend_onnx.demo import builtin_model
-from axon_backend_onnx.precision import check_precision, check_really_half
-from axon_backend_onnx.weights import private_copy, read_architecture, read_weights
+from axon_backend_onnx.weights import Content, private_copy, read_architecture, read_content
 from axon_quant.clock import Clock
-from axon_quant.errors import DeviceError, PluginError, PluginMissingError
+from axon_quant.errors import PluginError, PluginMissingError
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.choosing import fastest_equal
 from axon_quant.inference.config import ModelConfig
@@ -22,6 +21,8 @@ from axon_quant.inference.session import FloatArray
 try:
     import onnxruntime as ort
 
+    from axon_backend_onnx.precision import precision
+    from axon_backend_onnx.providers import PROVIDERS, Settings, open_session, pick
     from axon_backend_onnx.session import OnnxSession
 except ImportError as error:
     raise PluginMissingError(
@@ -40,15 +41,6 @@ if len(owners := [name for name in ("onnxruntime", "onnxruntime-gpu") if any(dis
 LEVELS = ("basic", "extended", "all")
 """onnxruntime's graph optimisation levels, from the one that keeps the graph's own arithmetic upwards."""
 
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-_NO_GPU = "the CUDA and cuDNN libraries, the driver or the GPU itself are missing: see nvidia-smi"
-_DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
-"""Kind of device → the providers that can run a model there."""
-
 
 class _Choice(NamedTuple):
     """The optimisation level that is the best one for an architecture here."""
@@ -66,7 +58,7 @@ class OnnxBackend(Backend):
     `optimisation` fixes the level instead. The model's plan says which one runs.
 
     On a GPU the `provider` is `cuda`, or `tensorrt` where it is asked for. A model whose weights stand in other files
-    is loaded from a private copy of all of them.
+    is loaded from a private copy of all of them. `fp16=True` is refused where onnxruntime would compute in float32.
     """
 
     kind = "onnx"
@@ -81,8 +73,8 @@ class OnnxBackend(Backend):
     ) -> None:
         if optimisation is not None and optimisation not in LEVELS:
             raise ValueError(f"optimisation must be one of {', '.join(LEVELS)}, got {optimisation!r}")
-        if provider is not None and provider not in _PROVIDERS:
-            raise ValueError(f"provider must be one of {', '.join(_PROVIDERS)}, got {provider!r}")
+        if provider is not None and provider not in PROVIDERS:
+            raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, got {provider!r}")
         super().__init__(config, clock=clock)
         self._provider = provider
         self._levels = LEVELS if optimisation is None else (optimisation,)
@@ -95,7 +87,7 @@ class OnnxBackend(Backend):
 
     def side_files(self, path: Path) -> Sequence[Path]:
         """The files that the model keeps its weights in, as it names them."""
-        return read_weights(path).sides
+        return read_content(path).sides(path)
 
     def build_session(self, path: Path) -> OnnxSession:
         """Load the file at each level and keep the best one, or at the level that is known from another version.
@@ -130,89 +122,39 @@ class OnnxBackend(Backend):
         return session
 
     def _build_at(self, path: Path, levels: Sequence[str]) -> OnnxSession:
-        weights = read_weights(path)
-        check_precision(weights, fp16=self.config.fp16)
-        if self.config.fp16 and self.config.device.kind == "cpu":
-            check_really_half(path)
+        content = read_content(path)
         pause()
-        if not weights.sides:
-            first, *others = [self._session_at(path, level) for level in levels]
-        else:
-            with private_copy(ModelFiles.at(path, weights.sides), self.expected) as copy:
-                first, *others = [self._session_at(copy, level) for level in levels]
+        sides = content.sides(path)
+        if not sides:
+            return self._best_of(path, levels, content)
+        with private_copy(ModelFiles.at(path, sides), self.expected) as copy:
+            return self._best_of(copy, levels, content)
+
+    def _best_of(self, path: Path, levels: Sequence[str], content: Content) -> OnnxSession:
+        config = self.config
+        providers = pick(self._provider, config.device, fp16=config.fp16)
+        computed_in = precision(content, path, fp16=config.fp16, cpu=config.device.kind == "cpu")
+        pause()
+        first, *others = [self._session_at(path, level, providers, computed_in) for level in levels]
         return _fastest_equal(first, others) if others else first
 
-    def _session_at(self, path: Path, level: str) -> OnnxSession:
+    def _session_at(self, path: Path, level: str, providers: Settings, computed_in: Mapping[str, str]) -> OnnxSession:
         config = self.config
-        providers = self._providers(path)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised; its own messages would go to stderr
         options.intra_op_num_threads = config.num_threads
         options.inter_op_num_threads = 1
         options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_ENABLE_{level.upper()}")
-        settings: dict[str, int] = {}
-        if config.device.kind == "cuda":
-            settings["device_id"] = config.device.index
-            # Part of a model on the CPU is not the device that was asked for.
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        session = self._open(path, options, [(name, settings) for name in providers])
+        session = open_session(path, options, providers, config.device)
         pause()
-        used = session.get_providers()[0]
-        if used != providers[0]:  # onnxruntime falls back to the CPU without an exception
-            raise DeviceError(
-                f"device: expected {providers[0]}, found {used}",
-                file=path,
-                hint=_NO_GPU,
-            )
         plan = {
             "runtime": f"onnxruntime {ort.__version__}",
-            "provider": used,
+            "provider": providers[0][0],
             "optimisation": level,
             "threads": str(config.num_threads),
-            "precision": "float16" if config.fp16 else "float32",
+            **computed_in,
         }
         return OnnxSession(session, config.device, plan)
-
-    def _open(
-        self, path: Path, options: ort.SessionOptions, providers: list[tuple[str, dict[str, int]]]
-    ) -> ort.InferenceSession:
-        try:
-            return ort.InferenceSession(path, options, providers=providers)
-        except Exception as error:
-            if self.config.device.kind == "cpu":
-                raise
-            # Without the CPU to fall back on, onnxruntime may say so with an exception of its own.
-            raise DeviceError(
-                f"device: {providers[0][0]} on {self.config.device} cannot run the model: {error}",
-                file=path,
-                hint=_NO_GPU,
-            ) from error
-
-    def _providers(self, path: Path) -> list[str]:
-        """onnxruntime's names of what runs the model, first the one that was asked for."""
-        kind = self.config.device.kind
-        if kind not in _DEVICES:
-            raise DeviceError(f"device: expected {' or '.join(_DEVICES)}, found {self.config.device}", file=path)
-        wanted = self._provider or kind
-        if wanted not in _DEVICES[kind]:
-            raise DeviceError(
-                f"provider: expected {' or '.join(_DEVICES[kind])} on {self.config.device}, found {wanted}", file=path
-            )
-        # What TensorRT has no kernel for runs on the same GPU with CUDA.
-        return [_available(name, self.config, path) for name in dict.fromkeys([wanted, kind])]
-
-
-def _available(provider: str, config: ModelConfig, path: Path) -> str:
-    """onnxruntime's name of a provider. Raises DeviceError where it does not fit the device, or is not there."""
-    name = _PROVIDERS[provider]
-    available = ort.get_available_providers()
-    if name not in available:
-        raise DeviceError(
-            f"device: {config.device} needs {name}, this onnxruntime has {', '.join(available)}",
-            file=path,
-            hint='pip uninstall onnxruntime, then pip install "axon-backend-onnx[gpu]"',
-        )
-    return name
 
 
 def _fastest_equal(first: OnnxSession, others: Sequence[OnnxSession]) -> OnnxSession:

@@ -24,9 +24,10 @@ class ElementType(IntEnum):
     FLOAT = 1
     INT64 = 7
     FLOAT16 = 10
+    DOUBLE = 11
 
 
-_FORMATS = {ElementType.FLOAT: "f", ElementType.INT64: "q", ElementType.FLOAT16: "e"}
+_FORMATS = {ElementType.FLOAT: "f", ElementType.INT64: "q", ElementType.FLOAT16: "e", ElementType.DOUBLE: "d"}
 
 
 def model(

@@ -8,7 +8,6 @@ it is mapped ends the process.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -69,15 +68,28 @@ Data: TypeAlias = memoryview | Stretch
 
 
 class Weight(NamedTuple):
-    """A tensor that a model holds: `location` is the file that its values stand in, None for the model's own."""
+    """A tensor that a model holds: `location` is the file that its values stand in, None for the model's own.
 
+    A constant without a name has that of its node's output.
+    """
+
+    name: str
     element: int
-    numbers: int
+    shape: tuple[int, ...]
     location: str | None
 
 
-def weights(model: Data) -> Iterator[Weight]:
-    """Every tensor in a ModelProto, those of branches, functions and sparse ones included.
+class Node(NamedTuple):
+    """An operator; `cast_to` is the `ElementType` that a Cast gives, None for the others."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    cast_to: int | None
+
+
+def parts(model: Data) -> Iterator[Weight | Node]:
+    """Every tensor and every node in a ModelProto, those of branches, functions and sparse tensors included.
 
     Raises ModelLoadError if the bytes are no protobuf, or nest deeper than any model does.
     """
@@ -115,7 +127,7 @@ _GRAPH, _INITIALIZER = 7, 5
 _OF_ARCHITECTURE = (1, 8, 25)
 """Beside the graph: the format's version, the operators' versions, functions. Not who made it, when and for whom."""
 _DIMS, _TYPE, _NAME, _EXTERNAL = 1, 2, 8, 14
-_FLOATS = (ElementType.FLOAT, ElementType.FLOAT16, 11, 16)
+_FLOATS = (ElementType.FLOAT, ElementType.FLOAT16, ElementType.DOUBLE, 16)
 
 
 def _add(digest: hashlib._Hash, name: str, content: int | Data, *, tensor: bool = False) -> None:
@@ -145,20 +157,45 @@ def _without_numbers(tensor: Data) -> bytes | None:
     return ";".join(said).encode() if element in _FLOATS and rank else None
 
 
-def _of_message(message: Data, kind: str, depth: int) -> Iterator[Weight]:
+def _of_message(message: Data, kind: str, depth: int, owner: str = "") -> Iterator[Weight | Node]:
     if depth > _DEEPEST:
         raise ModelLoadError(f"the model nests more than {_DEEPEST} levels deep")
     if kind == "tensor":
-        yield _weight(message)
+        yield _weight(message, owner)
         return
+    if kind == "node":
+        node = _node(message)
+        yield node
+        owner = "".join(node.outputs[:1])
     inner = _TENSORS[kind]
     for number, content in fields(message):
         if number in inner and not isinstance(content, int):
-            yield from _of_message(content, inner[number], depth + 1)
+            yield from _of_message(content, inner[number], depth + 1, owner)
 
 
-def _weight(tensor: Data) -> Weight:
-    element, external, location = 0, False, None
+def _node(message: Data) -> Node:
+    operator, cast_to = "", None
+    inputs: list[str] = []
+    outputs: list[str] = []
+    for number, content in fields(message):
+        if isinstance(content, int):
+            continue
+        if number == 1:
+            inputs.append(_text(content))
+        elif number == 2:
+            outputs.append(_text(content))
+        elif number == 4:
+            operator = _text(content)
+        elif number == 5 and not isinstance(content, Stretch):  # a long attribute is not what a Cast has
+            attribute = {key: value for key, value in fields(content) if key in (1, 3)}
+            name, value = attribute.get(1), attribute.get(3)
+            if isinstance(name, memoryview) and _text(name) == "to" and isinstance(value, int):
+                cast_to = value
+    return Node(operator, tuple(inputs), tuple(outputs), cast_to if operator == "Cast" else None)
+
+
+def _weight(tensor: Data, owner: str) -> Weight:
+    name, element, external, location = "", 0, False, None
     shape: list[int] = []
     for number, content in fields(tensor):
         if number == _DIMS:
@@ -167,15 +204,17 @@ def _weight(tensor: Data) -> Weight:
                 raise ModelLoadError(f"a weight has {_DEEPEST} dimensions or more")
         elif number == _TYPE and isinstance(content, int):
             element = content
+        elif number == _NAME and not isinstance(content, int):
+            name = _text(content)
         elif number == _EXTERNAL:
             external = content == 1
         elif number == 13 and not isinstance(content, int):
-            entry = {key: _whole(text) for key, text in fields(content) if not isinstance(text, int)}
-            if entry.get(1) == b"location":
-                location = entry.get(2, b"").decode("utf-8", "surrogateescape")
+            entry = {key: _text(text) for key, text in fields(content) if not isinstance(text, int)}
+            if entry.get(1) == "location":
+                location = entry.get(2, "")
     if external and location is None:
         raise ModelLoadError("a weight stands in another file, and the model does not say in which")
-    return Weight(element, math.prod(shape), location if external else None)
+    return Weight(name or owner, element, tuple(shape), location if external else None)
 
 
 def _whole(content: Data) -> bytes:
@@ -183,6 +222,10 @@ def _whole(content: Data) -> bytes:
     if isinstance(content, Stretch):
         raise ModelLoadError(f"the file is not ONNX: a name of {len(content)} bytes")
     return bytes(content)
+
+
+def _text(content: Data) -> str:
+    return _whole(content).decode("utf-8", "surrogateescape")
 
 
 def _varints(data: Data) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""What a model's weights say before it is loaded: their precision, and the other files they stand in."""
+"""What is in a model's file before it is loaded: its weights, its operators, and the other files it needs."""
 
 from __future__ import annotations
 
@@ -12,35 +12,39 @@ from pathlib import Path, PurePosixPath
 import attrs
 
 from axon_backend_onnx import reading
-from axon_backend_onnx.protobuf import ElementType
+from axon_backend_onnx.reading import Node, Weight
 from axon_quant.errors import ModelLoadError
 from axon_quant.inference.files import ModelFiles
 
 
 @attrs.frozen
-class Weights:
-    """`half` is whether most numbers are float16; `sides` are the other files, in the model's folder or below it."""
+class Content:
+    """Every weight and every node of a file."""
 
-    half: bool
-    sides: tuple[Path, ...]
+    weights: tuple[Weight, ...]
+    nodes: tuple[Node, ...]
+
+    def sides(self, path: Path) -> tuple[Path, ...]:
+        """The other files that weights stand in, in the folder of the model `path` or below it.
+
+        Raises ModelLoadError for one that is elsewhere or not there.
+        """
+        named = {weight.location for weight in self.weights if weight.location is not None}
+        return tuple(_side(path, location) for location in sorted(named))
 
 
-def read_weights(path: Path) -> Weights:
-    """Raises ModelLoadError for a file that is not ONNX, or for weights outside the model's folder or not there."""
-    numbers = dict.fromkeys(ElementType, 0)
-    locations: set[str] = set()
+def read_content(path: Path) -> Content:
+    """Raises ModelLoadError for a file that cannot be read or is not ONNX."""
     with _opened(path) as model:
-        for weight in reading.weights(model):
-            if weight.element in (ElementType.FLOAT, ElementType.FLOAT16):
-                numbers[ElementType(weight.element)] += weight.numbers
-            if weight.location is not None:
-                locations.add(weight.location)
-    half = numbers[ElementType.FLOAT16] > numbers[ElementType.FLOAT]
-    return Weights(half, tuple(_side(path, location) for location in sorted(locations)))
+        parts = list(reading.parts(model))
+    return Content(
+        tuple(part for part in parts if isinstance(part, Weight)),
+        tuple(part for part in parts if isinstance(part, Node)),
+    )
 
 
 def read_architecture(path: Path) -> str:
-    """The same text for models that differ in nothing but the numbers of their weights. Raises as `read_weights`."""
+    """The same text for models that differ in nothing but the numbers of their weights. Raises as `read_content`."""
     with _opened(path) as model:
         return reading.architecture(model)
 

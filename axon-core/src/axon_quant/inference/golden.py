@@ -23,7 +23,9 @@ MAX_BYTES = 64 << 20
 
 _COUNT = 8
 _SEED = 0x601D
-_TOLERANCES = {"float16": (1e-2, 1e-3)}
+_ROUNDED = frozenset({"float16", "mixed"})
+"""Precisions in a plan, of the arithmetic or of the weights, with which scores may be rounded to float16."""
+_ROUNDED_TOLERANCES = (1e-2, 1e-3)
 _USUAL_TOLERANCES = (1e-4, 1e-5)
 
 
@@ -76,14 +78,15 @@ class GoldenVectors:
         """What `model` answers to `inputs`, `[n, …window]` float32 (default: eight windows of seeded noise).
 
         The tolerances' defaults let another processor's rounding pass: 1e-4 and 1e-5 of the largest score (at least
-        1e-5), in float16 1e-2 and 1e-3. Raises ValueError for inputs that are not such an array, and whatever the
-        model raises for a shape that is not its own.
+        1e-5), in float16 or with float16 weights 1e-2 and 1e-3. Raises ValueError for inputs that are not such an
+        array, and whatever the model raises for a shape that is not its own.
         """
         session = model.session if isinstance(model, PreparedModel) else model
         if inputs is None:
             inputs = probe((_COUNT, *_window(model)), _SEED)
         outputs = _answers(session, inputs)
-        usual_rtol, usual_atol = _TOLERANCES.get(session.plan.get("precision", ""), _USUAL_TOLERANCES)
+        precisions = {session.plan.get("precision"), session.plan.get("weights")}
+        usual_rtol, usual_atol = _ROUNDED_TOLERANCES if precisions & _ROUNDED else _USUAL_TOLERANCES
         largest = max(1.0, float(np.abs(outputs).max(initial=0.0)))
         return cls(
             np.array(inputs),
