@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(
+    "AXON_CAMPAIGN" not in os.environ, reason="AXON_CAMPAIGN is not set; nox -s campaign is the whole one"
+)
 def test_a_trader_that_is_killed_at_a_venue_where_everything_fails_ends_with_the_truth() -> None:
     def run(venue: str) -> dict[str, object]:
         arguments = [venue, "--orders", "300", "--kills", "1", "--seed", "3", "--json"]
