@@ -48,6 +48,11 @@ from axon_quant.market.instrument import Instrument
 BALANCES = {"USDT": "1000000", "BTC": "20", "ETH": "200", "OKB": "100", "EUR": "100000"}
 
 
+def _instruments() -> list[Instrument]:
+    """The ten, without a smallest notional: OKX's protocol has no word for it."""
+    return [attrs.evolve(one, min_notional=Decimal(0)) for one in default_instruments("okx", "-")]
+
+
 class OkxSimulator(Simulator):
     """OKX spot. Two accounts trade the same market: `YOUR_API_KEY` / `YOUR_API_SECRET` / `YOUR_PASSPHRASE`, and
     `OTHER_…`. A client order id is never taken twice.
@@ -83,7 +88,7 @@ class OkxSimulator(Simulator):
         clock: Clock | None = None,
     ) -> None:
         exchange = SimulatedExchange(
-            default_instruments("okx", "-") if instruments is None else instruments,
+            _instruments() if instruments is None else instruments,
             (Account.named("main", BALANCES, prefix="YOUR"), Account.named("other", BALANCES, prefix="OTHER"))
             if accounts is None
             else accounts,
