@@ -75,6 +75,20 @@ class OrderTracker:
         self._open[order.client_order_id] = state
         return state
 
+    def follow(self, state: OrderState) -> OrderState:
+        """Start tracking a copy of an order that was at the venue before, as it stands. Raises as `add`.
+
+        One that nobody says was sent counts as submitted: it may have been.
+        """
+        own = self.add(state.order, state.created_at)
+        own.status = OrderStatus.Submitted if state.status is OrderStatus.Created else state.status
+        own.venue_order_id = state.venue_order_id
+        own.filled_quantity = state.filled_quantity
+        own.fill_ids.update(state.fill_ids)
+        if own.status.is_terminal:
+            self._finish(own)
+        return own
+
     def get(self, client_order_id: str) -> OrderState | None:
         return self._orders.get(client_order_id)
 

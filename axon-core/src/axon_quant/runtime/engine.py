@@ -24,7 +24,7 @@ from axon_quant.events import (
 from axon_quant.inference.action import Action
 from axon_quant.journal import Ticket
 from axon_quant.market import MarketEvent
-from axon_quant.orders import Cancel, Fill, Order, OrderState, OrderStatus, OrderTracker, OrderUpdate
+from axon_quant.orders import Cancel, Fill, Order, OrderStatus, OrderTracker, OrderUpdate
 from axon_quant.portfolio import Portfolio
 from axon_quant.risk import RiskEngine, RiskState
 from axon_quant.runtime.context import EngineContext
@@ -293,20 +293,6 @@ class Engine:
         """Ask the venue to cancel every open order."""
         for client_order_id in list(self.tracker.open):
             self.cancel(client_order_id)
-
-    def adopt(self, state: OrderState) -> None:
-        """Follow an order that was at the venue before this run, whatever the limits say.
-
-        Its fills so far are in the balances that the portfolio began with. Raises OrderError where its symbol has
-        neither an instrument nor a price.
-        """
-        order = state.order
-        self.risk.adopt(order, filled=state.filled_quantity)
-        own = self.tracker.add(order, state.created_at)
-        own.status = OrderStatus.Submitted if state.status is OrderStatus.Created else state.status
-        own.venue_order_id = state.venue_order_id
-        own.filled_quantity = state.filled_quantity
-        own.fill_ids.update(state.fill_ids)
 
     # Updates come back.
 

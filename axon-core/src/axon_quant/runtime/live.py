@@ -180,12 +180,13 @@ class Live:
 
     async def run(self) -> RunSummary:
         """Settle with the venue what earlier runs left, trade until the market ends or `stop()`, and disconnect."""
-        past = read_past(self._config.journal.path, build_instruments(self._config))
+        instruments = build_instruments(self._config)
+        past = read_past(self._config.journal.path, instruments)
         track_past(self._adapter, past)
         stream = self._adapter.events()
         await self._adapter.connect()
         try:
-            account = await read_account(self._adapter, past, stream)
+            account = await read_account(self._adapter, past, stream, instruments)
             return await self._run_connected(past, account, stream)
         finally:
             await self._adapter.close()
@@ -205,7 +206,7 @@ class Live:
             labels=self._labels,
         ) as built:
             started = perf_counter()
-            notices = [*killed_before(built.info), *describe(past, account, build_instruments(self._config))]
+            notices = [*killed_before(built.info), *describe(past, account)]
             with built.ending():
                 if self._feed is None:  # a feed brings its own time
                     if self._config.observation.backfill:
@@ -239,7 +240,7 @@ class Live:
         finally:
             for task in (work, stopped, updates, audits):
                 task.cancel()
-        for task in (work, updates):
+        for task in (work, updates, audits):
             with suppress(asyncio.CancelledError):
                 await task
 
@@ -286,7 +287,7 @@ class Live:
         state = self._adapter.orders.get(update.client_order_id)
         if state is None:
             return
-        adopt(built, state, ours=False)
+        adopt(built, state)
         if update.fill is not None and update.fill.fill_id not in self._settled:
             built.engine.on_foreign(update)
 

@@ -97,11 +97,17 @@ class _Fold:
         if event.ours:
             self._placed.add(order.client_order_id)
         if self._tracker.get(order.client_order_id) is None:
-            state = self._tracker.add(order, event.at)
-            state.status = OrderStatus(event.status)
-            state.venue_order_id = event.venue_order_id
-            state.filled_quantity = event.filled_quantity
-            state.fill_ids.update(event.fill_ids)
+            status, fill_ids = OrderStatus(event.status), set(event.fill_ids)
+            self._tracker.follow(
+                OrderState(
+                    order,
+                    status,
+                    event.venue_order_id,
+                    event.filled_quantity,
+                    created_at=event.at,
+                    fill_ids=fill_ids,
+                )
+            )
 
     def _book(self, fill: Fill) -> None:
         if self._balances is not None:

@@ -21,7 +21,7 @@ from axon_quant.exchange import Capability, EventStream, ExchangeAdapter
 from axon_quant.exchange.config import ForeignOrders
 from axon_quant.exchange.exact import ZERO
 from axon_quant.market import Instrument
-from axon_quant.orders import OrderState, OrderStatus, OrderUpdate
+from axon_quant.orders import Fill, OrderState, OrderStatus, OrderUpdate
 from axon_quant.runtime.past import Past, book
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Account:
     """What the venue says, all of one moment.
 
     `updates` bring the orders of the past up to it; `fill_ids` are those the balances contain. `adopted` are open
-    orders of somebody else that are followed from now on, `foreign` those that are left alone.
+    orders of somebody else that are followed from now on, `foreign` those that are left alone. `differences` are where
+    the venue holds something else than the journal and the fills learned just now lead to.
     """
 
     updates: tuple[OrderUpdate, ...]
@@ -48,6 +49,7 @@ class Account:
     adopted: tuple[OrderState, ...]
     foreign: tuple[OrderState, ...]
     fill_ids: frozenset[str]
+    differences: tuple[BalanceDifference, ...]
 
 
 def track_past(adapter: ExchangeAdapter, past: Past) -> None:
@@ -56,7 +58,9 @@ def track_past(adapter: ExchangeAdapter, past: Past) -> None:
         adapter.track(attrs.evolve(state, fill_ids=set(state.fill_ids)))
 
 
-async def read_account(adapter: ExchangeAdapter, past: Past, stream: EventStream) -> Account:
+async def read_account(
+    adapter: ExchangeAdapter, past: Past, stream: EventStream, instruments: Iterable[Instrument]
+) -> Account:
     """Read the account at the venue; `adapter` tracks the past's orders, `stream` was opened before it connected.
 
     Raises UnavailableError when an order's fate cannot be found out, or when fills keep coming between two readings of
@@ -79,12 +83,16 @@ async def read_account(adapter: ExchangeAdapter, past: Past, stream: EventStream
             hint="is another process trading on it?",
         )
     open_orders = await adapter.open_orders() if has(Capability.OpenOrders) else []
+    updates = tuple(event for event in stream.take() if isinstance(event, OrderUpdate))
+    balances = {asset: balance.total for asset, balance in held.items()}
+    fills = [update.fill for update in updates if update.fill is not None]
     return Account(
-        updates=tuple(event for event in stream.take() if isinstance(event, OrderUpdate)),
-        balances={asset: balance.total for asset, balance in held.items()},
+        updates=updates,
+        balances=balances,
         adopted=tuple(state for name, state in adapter.orders.open.items() if name not in past.orders),
         foreign=tuple(state for state in open_orders if adapter.orders.get(state.order.client_order_id) is None),
         fill_ids=frozenset(after),
+        differences=tuple(_differences(past, fills, balances, instruments)),
     )
 
 
@@ -113,21 +121,22 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
     """Journal what was learned, and let the engine follow the orders that are still open.
 
     The balances that the portfolio began with contain every fill of `account.updates`, so they are not booked again.
+    Raises OrderError for an open order that has no price to be valued at.
     """
-    engine = built.engine
-    at = engine.clock.time
+    at, tracker = built.clock.time, built.engine.tracker
     for state in past.orders.values():
-        adopt(built, state, ours=True)
+        _follow(built, state, ours=True)
     settled = fills = 0
     for update in account.updates:
-        followed = engine.tracker.get(update.client_order_id)
-        if followed is not None and engine.tracker.apply(update):
+        followed = tracker.get(update.client_order_id)
+        if followed is not None and tracker.apply(update):
             built.bus.record(OrderUpdated(at, update))
-            built.risk.on_update(update)
             settled += followed.status.is_terminal
             fills += update.fill is not None
+    for followed in tracker.open.values():
+        _reserve(built, followed)
     for state in account.adopted:
-        adopt(built, state, ours=False)
+        adopt(built, state)
     if account.foreign and policy is ForeignOrders.Halt:
         built.risk.halt(f"{len(account.foreign)} open orders on the account are not ours")
     built.bus.record(
@@ -137,26 +146,37 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
             settled,
             fills,
             tuple(state.order.client_order_id for state in account.foreign),
-            tuple(_differences(past, account, (lane.instrument for lane in engine.lanes.values()))),
+            account.differences,
         )
     )
 
 
-def adopt(built: Pipeline, state: OrderState, *, ours: bool) -> None:
-    """Journal an order that was at the venue already, and follow it; one of a symbol that is not traded is left out."""
+def adopt(built: Pipeline, state: OrderState) -> None:
+    """Journal an order that somebody else has placed, and follow it; one of a symbol that is not traded is left out."""
+    followed = _follow(built, state, ours=False)
+    if followed is not None and not followed.status.is_terminal:
+        _reserve(built, followed)
+
+
+def _follow(built: Pipeline, state: OrderState, *, ours: bool) -> OrderState | None:
     if state.order.symbol not in built.engine.lanes:
-        return
-    status = OrderStatus.Submitted if state.status is OrderStatus.Created else state.status
-    fill_ids = tuple(sorted(state.fill_ids))
+        return None
+    own = built.engine.tracker.follow(state)
+    fill_ids = tuple(sorted(own.fill_ids))
     built.bus.record(
         OrderAdopted(
-            built.clock.time, state.order, status.value, state.venue_order_id, state.filled_quantity, fill_ids, ours
+            built.clock.time, own.order, own.status.value, own.venue_order_id, own.filled_quantity, fill_ids, ours
         )
     )
-    built.engine.adopt(state)
+    return own
 
 
-def describe(past: Past, account: Account, instruments: Iterable[Instrument]) -> list[str]:
+def _reserve(built: Pipeline, state: OrderState) -> None:
+    """Its share of the limits, whatever they say; what has filled is in the balances that the portfolio began with."""
+    built.risk.adopt(state.order, filled=state.filled_quantity)
+
+
+def describe(past: Past, account: Account) -> list[str]:
     """What to tell about it in the run's summary; nothing when there was nothing to do."""
     notices = []
     if past.orders:
@@ -173,20 +193,20 @@ def describe(past: Past, account: Account, instruments: Iterable[Instrument]) ->
         notices.append(f"{len(account.foreign)} open orders on the account are not ours: {names}")
     notices += [
         f"{difference.asset}: the journal leads to {difference.expected:f}, the venue holds {difference.found:f}"
-        for difference in _differences(past, account, instruments)
+        for difference in account.differences
     ]
     return notices
 
 
-def _differences(past: Past, account: Account, instruments: Iterable[Instrument]) -> Iterable[BalanceDifference]:
-    """Where the venue holds something else than the journal and the fills learned just now lead to."""
+def _differences(
+    past: Past, fills: Iterable[Fill], balances: Mapping[str, Decimal], instruments: Iterable[Instrument]
+) -> Iterable[BalanceDifference]:
     if past.balances is None:
         return
     expected, known = dict(past.balances), {instrument.symbol: instrument for instrument in instruments}
-    for fill in (update.fill for update in account.updates):
-        if fill is not None:
-            book(expected, fill, known)
-    for asset in sorted({*expected, *account.balances}):
-        before, now = expected.get(asset, ZERO), account.balances.get(asset, ZERO)
+    for fill in fills:
+        book(expected, fill, known)
+    for asset in sorted({*expected, *balances}):
+        before, now = expected.get(asset, ZERO), balances.get(asset, ZERO)
         if before != now:
             yield BalanceDifference(asset, before, now)
