@@ -95,9 +95,7 @@ class BinanceSimulator(Simulator):
     ) -> None:
         exchange = SimulatedExchange(
             default_instruments("binance") if instruments is None else instruments,
-            (Account.named("main", BALANCES, prefix="YOUR"), Account.named("other", BALANCES, prefix="OTHER"))
-            if accounts is None
-            else accounts,
+            Account.two(BALANCES) if accounts is None else accounts,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
         )

@@ -89,9 +89,7 @@ class OkxSimulator(Simulator):
     ) -> None:
         exchange = SimulatedExchange(
             _instruments() if instruments is None else instruments,
-            (Account.named("main", BALANCES, prefix="YOUR"), Account.named("other", BALANCES, prefix="OTHER"))
-            if accounts is None
-            else accounts,
+            Account.two(BALANCES) if accounts is None else accounts,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             reuse_client_ids=False,

@@ -64,7 +64,7 @@ class ExampleSimulator(Simulator):
         held = {"USDT": "1000000", "BTC": "20"}
         exchange = SimulatedExchange(
             [instrument for instrument in instruments("example") if instrument.symbol in set(symbols)],
-            [Account.named("main", held, prefix="YOUR"), Account.named("other", held, prefix="OTHER")],
+            Account.two(held),
             reuse_client_ids=False,
         )
         feed = MarketFeed(exchange, symbols, seed=seed, speed=speed)

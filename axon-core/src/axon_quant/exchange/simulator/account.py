@@ -125,6 +125,11 @@ class Account:
         pair = (f"{prefix}_API_KEY", f"{prefix}_API_SECRET", f"{prefix}_PASSPHRASE")
         return cls(name, *pair, {asset: Decimal(amount) for asset, amount in balances.items()})
 
+    @classmethod
+    def two(cls, balances: Mapping[str, str]) -> tuple[Account, Account]:
+        """The accounts of a simulator that is given none: `main` with the pair `YOUR_…`, `other` with `OTHER_…`."""
+        return cls.named("main", balances, prefix="YOUR"), cls.named("other", balances, prefix="OTHER")
+
     def free(self, asset: str) -> Decimal:
         """What a new order may use."""
         return subtract(self.totals.get(asset, ZERO), self.locked.get(asset, ZERO))
