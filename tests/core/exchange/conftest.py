@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -13,18 +11,6 @@ import pytest
 from axon_quant.exchange import MatchingEngine
 from axon_quant.market import BookSnapshot, BookUpdate, Instrument, OrderBook, Quote, Trade
 from axon_quant.orders import Order, OrderStatus, OrderTracker, OrderType, OrderUpdate, Side, TimeInForce
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run the tests of this folder that are coroutines, each on a loop of its own, by their module's `run` if any."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    run = getattr(pyfuncitem.module, "run", asyncio.run)
-    run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-    return True
-
 
 Levels = list[tuple[float, float]]
 
