@@ -18,6 +18,7 @@ from axon_quant.config import Config
 from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, JournalError, NotFoundError, UnsupportedError
 from axon_quant.events import StreamChanged
 from axon_quant.exchange import (
+    BalanceUpdate,
     Capability,
     Channel,
     EventStream,
@@ -276,7 +277,7 @@ class Live:
                 built.bus.record(StreamChanged(event.at, event.stream, event.up, event.reason))
             elif isinstance(event, ForeignOrder):
                 self._meet(event, built)
-            elif own and isinstance(event, MarketEvent) and not self._take(event, built):
+            elif own and not isinstance(event, BalanceUpdate) and not self._take(event, built):
                 return
 
     def _take_update(self, update: OrderUpdate, built: Pipeline) -> None:
