@@ -12,6 +12,7 @@ from scripted_binance import Refuse, order_row, report, trade_row, traded
 from axon_exchange_binance import sockets, user_stream
 from axon_quant.errors import RejectedError
 from axon_quant.exchange import BalanceUpdate, Channel, ForeignOrders, StreamState
+from axon_quant.exchange.expected import ExpectedReports
 from axon_quant.market import Bar, OrderBook, Quote, Trade
 from axon_quant.market.types import BookSnapshot, BookUpdate
 from axon_quant.orders import Order, OrderStatus, OrderUpdate, Side
@@ -141,7 +142,7 @@ async def test_a_connection_that_answers_no_pings_is_given_up(live, monkeypatch)
 
 async def test_a_service_that_answers_pings_of_the_socket_only_is_given_up(live, monkeypatch):
     monkeypatch.setattr(user_stream, "_ASK_EVERY", 0.2)
-    monkeypatch.setattr(user_stream, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(ExpectedReports, "look_every", 0.05)
     async with live() as (venue, _, _reader):
         await asyncio.sleep(0.6)
         assert len(venue.subscriptions) == 1
@@ -150,8 +151,8 @@ async def test_a_service_that_answers_pings_of_the_socket_only_is_given_up(live,
 
 
 async def test_a_stream_that_does_not_report_what_was_acknowledged_is_given_up(live, monkeypatch):
-    monkeypatch.setattr(user_stream, "_REPORT_WITHIN", 0.2)
-    monkeypatch.setattr(user_stream, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(ExpectedReports, "within", 0.2)
+    monkeypatch.setattr(ExpectedReports, "look_every", 0.05)
     async with live() as (venue, adapter, _):
         await adapter.place_order(order())
         await asyncio.sleep(0.4)

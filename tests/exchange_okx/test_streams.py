@@ -18,6 +18,7 @@ from axon_exchange_okx.signing import Signer
 from axon_quant.clock import LiveClock
 from axon_quant.errors import AuthError, ClockError, ExchangeError, RejectedError, UnavailableError
 from axon_quant.exchange import BalanceUpdate, Channel
+from axon_quant.exchange.expected import ExpectedReports
 from axon_quant.market import Bar, BookSnapshot, BookUpdate, OrderBook, Quote, Trade
 from axon_quant.orders import Liquidity, OrderStatus, Side
 
@@ -161,15 +162,15 @@ async def test_a_notice_of_a_service_upgrade_ends_the_connection():
 
 
 async def test_a_stream_that_does_not_report_what_was_acknowledged_is_given_up(monkeypatch):
-    monkeypatch.setattr("axon_exchange_okx.account_stream.REPORT_WITHIN", 0.2)
+    monkeypatch.setattr(ExpectedReports, "within", 0.2)
     async with account() as (_, desk, task):
-        desk.stream.expect("a")
-        desk.stream.expect("b")
-        desk.stream.reported("a")
-        desk.stream.reported("b")
+        desk.stream.expected.expect("a")
+        desk.stream.expected.expect("b")
+        desk.stream.expected.reported("a")
+        desk.stream.expected.reported("b")
         await asyncio.sleep(0.8)
         assert not task.done()
-        desk.stream.expect("c")
+        desk.stream.expected.expect("c")
         with pytest.raises(UnavailableError, match="does not report"):
             await asyncio.wait_for(task, 5)
 

@@ -385,12 +385,12 @@ class BinanceAdapter(CcxtAdapter):
         """The venue acknowledged a new order, which its stream may have reported before."""
         state = self.orders.get(client_order_id)
         if state is not None and self._user_stream is not None and state.status in _UNREPORTED:
-            self._user_stream.expect(client_order_id)
+            self._user_stream.expected.expect(client_order_id)
 
     def _expect_end(self, state: OrderState) -> None:
         """The venue acknowledged a cancel."""
         if self._user_stream is not None and not state.status.is_terminal:
-            self._user_stream.expect(state.order.client_order_id)
+            self._user_stream.expected.expect(state.order.client_order_id)
 
     def _limit(self, found: tuple[VenueLimit, ...]) -> None:
         if found and found != self.venue_limits:

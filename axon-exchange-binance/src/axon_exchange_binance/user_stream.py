@@ -20,14 +20,12 @@ from axon_exchange_binance.answers import (
 from axon_exchange_binance.errors import VENUE, Refusal, classified
 from axon_exchange_binance.sockets import Connection, connected
 from axon_quant.errors import MalformedMessageError, UnavailableError
+from axon_quant.exchange.expected import ExpectedReports
 from axon_quant.exchange.link import Link
 
 _RENEW_AFTER = 23.5 * 3600
 """Binance ends every connection after 24 hours; ours ends it before, when we are ready to come back."""
 _ANSWER_WITHIN = 10.0
-_REPORT_WITHIN = 3.0
-"""Seconds until an order that the venue acknowledged must have been reported here."""
-_LOOK_EVERY = 0.5
 _ASK_EVERY = 5.0
 """How often the service itself, not only its socket, is asked for a sign of life; each question weighs 1."""
 _PING = '{"id":"ping","method":"ping"}'
@@ -38,7 +36,7 @@ class UserStream:
     """Lives through one connection at a time; see `run`.
 
     A stream can fall silent although its connection answers pings. So the service is asked something every few seconds,
-    unless `may_ask` says no, and what the venue acknowledged elsewhere is `expect`ed to be reported here. A stream that
+    unless `may_ask` says no, and what the venue acknowledged elsewhere is `expected` to be reported here. A stream that
     fails either is given up: the base reconnects and repairs.
     """
 
@@ -60,29 +58,22 @@ class UserStream:
         self._on_balances = on_balances
         self._now_ms = now_ms
         self._may_ask = may_ask
-        self._expected: dict[str, float] = {}
+        self.expected = ExpectedReports()
         self._asked_at = 0.0
         self._answered = True
-        self._is_up = False
-
-    def expect(self, client_order_id: str) -> None:
-        """The venue acknowledged a change of this order that was not reported yet."""
-        if self._is_up:
-            self._expected.setdefault(client_order_id, monotonic())
 
     async def run(self, link: Link) -> None:
         """Connect, subscribe and report until the venue or we end it. Raises ExchangeErrors."""
-        self._expected.clear()
         self._asked_at, self._answered = monotonic(), True
         async with connected(self._session, self._url, link.heard) as connection:
             await self._subscribe(connection)
             watch = asyncio.create_task(self._watch(connection))
-            self._is_up = True
+            self.expected.begin()
             link.up()
             try:
                 await self._read(connection)
             finally:
-                self._is_up = False
+                self.expected.end()
                 watch.cancel()
                 with suppress(asyncio.CancelledError):
                     await watch
@@ -128,7 +119,7 @@ class UserStream:
         kind = decoded(event, EventKind).e
         if kind == "executionReport":
             report = decoded(event, Execution)
-            self._expected.pop(report.original_client_order_id or report.client_order_id, None)
+            self.expected.reported(report.original_client_order_id or report.client_order_id)
             self._on_execution(report)
         elif kind == "outboundAccountPosition":
             self._on_balances(decoded(event, AccountPosition))
@@ -140,10 +131,9 @@ class UserStream:
 
     async def _watch(self, connection: Connection) -> None:
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(self.expected.look_every)
             now = monotonic()
-            oldest = next(iter(self._expected.values()), now)
-            if now - oldest > _REPORT_WITHIN:
+            if self.expected.overdue:
                 await connection.lose("acknowledged orders are not reported")
                 return
             if now - self._asked_at >= _ASK_EVERY:

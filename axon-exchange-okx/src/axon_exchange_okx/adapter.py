@@ -197,13 +197,13 @@ class OkxAdapter(CcxtAdapter):
             raise AmbiguousError("an answer without an order id", venue=VENUE, symbol=order.symbol)
         state = self.orders.get(order.client_order_id)
         if state is not None and state.status in _UNREPORTED:
-            self._account_stream.expect(order.client_order_id)
+            self._account_stream.expected.expect(order.client_order_id)
         return order_id
 
     async def _send_cancel(self, state: OrderState) -> None:
         await self._cancel_by_its_name(state)
         if not state.status.is_terminal:
-            self._account_stream.expect(state.order.client_order_id)
+            self._account_stream.expected.expect(state.order.client_order_id)
 
     async def _cancel_by_its_name(self, state: OrderState) -> None:
         if not requests.is_stop(state.order):
@@ -376,7 +376,7 @@ class OkxAdapter(CcxtAdapter):
         await self._market_stream.subscribe(channel, symbol)
 
     def _on_order(self, row: OrderRow) -> None:
-        self._account_stream.reported(reports.client_id(row))
+        self._account_stream.expected.reported(reports.client_id(row))
         self._placed.note(row)
         if row.amend_result and row.req_id in self._amendments:
             outcome = self._amendments[row.req_id]
@@ -385,7 +385,7 @@ class OkxAdapter(CcxtAdapter):
         self._deliver(reports.order_update(row))
 
     def _on_stop(self, row: AlgoRow) -> None:
-        self._account_stream.reported(row.algo_cl_ord_id)
+        self._account_stream.expected.reported(row.algo_cl_ord_id)
         self._placed.note_stop(row)
         self._deliver(reports.stop_update(row))
 
