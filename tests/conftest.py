@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -56,3 +60,24 @@ def ethusdt_session(recorded_sessions: Path) -> Path:
     if not path.exists():
         pytest.skip(f"no recorded session at {path}")
     return path
+
+
+@pytest.fixture
+def closed_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the HTTP sessions that other people's clients make and keep: a socket is a warning when it is collected."""
+    made: list[Any] = []
+    for name in ("requests.Session", "httpx.Client"):
+        module, _, attribute = name.partition(".")
+        if find_spec(module) is None:
+            continue
+        kind = getattr(import_module(module), attribute)
+        begin = kind.__init__
+
+        def noted(self: Any, *args: Any, begin: Callable[..., None] = begin, **kwargs: Any) -> None:
+            begin(self, *args, **kwargs)
+            made.append(self)
+
+        monkeypatch.setattr(kind, "__init__", noted)
+    yield
+    for session in made:
+        session.close()

@@ -10,7 +10,10 @@ import pytest
 
 from axon_exchange_binance.simulator import BinanceSimulator
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what others warn about is theirs
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # what others warn about is theirs
+    pytest.mark.usefixtures("closed_sessions"),
+]
 
 KEY, SECRET = "YOUR_API_KEY", "YOUR_API_SECRET"
 

@@ -11,7 +11,10 @@ from tls import certificate, relay
 
 from axon_exchange_okx.simulator import OkxSimulator
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what others warn about is theirs
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # what others warn about is theirs
+    pytest.mark.usefixtures("closed_sessions"),
+]
 
 SYMBOL = "BTC/USDT"
 KEYS = {"apiKey": "YOUR_API_KEY", "secret": "YOUR_API_SECRET", "password": "YOUR_PASSPHRASE"}
