@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from axon_quant.errors import MetricsError
 
@@ -35,7 +36,11 @@ class Drawdown:
     @property
     def fraction(self) -> float:
         """(peak - equity) / peak: 0 at the peak, above 1 when the equity is negative."""
-        return (self.peak - self.equity) / self.peak
+        if not (math.isfinite(self.peak) and math.isfinite(self.equity)):
+            return math.nan
+        # Rounded once: in floats the difference is rounded, too, and a higher peak could give a smaller fraction.
+        peak = Fraction(self.peak)
+        return float((peak - Fraction(self.equity)) / peak)
 
 
 def _positive(value: float, what: str) -> float:
