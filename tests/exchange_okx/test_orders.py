@@ -191,6 +191,21 @@ async def test_the_venues_retry_after_is_kept(trading):
         assert caught.value.retry_after == 7
 
 
+async def test_a_jump_of_the_venues_clock_does_not_end_a_ban(trading):
+    async with trading() as (venue, adapter):
+        venue.answers[ORDER] = lambda _: web.json_response(
+            {"code": "50011", "msg": "Too Many Requests", "data": []}, status=429, headers={"Retry-After": "7"}
+        )
+        with pytest.raises(RateLimitedError):
+            await adapter._send_order(limit())
+        sent = len(venue.requests)
+        adapter._rest._now = lambda: adapter.clock.now() + 60_000_000_000
+        for ask in (lambda: adapter._send_order(limit()), adapter._fetch_balances):
+            with pytest.raises(RateLimitedError):
+                await ask()
+        assert len(venue.requests) == sent
+
+
 async def test_an_order_that_never_left_is_not_ambiguous(trading):
     async with trading() as (venue, adapter):
         await venue._runner.cleanup()

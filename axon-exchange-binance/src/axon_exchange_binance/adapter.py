@@ -38,7 +38,6 @@ from axon_quant.errors import (
     AmbiguousError,
     MalformedMessageError,
     NotFoundError,
-    RateLimitedError,
     RejectedError,
     UnavailableError,
 )
@@ -152,7 +151,7 @@ class BinanceAdapter(CcxtAdapter):
             self._addresses.rest,
             sign=self._sign,
             venue_time=self.venue_time,
-            now=self.clock.now,
+            budget=self.budget,
             validity=self.validity,
             on_headers=self._note_used,
             on_too_many_orders=self._fill_orders,
@@ -164,7 +163,7 @@ class BinanceAdapter(CcxtAdapter):
             on_execution=self._on_execution,
             on_balances=self._on_balances,
             now_ms=self._now_ms,
-            may_ask=lambda: self._requests is not None and self._requests.is_open,
+            may_ask=lambda: not self.budget.closed_for,
         )
         self._market_stream = MarketStream(
             session, self._addresses.streams, clock=self.clock, publish=self._publish, snapshot=self._depth
@@ -305,14 +304,10 @@ class BinanceAdapter(CcxtAdapter):
     # Streams.
 
     async def _run_account(self, link: Link) -> None:
-        self._rest.check_open()
+        self.budget.check_open()
         await self._spend(Request.Query, "_run_account")
         if self._user_stream is not None:
-            try:
-                await self._user_stream.run(link)
-            except RateLimitedError as error:
-                self._rest.hold(error.retry_after)
-                raise
+            await self._user_stream.run(link)
 
     async def _run_market(self, link: Link) -> None:
         if self._market_stream is not None:

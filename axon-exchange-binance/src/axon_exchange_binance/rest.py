@@ -17,8 +17,9 @@ from aiohttp import (
 from yarl import URL
 
 from axon_exchange_binance.errors import TOO_MANY_ORDERS, VENUE, refused
-from axon_quant.clock import MILLISECOND, NANOSECONDS
+from axon_quant.clock import MILLISECOND
 from axon_quant.errors import AmbiguousError, ExchangeError, RateLimitedError, UnavailableError
+from axon_quant.exchange import RateBudget
 
 _FORM = "application/x-www-form-urlencoded"
 _TIMEOUT = ClientTimeout(total=None, sock_connect=5.0)
@@ -28,10 +29,10 @@ _TIMEOUT = ClientTimeout(total=None, sock_connect=5.0)
 class Rest:
     """Signs and sends, and turns every failure into one of our errors; what is raised never holds a URL or a body.
 
-    `venue_time` signs and `now` waits, both in ns: the venue's clock, as far as we know it, may jump. An answer that
-    bans us (429, 418) stops every later request here for as long as it says, whoever asks. Nothing here limits how long
-    an answer may take: the caller waits as long as it is good for. `on_headers` gets the headers of each answer, where
-    the venue reports the budget that is used; `on_too_many_orders` gets the seconds for which it takes no more of them.
+    `venue_time` (ns) signs. An answer that bans us (429, 418) penalizes `budget`, and no later request leaves from here
+    before that is over, whoever asks. Nothing here limits how long an answer may take: the caller waits as long as it
+    is good for. `on_headers` gets the headers of each answer, where the venue reports the budget that is used;
+    `on_too_many_orders` gets the seconds for which it takes no more of them.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Rest:
         *,
         sign: Callable[[str], str],
         venue_time: Callable[[], int],
-        now: Callable[[], int],
+        budget: RateBudget,
         validity: float,
         on_headers: Callable[[Mapping[str, str]], None],
         on_too_many_orders: Callable[[float], None],
@@ -50,12 +51,11 @@ class Rest:
         self._root = root
         self._sign = sign
         self._venue_time = venue_time
-        self._now = now
+        self._budget = budget
         self._window = f"recvWindow={round(validity * 1000)}&timestamp="
         self._on_headers = on_headers
         self._on_too_many_orders = on_too_many_orders
         self._urls: dict[str, URL] = {}
-        self._closed_until = 0
 
     async def post(self, path: str, parameters: str, symbol: str) -> bytes:
         """Change something: a signed POST of URL-encoded `parameters`.
@@ -89,30 +89,10 @@ class Rest:
         payload = f"{parameters}&{stamp}" if parameters else stamp
         return f"{payload}&signature={self._sign(payload)}"
 
-    def hold(self, seconds: float) -> None:
-        """Send nothing for `seconds`."""
-        self._closed_until = max(self._closed_until, self._now() + round(seconds * NANOSECONDS))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the venue may be asked anything now."""
-        return self._closed_until <= self._now()
-
-    def check_open(self) -> None:
-        """Raises RateLimitedError while the venue's ban lasts."""
-        if self._closed_until and not self.is_open:
-            left = (self._closed_until - self._now()) / NANOSECONDS
-            raise RateLimitedError(
-                f"the venue answers nothing for {left:.1f} s more: too much was asked of it",
-                venue=VENUE,
-                retry_after=left,
-                hint="lower RateLimitConfig; others may use the same address or key",
-            )
-
     async def _send(
         self, method: str, url: URL, body: BytesPayload | None, symbol: str | None, *, changes: bool
     ) -> bytes:
-        self.check_open()
+        self._budget.check_open()
         problem: ExchangeError
         try:
             async with self._session.request(
@@ -134,7 +114,7 @@ class Rest:
                 self._on_too_many_orders(problem.retry_after)
                 problem.retry_after = 0.0  # which would hold back cancels, too
             else:
-                self.hold(problem.retry_after)
+                self._budget.penalize(problem.retry_after)
         raise problem
 
 

@@ -104,7 +104,7 @@ class OkxAdapter(CcxtAdapter):
     async def _connect(self) -> None:
         await self._close()
         pace = Pace(self.endpoint_limits, self.clock, self._sleep)
-        self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace)
+        self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace, self.budget)
         self._asking = Lookups(self._rest, self._placed, self._turn)
 
     async def _close(self) -> None:

@@ -18,6 +18,7 @@ from axon_exchange_okx.payloads import ACKS, Ack, Answer
 from axon_exchange_okx.signing import Signer
 from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import AmbiguousError, ExchangeError, RateLimitedError, UnavailableError
+from axon_quant.exchange import RateBudget
 
 _T = TypeVar("_T")
 Body = dict[str, str] | list[dict[str, str]]
@@ -27,19 +28,19 @@ ORDER = "/api/v5/trade/order"
 class Rest:
     """One account's REST API.
 
-    `now` is OKX's time (UTC ns). A request that changes something and whose answer is lost raises AmbiguousError; one
-    that never left, or only asks, UnavailableError. Nothing here limits how long an answer may take: who asks waits as
-    long as it is good for. Errors carry neither headers nor secrets, and no cause: an HTTP
-    client's exceptions may hold both.
+    `now` is OKX's time (UTC ns); it may jump, and signs only. While `budget` is penalized no request leaves, whoever
+    asks. A request that changes something and whose answer is lost raises AmbiguousError; one that never left, or only
+    asks, UnavailableError. Nothing here limits how long an answer may take: who asks waits as long as it is good for.
+    Errors carry neither headers nor secrets, and no cause: an HTTP client's exceptions may hold both.
     """
 
-    def __init__(self, root: str, signer: Signer, now: Callable[[], int], pace: Pace) -> None:
+    def __init__(self, root: str, signer: Signer, now: Callable[[], int], pace: Pace, budget: RateBudget) -> None:
         self._root = root.rstrip("/")
         self._signer = signer
         self._now = now
         self._pace = pace
         self._urls: dict[str, URL] = {}
-        self._closed_until = 0
+        self._budget = budget
         self.session = aiohttp.ClientSession(
             # A connection that OKX closes while idle costs a round trip; one that it closes under a request, an
             # ambiguous order. It closes them after a minute or more.
@@ -116,7 +117,7 @@ class Rest:
         expires: int | None = None,
     ) -> bytes:
         changes = method == "POST"
-        self._check_open(symbol)
+        self._budget.check_open()
         left = True
         url = self._urls.get(target)
         if url is None:
@@ -149,18 +150,10 @@ class Rest:
             reason = f"the connection was lost ({type(error).__name__})"
         else:
             if isinstance(failure, RateLimitedError) and "Retry-After" in answered:
-                self._closed_until = self._now() + round(failure.retry_after * NANOSECONDS)
+                self._budget.penalize(failure.retry_after)
             raise failure
         kind = AmbiguousError if left and changes else UnavailableError
         raise kind(f"{method} {url.path}: {reason}", venue=VENUE, symbol=symbol)
-
-    def _check_open(self, symbol: str | None) -> None:
-        """Raises RateLimitedError while OKX has us wait, whoever asks."""
-        if self._closed_until:
-            left = (self._closed_until - self._now()) / NANOSECONDS
-            if left > 0:
-                raise too_many(f"OKX has us wait {left:.1f} s more", code="", text="", symbol=symbol, retry_after=left)
-            self._closed_until = 0
 
 
 def _decode(decoder: Decoder[_T], raw: bytes, *, changes: bool, symbol: str | None) -> _T:

@@ -172,6 +172,16 @@ class RateBudget:
         if seconds > 0:
             self._closed_until = max(self._closed_until, self._clock.now() + round(seconds * NANOSECONDS))
 
+    def check_open(self) -> None:
+        """Raises RateLimitedError while a penalty lasts: for what has been let through before it began."""
+        if self._closed_until and (left := self.closed_for):
+            raise RateLimitedError(
+                f"the venue asked us to wait {left:.1f} s more: too much was asked of it",
+                venue=self._venue,
+                retry_after=left,
+                hint="lower RateLimitConfig; others may use the same address or key",
+            )
+
     def observe(self, kind: LimitKind, period: float, used: int) -> None:
         """The venue counts `used` of a limit: more than we do when others spend it, too, from the same address say."""
         now = self._clock.now()
