@@ -83,7 +83,7 @@ def table(result: dict[str, Any]) -> str:
             f"p50 {spread['p50']} s, p99 {spread['p99']} s, max {spread['max']} s"
         )
     lines.append(f"  in flight when a ban began      {result['requests_in_flight_when_a_ban_began']:>8}")
-    unaware = result["first_requests_of_a_process_that_was_not_told_of_a_ban"]
+    unaware = result["requests_of_a_process_that_was_not_told_of_a_ban"]
     lines.append(f"  of a process that was not told  {unaware:>8}")
     lines += [f"  ! {note}" for note in result["notes"][:40]]
     lines.append("  FAILED: " + "; ".join(result["failures"]) if result["failures"] else "  passed")

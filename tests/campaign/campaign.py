@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any
@@ -33,7 +35,8 @@ CLIENTS = {
 RECONNECT_WITHIN = 2.0
 DOUBT_WITHIN = 4.0
 """The validity window (2 s), the engine's timeout (1 s), and a second."""
-_FIRST_WITHIN = 10_000_000_000
+_ON_THE_WAY = 250_000_000
+"""ns: the simulator's `grace`."""
 _STUCK_AFTER = 120.0
 
 
@@ -89,7 +92,7 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
         "faults": after["faults"],
         "faults_that_never_fired": silent(after["faults"]),
         "requests_in_flight_when_a_ban_began": after["in_flight"],
-        "first_requests_of_a_process_that_was_not_told_of_a_ban": unaware,
+        "requests_of_a_process_that_was_not_told_of_a_ban": unaware,
         "wrongs": wrongs,
         "reconnect": _spread(run.reconnects),
         "restart": _spread(run.restarts),
@@ -107,14 +110,17 @@ def _result(run: Run, verdict: Verdict, after: dict[str, Any]) -> dict[str, Any]
     return {**result, "failures": failures}
 
 
-def _unaware(late: list[int], lives: list[int]) -> int:
-    """How many of the requests during a ban (UTC ns) were the first such of a new process, each counted once."""
-    left = sorted(late)
-    for start in sorted(lives):
-        first = next((at for at in left if start <= at < start + _FIRST_WITHIN), None)
-        if first is not None:
-            left.remove(first)
-    return len(late) - len(left)
+def _unaware(late: list[tuple[int, int]], lives: list[int]) -> int:
+    """How many requests during a ban came from a process that was started during it and not told of it yet.
+
+    `late` has when each request arrived and when its ban began, `lives` when each process was started (UTC ns). Such a
+    process is told by the answer to its first request; what it sends within a moment of that one is on its way.
+    """
+    unaware = 0
+    for start, end in pairwise([*sorted(lives), math.inf]):
+        untold = [at for at, began in late if began < start <= at < end]
+        unaware += sum(at < min(untold) + _ON_THE_WAY for at in untold)
+    return unaware
 
 
 def _spread(values: list[float]) -> dict[str, Any]:

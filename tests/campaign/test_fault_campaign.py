@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).parent
 
 
-@pytest.mark.skipif(
-    "AXON_CAMPAIGN" not in os.environ, reason="AXON_CAMPAIGN is not set; nox -s campaign is the whole one"
-)
 def test_a_trader_that_is_killed_at_a_venue_where_everything_fails_ends_with_the_truth() -> None:
     def run(venue: str) -> dict[str, object]:
         arguments = [venue, "--orders", "300", "--kills", "1", "--seed", "3", "--json"]
@@ -31,11 +25,14 @@ def test_a_trader_that_is_killed_at_a_venue_where_everything_fails_ends_with_the
         assert sum(result["faults"].values()) >= 50
 
 
-def test_a_request_during_a_ban_excuses_one_new_process_only(monkeypatch) -> None:
+def test_only_a_process_that_was_started_during_a_ban_may_send_until_it_is_told(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
-    from campaign import _FIRST_WITHIN, _unaware
+    from campaign import _ON_THE_WAY, _unaware
 
-    assert _unaware([100], [90, 95, 99]) == 1
-    assert _unaware([100, 101], [90, 95]) == 2
-    assert _unaware([100 + _FIRST_WITHIN], [99]) == 0
+    moment = _ON_THE_WAY - 1
+    assert _unaware([(100, 50), (100 + moment, 50)], [90]) == 2
+    assert _unaware([(100, 50), (100 + 2 * moment, 50)], [90]) == 1  # it was told
+    assert _unaware([(100, 95)], [90]) == 0  # it lived when the ban began
+    assert _unaware([(100, 50), (130, 50)], [90, 120]) == 2
+    assert _unaware([(80, 50)], [90]) == 0
     assert _unaware([], [1, 2]) == 0

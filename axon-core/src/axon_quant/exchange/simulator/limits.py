@@ -40,7 +40,8 @@ class Meter:
 
     `refused` counts what was over a limit, `during_wait` what came before the client was to come back, `during_ban`
     what came while it was banned. What arrived within `grace` seconds after the client was sent away may have been on
-    its way: it is refused, but held against nobody, and counted as `in_flight`. `late` has the times of the others.
+    its way: it is refused, but held against nobody, and counted as `in_flight`. `late` has when each
+    of the others came, and when the client was sent away.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Meter:
     ) -> None:
         self.limits = tuple(limits)
         self.refused = self.during_wait = self.during_ban = self.in_flight = 0
-        self.late: list[int] = []
+        self.late: list[tuple[int, int]] = []
         self._bans = bans
         self._patience = patience
         self._ban_seconds = ban_seconds
@@ -110,7 +111,7 @@ class Meter:
         if arrived - self._closed_at < self._grace:
             self.in_flight += 1
             return Verdict(False, (self._closed_until - now) / NANOSECONDS, self._banned)
-        self.late.append(arrived)
+        self.late.append((arrived, self._closed_at))
         if self._banned:
             self.during_ban += 1
         else:

@@ -226,7 +226,7 @@ class Simulator(ABC):
             "during_wait": sum(meter.during_wait for meter in meters),
             "during_ban": sum(meter.during_ban for meter in meters),
             "in_flight": sum(meter.in_flight for meter in meters),
-            "late": sorted(at for meter in meters for at in meter.late),
+            "late": sorted(times for meter in meters for times in meter.late),
             "now": self.now(),
         }
 
