@@ -61,6 +61,7 @@ _MOST_PAGES = 20
 _SNAPSHOT_LEVELS = 1000
 _ORDERS = "/api/v3/order"
 _OPEN_ORDERS = "/api/v3/openOrders"
+_ALL_ORDERS = "/api/v3/allOrders"
 _REPLACE = "/api/v3/order/cancelReplace"
 _USED = {"weight": "X-MBX-USED-WEIGHT-", "orders": "X-MBX-ORDER-COUNT-"}
 _UNREPORTED = (OrderStatus.Created, OrderStatus.Submitted, OrderStatus.Unknown)
@@ -107,6 +108,7 @@ class BinanceAdapter(CcxtAdapter):
         "_fetch_instruments": 20,
         "_fetch_order": 4,
         "_fetch_open_orders": 80,
+        "_fetch_ended_orders": 20,
         "_fetch_fills": 20,
         "_fetch_balances": 20,
         "_fetch_permissions": 20,
@@ -260,6 +262,19 @@ class BinanceAdapter(CcxtAdapter):
         found = [state for state in states if state is not None]
         self._seen.update(dict.fromkeys(state.order.symbol for state in found))
         return found
+
+    async def _fetch_ended_orders(self, symbol: str, since: int) -> list[OrderState]:
+        """Of at most a day: Binance lists no more from a time on."""
+        found: list[OrderState] = []
+        start: dict[str, str | int] = {"startTime": since // MILLISECOND}
+        while True:
+            answer = await self._rest.get(_ALL_ORDERS, {"symbol": symbol, **start, "limit": _PAGE}, signed=True)
+            page = _told(answer, list[OrderRecord])
+            found += [state for record in page if (state := state_of(record)) is not None]
+            if len(page) < _PAGE:
+                return found
+            start = {"orderId": page[-1].order_id + 1}
+            await self._spend(Request.Query, "_fetch_ended_orders")
 
     async def _fetch_fills(self, since: int) -> list[Fill]:
         fills: list[Fill] = []

@@ -338,6 +338,11 @@ class OkxAdapter(CcxtAdapter):
             *(reports.stop_state(row) for row in stops if row.inst_id in self._instruments),
         ]
 
+    async def _fetch_ended_orders(self, symbol: str, since: int) -> list[OrderState]:
+        kind = instruments.TYPES[self._instruments[symbol].kind]
+        query = {"instType": kind, "instId": symbol, "begin": str(since // MILLISECOND)}
+        return [reports.order_state(row) for row in await self._asking.ended(query)]
+
     async def _fetch_fills(self, since: int) -> list[Fill]:
         query = {"begin": str(since // MILLISECOND)} if since > 0 else {}
         if since >= self.venue_time() - _RECENT_FILLS:

@@ -57,6 +57,14 @@ class Lookups:
             self._placed.note(row)
         return rows
 
+    async def ended(self, query: dict[str, str]) -> list[OrderRow]:
+        """Orders of the last days that have ended; `query` names the kind of instrument."""
+        path = "/api/v5/trade/orders-history"
+        rows = [row async for row in self._pages(path, ORDER_ANSWER, lambda row: row.ord_id, query)]
+        for row in rows:
+            self._placed.note(row)
+        return rows
+
     async def pending_stops(self, symbol: str | None) -> list[AlgoRow]:
         """Every stop order that waits, of the account or of a symbol. Its first request is not paid for either."""
         await self._turn()

@@ -26,6 +26,7 @@ LIMITS = {
     "GET /api/v5/trade/order": 60,
     "GET /api/v5/trade/order-algo": 20,
     "GET /api/v5/trade/orders-algo-pending": 20,
+    "GET /api/v5/trade/orders-history": 40,
     "GET /api/v5/trade/orders-pending": 60,
     "POST /api/v5/account/set-leverage": 20,
     "POST /api/v5/trade/amend-algos": 20,

@@ -17,6 +17,7 @@ It subclasses `ExchangeAdapter`, sets three class attributes and writes a few pr
 | `_send_margin_mode(symbol, mode)`       | MarginMode      | once set                                                 |
 | `_fetch_order(state)`                   | FetchOrder      | OrderState as the venue has it; None when it has none    |
 | `_fetch_open_orders(symbol)`            | OpenOrders      | OrderStates, of every symbol for None                    |
+| `_fetch_ended_orders(symbol, since)`    | no              | OrderStates of orders placed since then that have ended  |
 | `_fetch_fills(since)`                   | Fills           | Fills at or after `since`                                |
 | `_fetch_balances()`                     | Balances        | Balances by asset                                        |
 | `_fetch_positions()`                    | Positions       | Positions that are not zero                              |
@@ -38,6 +39,9 @@ such a thing.
 **Pace.** `venue_limits` are what the venue allows (a class attribute, or set before `super().__init__`), `costs` the
 weight of each primitive's request, 1 unless given. The base waits before it calls a primitive. A plugin tells what the
 venue counts with `self.budget.observe`, and calls `await self._spend(Request.Query, name)` before requests of its own.
+
+**Many at once.** A plugin whose venue lists the orders that have ended writes `_fetch_ended_orders`: a repair of many
+then takes one request for each symbol instead of one for each order. What it leaves out is looked up one by one.
 
 **Names.** An order's client order id is ours, or the venue's text for one that is not ours. A fill's is ours, or the
 venue's order id where the venue tells no other. Fill ids are the venue's, unique on the account: `f"{symbol}:{id}"`
@@ -164,6 +168,9 @@ class VenuePrimitives(ABC):
         raise NotImplementedError
 
     async def _fetch_open_orders(self, symbol: str | None) -> list[OrderState]:
+        raise NotImplementedError
+
+    async def _fetch_ended_orders(self, symbol: str, since: int) -> list[OrderState]:
         raise NotImplementedError
 
     async def _fetch_fills(self, since: int) -> list[Fill]:

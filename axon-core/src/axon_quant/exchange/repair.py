@@ -8,6 +8,7 @@ counted once by their ids, an order never goes backwards, and a balance that the
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import attrs
 
@@ -18,6 +19,7 @@ from axon_quant.exchange.capabilities import Capability
 from axon_quant.exchange.config import ExchangeConfig, ForeignOrders
 from axon_quant.exchange.evidence import OVERLAP, TooEarlyError, fill_time
 from axon_quant.exchange.exact import ZERO
+from axon_quant.exchange.primitives import VenuePrimitives
 from axon_quant.exchange.reports import as_update
 from axon_quant.exchange.requests import logger
 from axon_quant.exchange.sending import Sending
@@ -27,6 +29,8 @@ from axon_quant.orders.types import OrderStatus
 
 _AT_ONCE = 5
 """Look-ups that are on their way together."""
+_FEW = 5
+"""Orders of one symbol that are looked up one by one even where the venue lists those that have ended."""
 _TRIES = 3
 _BETWEEN_TRIES = 0.05
 
@@ -111,8 +115,9 @@ class Repairs(Sending):
         """
         if not self._can_look_up:
             return {}, None
+        found = await self._list_ended(states)
+        states = [state for state in states if state.order.client_order_id not in found]
         places = asyncio.Semaphore(_AT_ONCE)
-        found: dict[str, OrderState] = {}
 
         async def look(state: OrderState) -> None:
             async with places:
@@ -132,6 +137,34 @@ class Repairs(Sending):
 
         outcomes = await asyncio.gather(*(look(state) for state in states), return_exceptions=True)
         return found, next((outcome for outcome in outcomes if outcome is not None), None)
+
+    async def _list_ended(self, states: list[OrderState]) -> dict[str, OrderState]:
+        """Those of these orders that have ended, by client order id, where they are many and the venue lists such.
+
+        An end is final, so that a list which lags proves nothing wrong; what it lacks is looked up.
+        """
+        if type(self)._fetch_ended_orders is VenuePrimitives._fetch_ended_orders:  # noqa: SLF001 - our own
+            return {}
+        missing: dict[str, dict[str, OrderState]] = {}
+        for state in states:
+            missing.setdefault(state.order.symbol, {})[state.order.client_order_id] = state
+        ended: dict[str, OrderState] = {}
+        for symbol, names in missing.items():
+            if len(names) <= _FEW:
+                continue
+            since = min(self._fills_of(state) for state in names.values())
+            ask = partial(self._call_primitive, Request.Query, self._fetch_ended_orders, symbol, since)
+            try:
+                listed = await self._patiently(ask)
+            except ExchangeError as error:
+                logger.info("%s: ended orders of %s could not be listed: %s", self.name, symbol, error)
+                continue
+            for found in listed:
+                wanted = names.get(found.order.client_order_id)
+                if wanted is not None and found.status.is_terminal and self._is_same(found, wanted):
+                    ended[found.order.client_order_id] = found
+                    self._learn_names(wanted, found)
+        return ended
 
     async def _look_up_again(self, state: OrderState) -> OrderState | None:
         """Look an order up, a few times if need be: a repair of many would seldom end if one failure ended it."""
