@@ -270,7 +270,8 @@ def test_longs_pay_shorts_when_funding_is_due():
     venue.moves_to(50_000.0)
     assert venue.account.totals["USDT"] == before
     venue.clock.advance(due)
-    venue.moves_to(50_999.9)
+    venue.swaps.marks[SWAP] = Decimal(51_000)
+    venue.moves_to(50_000.0)
     assert venue.account.totals["USDT"] == before - Decimal("0.51")
     assert venue.causes[-1] == "funding"
     assert venue.position().funding == Decimal("-0.51")
