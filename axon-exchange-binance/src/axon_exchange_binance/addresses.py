@@ -41,8 +41,8 @@ FUTURES_TESTNET = {"rest": "https://demo-fapi.binance.com", "ws": "wss://fstream
 class FuturesAddresses:
     """`rest` is the root of `/fapi`, `keys` of `/sapi`.
 
-    `public`, `market` and `private` are whole WebSocket URLs: each carries streams of its own, and says nothing of those
-    that belong to another.
+    `public`, `market` and `private` are whole WebSocket URLs: each carries streams of its own, and is silent about
+    those of another.
     """
 
     rest: str

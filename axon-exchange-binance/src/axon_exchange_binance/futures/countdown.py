@@ -30,5 +30,5 @@ class Countdown:
         """An order of `symbol` is about to be sent."""
         left = self._until - self._now()
         if left > 0 and symbol not in self._symbols:
-            self._symbols[symbol] = None
             await self._send(symbol, left)
+            self._symbols[symbol] = None
