@@ -48,6 +48,7 @@ _REMEMBERED_MS = 180 * 86_400_000
 _BALANCES_AFTER = 0.25
 _MARGIN_TYPES = {MarginMode.Cross: "CROSSED", MarginMode.Isolated: "ISOLATED"}
 _NO_CHANGE = "-4046"
+_STANDS_SO = "-5027"
 _ONE_WAY = "set the position mode to one-way in the preferences of Binance's futures, then connect again"
 
 
@@ -180,8 +181,13 @@ class BinanceFuturesAdapter(BinanceVenue):
 
     async def _send_amend(self, state: OrderState, price: Decimal | None, quantity: Decimal | None) -> None:
         symbol = state.order.symbol
-        answer = await self._rest.put("/fapi/v1/order", amendment(state, price, quantity), symbol)
-        self._acknowledged(answer, Placed, symbol)
+        try:
+            answer = await self._rest.put("/fapi/v1/order", amendment(state, price, quantity), symbol)
+        except RejectedError as error:
+            if error.code != _STANDS_SO:  # the first answer may be lost, and aiohttp sends a PUT once more then
+                raise
+        else:
+            self._acknowledged(answer, Placed, symbol)
 
     async def _send_cancel_after(self, seconds: float) -> None:
         """Binance counts down for each symbol: those that have orders now, and each that gets one later."""
