@@ -123,7 +123,7 @@ class SimulatedExchange:
         wrong side is refused. None: from wherever the price is. `margin_mode` is a swap's, None: the account's.
         """
         self.check(account, order)
-        placed = SimulatedOrder(order, self._next_order, self.now(), tag=dict(tag or {}))
+        placed = SimulatedOrder(order, self._next_order, self.now(), asked=order.quantity, tag=dict(tag or {}))
         placed.position = self.swaps.position(account, order.symbol, margin_mode)
         if order.stop_price is not None:
             self._arm_stop(account, placed, rises)
