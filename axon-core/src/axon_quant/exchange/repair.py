@@ -152,7 +152,6 @@ class Repairs(Sending):
         if lacking and Capability.Fills in self.capabilities:
             fills = await self._patiently(lambda: self._fetch_lacking(lacking))
         for state, seen in pairs:
-            self._resize(state, seen.order.quantity)
             self._deliver(as_update(seen, state.order.client_order_id, self.clock.now()))
         return fills
 

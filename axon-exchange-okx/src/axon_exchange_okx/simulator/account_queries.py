@@ -39,6 +39,7 @@ class AccountQueries:
             "leverage.set": self._set_leverage,
             "position-mode.set": self._set_position_mode,
             "bills": self._bills,
+            "bills.archive": self._bills,
             "fees": self._fees,
             "currencies": self._currencies,
             "order.status": lambda account, given: [order_row(self.find(account, given))],

@@ -75,10 +75,11 @@ class MarketQueries:
         return [funding_row(self._exchange, symbol) for symbol in swaps if wanted in ("ANY", symbol)]
 
     def _marks(self, given: Given) -> list[Any]:
-        if text(given, "instType") not in _KINDS:
+        kind, wanted = text(given, "instType"), text(given, "instId")
+        if kind not in _KINDS and not wanted:
             raise errors.parameter("instType")
-        swaps = self._exchange.swaps.instruments if given["instType"] == "SWAP" else ()
-        return [mark_row(self._exchange, one) for one in swaps if text(given, "instId") in ("", one)]
+        swaps = self._exchange.swaps.instruments if kind in ("", "SWAP") else ()
+        return [mark_row(self._exchange, one) for one in swaps if wanted in ("", one)]
 
     def _book(self, given: Given) -> list[Any]:
         depth = whole(given, "sz", 1)

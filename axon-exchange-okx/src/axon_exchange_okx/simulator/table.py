@@ -75,6 +75,7 @@ REST = {
     ("GET", "/api/v5/account/positions"): Request("positions", 10),
     ("GET", "/api/v5/account/leverage-info"): Request("leverage", 20),
     ("GET", "/api/v5/account/bills"): Request("bills", 10),
+    ("GET", "/api/v5/account/bills-archive"): Request("bills.archive", 10),
     ("POST", "/api/v5/account/set-leverage"): Request("leverage.set", 20, changes=True),
     ("POST", "/api/v5/account/set-position-mode"): Request("position-mode.set", 5, changes=True),
     ("GET", "/api/v5/account/trade-fee"): Request("fees", 5),
