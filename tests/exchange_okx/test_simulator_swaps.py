@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import aiohttp
 import pytest
 from simulated_okx import MARKET, PRIVATE, PUBLIC, simulated
 
@@ -136,7 +137,7 @@ async def test_margin_is_frozen_and_an_unrealised_loss_is_not_available():
         usdt = (await client.get("account/balance", ccy="USDT")).row["details"][0]
         assert usdt["frozenBal"] == position["imr"]
         assert usdt["ordFrozen"] == "0"
-        client.venue.exchange.swaps.marks[SWAP] = Decimal(40_000)
+        client.venue.exchange.swaps.set_mark(SWAP, Decimal(40_000))
         lost = Decimal((await client.get("account/positions")).row["upl"])
         usdt = (await client.get("account/balance", ccy="USDT")).row["details"][0]
         assert lost < -100
@@ -160,6 +161,19 @@ async def test_funding_is_told_paid_and_listed():
         assert (bill["subType"], bill["instId"]) == ("174", SWAP)
         await private.next(lambda said: (said.get("data") or [{}])[0].get("fundingFee", "0") != "0")
         assert (await client.ask("GET", "public/funding-rate", sign=False, instId="BTC-USDT"))["code"] == "51000"
+
+
+async def test_another_process_can_set_the_mark_and_have_funding_paid():
+    async with simulated(speed=1e-9) as client, aiohttp.ClientSession() as session:
+        url = client.venue.roots["rest"] + "/simulator/swap"
+        await client.place(BUY)
+        body = {"symbol": SWAP, "mark": "40000", "rate": "0.01", "pay": True}
+        async with session.post(url, json=body) as answer:
+            assert await answer.json() == {"mark": "40000", "rate": "0.01"}
+        assert [row["amount"] for row in client.truth()["funding"]] == ["-8.00000000"]
+        for wrong in ({"symbol": "BTC-USDT"}, {"symbol": SWAP, "mark": "x"}, {"symbol": SWAP, "rate": "2"}):
+            async with session.post(url, json=wrong) as answer:
+                assert answer.status == 400
 
 
 async def test_marks_and_funding_rates_stream():

@@ -270,15 +270,15 @@ def test_longs_pay_shorts_when_funding_is_due():
     venue.moves_to(50_000.0)
     assert venue.account.totals["USDT"] == before
     venue.clock.advance(due)
-    venue.swaps.marks[SWAP] = Decimal(51_000)
+    venue.swaps.set_mark(SWAP, Decimal(51_000))
     venue.moves_to(50_000.0)
     assert venue.account.totals["USDT"] == before - Decimal("0.51")
     assert venue.causes[-1] == "funding"
     assert venue.position().funding == Decimal("-0.51")
     venue.moves_to(51_000.0)
     assert len(venue.account.funding) == 1
-    venue.swaps.rates[SWAP] = Decimal("-0.001")
-    venue.swaps.marks[SWAP] = Decimal(40_000)
+    venue.swaps.set_rate(SWAP, Decimal("-0.001"))
+    venue.swaps.set_mark(SWAP, Decimal(40_000))
     venue.swaps.pay(SWAP)
     assert venue.account.funding[-1].amount == 4
 
@@ -303,6 +303,18 @@ def test_the_truth_has_positions_and_funding():
 def test_terms_that_cannot_be_are_refused(terms):
     with pytest.raises(ValueError, match="must"):
         SwapTerms(**terms)
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", "-1"])
+def test_marks_and_rates_that_cannot_be_are_refused(bad):
+    venue = Venue()
+    with pytest.raises(ValueError, match="must"):
+        venue.swaps.set_mark(SWAP, Decimal(bad))
+    with pytest.raises(ValueError, match="must"):
+        venue.swaps.set_rate(SWAP, Decimal(bad))
+    venue.swaps.set_mark(SWAP, Decimal(1))
+    venue.swaps.set_mark(SWAP, None)
+    assert venue.swaps.mark(SWAP) == Decimal("50000.1")
 
 
 STEPS = st.lists(
