@@ -82,7 +82,7 @@ def _orders(account: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         stop = placed_by.pop(row["client_order_id"], None)
         true[row["client_order_id"] if stop is None else stop["client_order_id"]].append(row)
     for stop in placed_by.values():
-        status = "open" if stop["state"] == "live" else "cancelled"
+        status = {"live": "open", "order_failed": "failed"}.get(stop["state"], "cancelled")
         true[stop["client_order_id"]].append({**stop, "status": status, "filled": "0"})
     return true
 
@@ -98,6 +98,8 @@ def _judge_order(verdict: Verdict, name: str, order: Known, found: list[dict[str
     row = found[0]
     if status is OrderStatus.Rejected and order.order.post_only and row["status"] == "expired" and row["filled"] == "0":
         return  # OKX takes a post-only order that would trade, and ends it at once
+    if status is OrderStatus.Rejected and row["status"] == "failed":
+        return  # a stop that triggered, and whose order the venue then refused
     if status is OrderStatus.Rejected:
         verdict.add("live orders marked dead", f"{name} was taken ({row['status']}, {row['filled']} filled): rejected")
     elif status.is_terminal and any(one["status"] in _OPEN for one in found):

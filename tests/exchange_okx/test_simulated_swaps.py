@@ -112,6 +112,19 @@ async def test_a_reduce_only_order_is_known_as_small_as_okx_made_it():
         assert held(here) == 0
 
 
+async def test_an_amendment_beyond_the_position_is_refused_with_what_okx_made_of_it():
+    async with desk(symbol=SWAP) as here:
+        await trade(here, Side.Buy, "3")
+        resting = Order(SWAP, Side.Sell, price=here.price(1.1), quantity=1, reduce_only=True)
+        await here.adapter.place_order(resting)
+        await here.until(resting, OrderStatus.Open)
+        with pytest.raises(RejectedError, match="it stands at"):
+            await here.adapter.amend_order(resting.client_order_id, quantity=5)
+        (found,) = await here.adapter.open_orders(SWAP)
+        assert found.order.quantity == 3
+        assert here.adapter.orders.get(resting.client_order_id).order.quantity == 3
+
+
 async def closing_order(here: Desk) -> Order:
     """One for more than there is."""
     await trade(here, Side.Buy, "1")

@@ -273,9 +273,10 @@ class OkxAdapter(CcxtAdapter):
             await asyncio.wait({outcome}, timeout=self.engine_timeout)
         finally:
             del self._amendments[request]
-        _check_amendment(
-            outcome.result() if outcome.done() else await self._asking.order(symbol, name), symbol, price, quantity
-        )
+        row = outcome.result() if outcome.done() else await self._asking.order(symbol, name)
+        if row is not None:
+            self._learn_names(state, reports.order_state(row, state.order))  # it may stand for less than was asked
+        _check_amendment(row, symbol, price, quantity)
 
     async def _send_cancel_after(self, seconds: float) -> None:
         if seconds != 0 and not 10 <= seconds <= 120:

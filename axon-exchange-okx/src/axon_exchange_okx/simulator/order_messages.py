@@ -161,13 +161,14 @@ def order_push(
 ) -> dict[str, object]:
     """An order as the `orders` channel says it, with the execution or the amendment that caused it.
 
-    `amend_source` is 1 for the user's (`request`), 3 and 4 for the system's own, of an order that is new and later.
+    `amend_source` is 1 for the user's (`request`), 2 for one that the system made smaller, 3 for a new order that it
+    made smaller, and 4 where it did so by itself.
     """
     row = order_row(placed, fill)
     if fill is None:
         row |= {"fillPx": "", "fillSz": "0", "fillTime": "", "tradeId": ""}
     return row | {
-        "amendResult": "0" if amend_source == "1" else "",
+        "amendResult": "0" if amend_source in ("1", "2") else "",
         "amendSource": amend_source,
         "avgPx": row["avgPx"] or "0",
         "code": "0",

@@ -40,7 +40,8 @@ FOR_VIPS = frozenset({"books-l2-tbt", "books50-l2-tbt", "fills"})
 _WITHOUT_INSTRUMENT = frozenset({"instruments", "status"})
 _BOOK_DEPTH = 400
 _AMEND_SOURCES = {"amended": "1", "reduced": "4"}
-_CLIPPED = "3"
+_CLIPPED = {"new": "3", "amended": "2"}
+"""Where OKX says that an amendment comes from: the user, or a reduce-only order that was too large."""
 Argument = dict[str, Any]
 
 
@@ -146,8 +147,8 @@ class Streams:
             return
         placed, fill = event.order, event.fill
         symbol, amend_source = placed.order.symbol, _AMEND_SOURCES.get(event.cause, "")
-        if event.cause == "new" and placed.order.quantity < placed.asked:
-            amend_source = _CLIPPED
+        if placed.order.quantity < placed.asked:
+            amend_source = _CLIPPED.get(event.cause, amend_source)
         request = str(placed.tag.get("request", "")) if event.cause == "amended" else ""
         self._tell(
             account,

@@ -172,6 +172,36 @@ def test_leverage_moves_margin_and_is_refused_where_there_is_not_enough():
     assert venue.causes.count("leverage") == 2  # of both modes, once each
 
 
+def test_an_amendment_that_there_is_no_margin_for_leaves_order_and_margin_as_they_were():
+    venue = Venue("1000", leverage=10)
+    resting = venue.place(Side.Buy, "40000", "10")
+    with pytest.raises(RefusedError) as caught:
+        venue.exchange.amend(venue.account, resting, quantity=Decimal(30))
+    assert caught.value.kind is Refusal.Funds
+    assert (resting.order.quantity, resting.lock, venue.account.locked["USDT"]) == (10, 400, 400)
+
+
+def test_reduce_only_orders_follow_a_stop_that_closed_the_position_at_once():
+    venue = Venue()
+    venue.place(Side.Buy, None, "2")
+    venue.trade(50_000.1)
+    resting = venue.place(Side.Sell, "60000", "2", reduce_only=True)
+    venue.place(Side.Sell, None, "2", kind=OrderType.Stop, stop_price="49000")
+    venue.trade(48_000.0)
+    assert venue.position().quantity == 0
+    assert resting.status is OrderStatus.Expired
+
+
+def test_a_transfer_cannot_take_what_a_cross_position_has_lost():
+    venue = Venue("1000", leverage=10)
+    venue.place(Side.Buy, None, "10")
+    venue.moves_to(49_000.0)
+    left = venue.swaps.available(venue.account, "USDT")
+    with pytest.raises(RefusedError):
+        venue.exchange.transfer(venue.account, "USDT", -left - 1)
+    venue.exchange.transfer(venue.account, "USDT", -left)
+
+
 def test_cross_and_isolated_positions_stand_side_by_side():
     venue = Venue()
     venue.place(Side.Buy, None, "2", Cross)
@@ -381,6 +411,10 @@ def check(venue: Venue) -> None:
         spent = sum((sign * fill.price * fill.quantity for sign, fill in mine), Decimal(0)) * BTC_SWAP.contract_size
         assert spent == position.cost - sum((fill.realised for _, fill in mine), Decimal(0))
         assert (position.quantity > 0) == (position.cost > 0), mode
+    locks = {one: one.lock for one in account.open.values()}
+    for position in account.positions.values():
+        venue.swaps.rebalance(account, position)
+    assert locks == {one: one.lock for one in account.open.values()}  # everything was held already
     for placed in account.open.values():
         if placed.order.reduce_only:
             assert placed.position.closable(placed.order.side) > 0

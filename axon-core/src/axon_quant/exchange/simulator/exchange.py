@@ -89,12 +89,12 @@ class SimulatedExchange:
             self.quotes[symbol] = event
         for handlers in self._handlers[symbol]:
             handlers[type(event)](event)
-        self._follow_positions()
-        self.swaps.tick()
         if isinstance(event, Trade):
             self.last[symbol] = event
             if self._stops[symbol]:
                 self._trigger(symbol, event.price)
+        self._follow_positions()
+        self.swaps.tick()
         for listener in self.listeners:
             listener(event)
 
@@ -181,6 +181,7 @@ class SimulatedExchange:
         name = old.client_order_id if client_order_id is None else client_order_id
         if name != old.client_order_id:
             self._check_name(account, name)
+        placed.asked = wanted
         new = attrs.evolve(old, price=old.price if price is None else price, quantity=wanted, client_order_id=name)
         if new.price == old.price and wanted <= old.quantity:
             self._reduce(account, placed, new)
@@ -194,8 +195,9 @@ class SimulatedExchange:
 
     def transfer(self, account: Account, asset: str, amount: Decimal) -> None:
         """Pay in, or out with a negative amount. Raises RefusedError when that much is not free."""
-        if not account.free(asset) + amount >= 0:
-            raise RefusedError(Refusal.Funds, f"{account.free(asset):f} {asset} is free")
+        available = self.swaps.available(account, asset)
+        if not available + amount >= 0:
+            raise RefusedError(Refusal.Funds, f"{available:f} {asset} is free")
         account.change(asset, amount)
         account.tell(Transfer(account.next_sequence(), asset, amount, self.now()))
 

@@ -153,7 +153,7 @@ class Swaps:
     # Orders.
 
     def admit(self, account: Account, placed: SimulatedOrder, order: Order, fee_rate: Decimal) -> str:
-        """Why there is not margin enough for an order, or ""."""
+        """Hold the margin of an order; why there is not enough, or ""."""
         position = placed.position
         assert position is not None  # noqa: S101 - the caller has seen it
         placed.reference = order.price or self.mark(order.symbol) or ZERO
@@ -164,6 +164,7 @@ class Swaps:
         available = self.available(account, position.asset)
         if opens and not need <= available:
             return f"{FUNDS} {opens:f} contracts need {need:f} {position.asset}, {available:f} is available"
+        self.rebalance(account, position)
         return ""
 
     def reduced(self, placed: SimulatedOrder, quantity: Decimal) -> tuple[Decimal, str]:
