@@ -26,6 +26,7 @@ from axon_quant.exchange import (
     StreamState,
 )
 from axon_quant.exchange.budget import VenueLimit
+from axon_quant.exchange.primitives import MarginMode
 from axon_quant.market import Quote
 from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate
 
@@ -86,17 +87,17 @@ class OwnTrader(Trader):
 
     def __init__(self, given: argparse.Namespace) -> None:
         super().__init__(given)
-        roots = {"rest": given.rest, "ws": given.ws}
+        roots, at_okx = {"rest": given.rest, "ws": given.ws}, given.venue.startswith("okx")
         config = ExchangeConfig(
             "YOUR_API_KEY",
             "YOUR_API_SECRET",
-            passphrase="YOUR_PASSPHRASE" if given.venue == "okx" else None,
-            testnet=given.venue == "okx",
+            passphrase="YOUR_PASSPHRASE" if at_okx else None,
+            testnet=at_okx,
             base_urls=roots,
             rate_limit=RateLimitConfig(5_000, 300_000, max_wait_ms=10_000),
             reconnect=ReconnectConfig(max_retries=1_000, initial_backoff_ms=100, max_backoff_ms=2_000),
         )
-        made = Okx if given.venue == "okx" else Binance
+        made = Okx if at_okx else Binance
         self.adapter = made(config, order_log=_Counted(self))
         self.balances: dict[str, dict[str, str]] = {}
         self.closures = Closures()
@@ -126,6 +127,8 @@ class OwnTrader(Trader):
                 await asyncio.sleep(getattr(error, "retry_after", 0.0) or 0.2)
             else:
                 break
+        if self.swaps:
+            await self.adapter.set_margin_mode(self.symbols[0], MarginMode.Isolated)
         for symbol in self.symbols:
             while True:
                 try:
@@ -176,10 +179,22 @@ class OwnTrader(Trader):
             await self.adapter.repair()
         while monotonic() - self._last_event < 3.0 and monotonic() < deadline:  # noqa: ASYNC110 - quiet is no event
             await asyncio.sleep(0.1)
+        positions = await self._positions()
         await self.adapter.close()
         for task in self._tasks:
             task.cancel()
-        return {"balances": self.balances}
+        return {"balances": self.balances, "positions": positions}
+
+    async def _positions(self) -> dict[str, str]:
+        """What the adapter says that we hold of swaps, in base units."""
+        if Capability.Positions not in self.adapter.capabilities:
+            return {}
+        while True:
+            try:
+                return {one.symbol: f"{one.quantity:f}" for one in await self.adapter.positions()}
+            except ExchangeError as error:
+                print(f"positions: {error}", file=sys.stderr)
+                await asyncio.sleep(0.2)
 
     async def _read(self, stream) -> None:
         async for event in stream:

@@ -9,10 +9,16 @@ import signal
 
 from plan import rules
 
-from axon_quant.exchange.simulator import FaultPlan, Limit
+from axon_quant.exchange.simulator import FaultPlan, Limit, SwapTerms
 from axon_quant.plugins import load_simulator
 
-SYMBOLS = {"binance": ("BTCUSDT", "ETHUSDT"), "okx": ("BTC-USDT", "ETH-USDT")}
+SYMBOLS = {
+    "binance": ("BTCUSDT", "ETHUSDT"),
+    "okx": ("BTC-USDT", "ETH-USDT"),
+    "okx-swaps": ("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+}
+"""What is traded in the campaign of each name, which begins with the venue's."""
+_MORE = {"okx-swaps": {"swap_terms": SwapTerms(leverage=20, funding_every=10.0)}}
 _LIMITS = {
     "binance": (Limit("weight", 10**9, 60.0),),
     "okx": (Limit("requests", 10**9, 2.0),),
@@ -25,8 +31,10 @@ async def serve(venue: str, orders: int, seed: int, speed: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     faults = FaultPlan.of(rules(orders), seed=seed)
-    simulator = load_simulator(venue)(
-        faults=faults, seed=seed, speed=speed, limits=_LIMITS[venue], symbols=SYMBOLS[venue]
+    name = venue.partition("-")[0]
+    more = _MORE.get(venue, {})
+    simulator = load_simulator(name)(
+        faults=faults, seed=seed, speed=speed, limits=_LIMITS[name], symbols=SYMBOLS[venue], **more
     )
     if venue == "binance":
         # Who does not stay away is counted, but not banned for two minutes, four, eight: nothing would happen then.

@@ -172,6 +172,36 @@ def test_leverage_moves_margin_and_is_refused_where_there_is_not_enough():
     assert venue.causes.count("leverage") == 2  # of both modes, once each
 
 
+def test_an_amendment_that_there_is_no_margin_for_leaves_order_and_margin_as_they_were():
+    venue = Venue("1000", leverage=10)
+    resting = venue.place(Side.Buy, "40000", "10")
+    with pytest.raises(RefusedError) as caught:
+        venue.exchange.amend(venue.account, resting, quantity=Decimal(30))
+    assert caught.value.kind is Refusal.Funds
+    assert (resting.order.quantity, resting.lock, venue.account.locked["USDT"]) == (10, 400, 400)
+
+
+def test_reduce_only_orders_follow_a_stop_that_closed_the_position_at_once():
+    venue = Venue()
+    venue.place(Side.Buy, None, "2")
+    venue.trade(50_000.1)
+    resting = venue.place(Side.Sell, "60000", "2", reduce_only=True)
+    venue.place(Side.Sell, None, "2", kind=OrderType.Stop, stop_price="49000")
+    venue.trade(48_000.0)
+    assert venue.position().quantity == 0
+    assert resting.status is OrderStatus.Expired
+
+
+def test_a_transfer_cannot_take_what_a_cross_position_has_lost():
+    venue = Venue("1000", leverage=10)
+    venue.place(Side.Buy, None, "10")
+    venue.moves_to(49_000.0)
+    left = venue.swaps.available(venue.account, "USDT")
+    with pytest.raises(RefusedError):
+        venue.exchange.transfer(venue.account, "USDT", -left - 1)
+    venue.exchange.transfer(venue.account, "USDT", -left)
+
+
 def test_cross_and_isolated_positions_stand_side_by_side():
     venue = Venue()
     venue.place(Side.Buy, None, "2", Cross)
@@ -270,15 +300,15 @@ def test_longs_pay_shorts_when_funding_is_due():
     venue.moves_to(50_000.0)
     assert venue.account.totals["USDT"] == before
     venue.clock.advance(due)
-    venue.swaps.marks[SWAP] = Decimal(51_000)
+    venue.swaps.set_mark(SWAP, Decimal(51_000))
     venue.moves_to(50_000.0)
     assert venue.account.totals["USDT"] == before - Decimal("0.51")
     assert venue.causes[-1] == "funding"
     assert venue.position().funding == Decimal("-0.51")
     venue.moves_to(51_000.0)
     assert len(venue.account.funding) == 1
-    venue.swaps.rates[SWAP] = Decimal("-0.001")
-    venue.swaps.marks[SWAP] = Decimal(40_000)
+    venue.swaps.set_rate(SWAP, Decimal("-0.001"))
+    venue.swaps.set_mark(SWAP, Decimal(40_000))
     venue.swaps.pay(SWAP)
     assert venue.account.funding[-1].amount == 4
 
@@ -303,6 +333,18 @@ def test_the_truth_has_positions_and_funding():
 def test_terms_that_cannot_be_are_refused(terms):
     with pytest.raises(ValueError, match="must"):
         SwapTerms(**terms)
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", "-1"])
+def test_marks_and_rates_that_cannot_be_are_refused(bad):
+    venue = Venue()
+    with pytest.raises(ValueError, match="must"):
+        venue.swaps.set_mark(SWAP, Decimal(bad))
+    with pytest.raises(ValueError, match="must"):
+        venue.swaps.set_rate(SWAP, Decimal(bad))
+    venue.swaps.set_mark(SWAP, Decimal(1))
+    venue.swaps.set_mark(SWAP, None)
+    assert venue.swaps.mark(SWAP) == Decimal("50000.1")
 
 
 STEPS = st.lists(
@@ -369,6 +411,10 @@ def check(venue: Venue) -> None:
         spent = sum((sign * fill.price * fill.quantity for sign, fill in mine), Decimal(0)) * BTC_SWAP.contract_size
         assert spent == position.cost - sum((fill.realised for _, fill in mine), Decimal(0))
         assert (position.quantity > 0) == (position.cost > 0), mode
+    locks = {one: one.lock for one in account.open.values()}
+    for position in account.positions.values():
+        venue.swaps.rebalance(account, position)
+    assert locks == {one: one.lock for one in account.open.values()}  # everything was held already
     for placed in account.open.values():
         if placed.order.reduce_only:
             assert placed.position.closable(placed.order.side) > 0

@@ -40,7 +40,8 @@ class SimulatedFill(Struct, frozen=True):
 
 @attrs.define(eq=False)
 class SimulatedOrder:
-    """One order as the venue has it. `order` is what was asked for last (an amendment replaces it).
+    """One order as the venue has it. `order` is what was asked for last (an amendment replaces it), made smaller where
+    it may only reduce; `asked` is the quantity that was asked for.
 
     `lock` is what it holds of `lock_asset`. `waiting` says that a stop has not been triggered; `rises`, that its price
     must rise to the stop. `value` is the sum of price × quantity of the fills. `position` is what a swap's order trades
@@ -62,6 +63,7 @@ class SimulatedOrder:
     lock_asset: str = ""
     lock: Decimal = ZERO
     position: SimulatedPosition | None = None
+    asked: Decimal = ZERO
     reference: Decimal = ZERO
     tag: dict[str, object] = attrs.field(factory=dict)
 

@@ -89,12 +89,12 @@ class SimulatedExchange:
             self.quotes[symbol] = event
         for handlers in self._handlers[symbol]:
             handlers[type(event)](event)
-        self._follow_positions()
-        self.swaps.tick()
         if isinstance(event, Trade):
             self.last[symbol] = event
             if self._stops[symbol]:
                 self._trigger(symbol, event.price)
+        self._follow_positions()
+        self.swaps.tick()
         for listener in self.listeners:
             listener(event)
 
@@ -123,7 +123,7 @@ class SimulatedExchange:
         wrong side is refused. None: from wherever the price is. `margin_mode` is a swap's, None: the account's.
         """
         self.check(account, order)
-        placed = SimulatedOrder(order, self._next_order, self.now(), tag=dict(tag or {}))
+        placed = SimulatedOrder(order, self._next_order, self.now(), asked=order.quantity, tag=dict(tag or {}))
         placed.position = self.swaps.position(account, order.symbol, margin_mode)
         if order.stop_price is not None:
             self._arm_stop(account, placed, rises)
@@ -181,6 +181,7 @@ class SimulatedExchange:
         name = old.client_order_id if client_order_id is None else client_order_id
         if name != old.client_order_id:
             self._check_name(account, name)
+        placed.asked = wanted
         new = attrs.evolve(old, price=old.price if price is None else price, quantity=wanted, client_order_id=name)
         if new.price == old.price and wanted <= old.quantity:
             self._reduce(account, placed, new)
@@ -194,8 +195,9 @@ class SimulatedExchange:
 
     def transfer(self, account: Account, asset: str, amount: Decimal) -> None:
         """Pay in, or out with a negative amount. Raises RefusedError when that much is not free."""
-        if not account.free(asset) + amount >= 0:
-            raise RefusedError(Refusal.Funds, f"{account.free(asset):f} {asset} is free")
+        available = self.swaps.available(account, asset)
+        if not available + amount >= 0:
+            raise RefusedError(Refusal.Funds, f"{available:f} {asset} is free")
         account.change(asset, amount)
         account.tell(Transfer(account.next_sequence(), asset, amount, self.now()))
 

@@ -56,7 +56,7 @@ class SwapTerms:
 
 
 class Swaps:
-    """The swaps of every account. `rates` and `marks` may be set, by symbol; a mark that is not set is the mid."""
+    """The swaps of every account. Marks and funding rates may be set; a mark that is not set is the mid."""
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class Swaps:
     ) -> None:
         self.instruments = {symbol: one for symbol, one in instruments.items() if one.kind is InstrumentKind.Swap}
         self.terms = terms
-        self.marks: dict[str, Decimal] = {}
-        self.rates = dict.fromkeys(self.instruments, terms.funding_rate)
+        self._marks: dict[str, Decimal] = {}
+        self._rates = dict.fromkeys(self.instruments, terms.funding_rate)
         self._accounts = accounts
         self._quotes = quotes
         self._price = price
@@ -83,10 +83,19 @@ class Swaps:
 
     def mark(self, symbol: str) -> Decimal | None:
         """What positions are valued at: what was set, else the mid, else the last price; None before any."""
-        if symbol in self.marks:
-            return self.marks[symbol]
+        if symbol in self._marks:
+            return self._marks[symbol]
         quote = self._quotes.get(symbol)
         return self._price(symbol) if quote is None else from_float(quote.mid)
+
+    def set_mark(self, symbol: str, mark: Decimal | None) -> None:
+        """From now on; None: the mid again. Raises ValueError for a price that is not positive."""
+        if mark is None:
+            self._marks.pop(symbol, None)
+        elif mark.is_finite() and mark > 0:
+            self._marks[symbol] = mark
+        else:
+            raise ValueError(f"a mark price must be positive, got {mark}")
 
     def unrealised(self, position: SimulatedPosition) -> Decimal:
         """What a position has won, or lost, by the mark."""
@@ -144,7 +153,7 @@ class Swaps:
     # Orders.
 
     def admit(self, account: Account, placed: SimulatedOrder, order: Order, fee_rate: Decimal) -> str:
-        """Why there is not margin enough for an order, or ""."""
+        """Hold the margin of an order; why there is not enough, or ""."""
         position = placed.position
         assert position is not None  # noqa: S101 - the caller has seen it
         placed.reference = order.price or self.mark(order.symbol) or ZERO
@@ -155,6 +164,7 @@ class Swaps:
         available = self.available(account, position.asset)
         if opens and not need <= available:
             return f"{FUNDS} {opens:f} contracts need {need:f} {position.asset}, {available:f} is available"
+        self.rebalance(account, position)
         return ""
 
     def reduced(self, placed: SimulatedOrder, quantity: Decimal) -> tuple[Decimal, str]:
@@ -193,9 +203,15 @@ class Swaps:
 
     # Funding.
 
+    def set_rate(self, symbol: str, rate: Decimal) -> None:
+        """The funding rate from now on. Raises ValueError for what is no fraction."""
+        if not (rate.is_finite() and abs(rate) < 1):
+            raise ValueError(f"a funding rate must be a fraction, got {rate}")
+        self._rates[symbol] = rate
+
     def funding(self, symbol: str) -> FundingRate:
         """The next one."""
-        return FundingRate(symbol, self.rates[symbol], self._next_after(self._now()))
+        return FundingRate(symbol, self._rates[symbol], self._next_after(self._now()))
 
     def tick(self) -> None:
         """Pay what has fallen due; when several have, once."""
@@ -209,7 +225,7 @@ class Swaps:
 
     def pay(self, symbol: str) -> None:
         """Pay a swap's funding now."""
-        mark, rate = self.mark(symbol), self.rates[symbol]
+        mark, rate = self.mark(symbol), self._rates[symbol]
         if mark is None:
             return
         for account in self._accounts.values():

@@ -67,8 +67,11 @@ def _fill(fill: SimulatedFill) -> dict[str, object]:
 def _position(position: SimulatedPosition) -> dict[str, object]:
     return {
         "symbol": position.symbol,
+        "asset": position.asset,
         "mode": position.mode.value,
+        "contract_size": f"{position.contract_size:f}",
         "quantity": f"{position.quantity:f}",
+        "cost": f"{position.cost:f}",
         "entry_price": f"{position.entry_price:f}",
         "leverage": position.leverage,
         "margin": f"{position.margin:f}",
