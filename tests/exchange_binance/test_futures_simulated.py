@@ -197,7 +197,7 @@ async def test_an_order_beyond_the_margin_is_refused():
 async def test_funding_is_told_and_paid():
     async with trading() as desk:
         await desk.filled(desk.order(None, quantity="0.1"))
-        desk.venue.exchange.swaps.rates["BTCUSDT"] = Decimal("0.0005")
+        desk.venue.exchange.swaps.set_rate("BTCUSDT", Decimal("0.0005"))
         told = await desk.adapter.funding_rate("BTCUSDT")
         assert (told.symbol, told.rate) == ("BTCUSDT", Decimal("0.0005"))
         assert told.next_at > desk.venue.now()
