@@ -42,7 +42,8 @@ class Trader(ABC):
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
         self.symbols: tuple[str, ...] = tuple(given.symbols.split(","))
-        self.swaps = self.symbols[0].endswith("-SWAP")
+        self.swaps = given.venue in ("okx-swaps", "binance-futures")
+        self._sizes = _CONTRACTS if self.symbols[0].endswith("-SWAP") else None
         self.path = Path(given.record)
         self.past = known(self.path)
         self.placed = len(self.past)
@@ -95,7 +96,7 @@ class Trader(ABC):
         mid = self.mids.get(symbol)
         if mid is None:
             return None
-        side, quantity = draw.choice(list(Side)), draw.choice(_CONTRACTS if self.swaps else _SIZES[symbol[:3]])
+        side, quantity = draw.choice(list(Side)), draw.choice(self._sizes or _SIZES[symbol[:3]])
         step = _STEP[symbol[:3]]
 
         def price(away: float) -> Decimal:

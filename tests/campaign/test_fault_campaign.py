@@ -24,7 +24,7 @@ def test_a_trader_that_is_killed_at_a_venue_where_everything_fails_ends_with_the
         return json.loads(done.stdout)[0]
 
     # One after the other: two at once would wait for each other's processor.
-    for result in map(run, ("binance", "okx", "okx-swaps")):
+    for result in map(run, ("binance", "binance-futures", "okx", "okx-swaps")):
         assert not any(result["wrongs"].values()), result
         assert result["kills"] == 1
         assert result["orders_sent"] >= 300

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from desk import Intention, Trader, main, say
 
-from axon_exchange_binance import BinanceAdapter
+from axon_exchange_binance import BinanceAdapter, BinanceFuturesAdapter
 from axon_exchange_okx import OkxAdapter
 from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import ExchangeError, RateLimitedError
@@ -26,6 +26,7 @@ from axon_quant.exchange import (
     StreamState,
 )
 from axon_quant.exchange.budget import VenueLimit
+from axon_quant.exchange.capabilities import needed_by
 from axon_quant.exchange.primitives import MarginMode
 from axon_quant.market import Quote
 from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate
@@ -48,6 +49,16 @@ class Binance(BinanceAdapter):
     async def _send_replace(self, state, order: Order) -> str:
         SENT[order.client_order_id] = monotonic()
         return await super()._send_replace(state, order)
+
+
+class BinanceFutures(BinanceFuturesAdapter):
+    """The same of futures."""
+
+    venue_limits = (VenueLimit("weight", 10**9, 60.0),)
+
+    async def _send_order(self, order: Order) -> str:
+        SENT[order.client_order_id] = monotonic()
+        return await super()._send_order(order)
 
 
 class Okx(OkxAdapter):
@@ -82,6 +93,9 @@ class Closures:
         return start + sum(max(0.0, min(until, monotonic()) - max(begin, start)) for begin, until in self._spans)
 
 
+_ADAPTERS = {"binance": Binance, "binance-futures": BinanceFutures, "okx": Okx, "okx-swaps": Okx}
+
+
 class OwnTrader(Trader):
     """Trades by the adapter alone, and writes down what it reports."""
 
@@ -97,8 +111,7 @@ class OwnTrader(Trader):
             rate_limit=RateLimitConfig(5_000, 300_000, max_wait_ms=10_000),
             reconnect=ReconnectConfig(max_retries=1_000, initial_backoff_ms=100, max_backoff_ms=2_000),
         )
-        made = Okx if at_okx else Binance
-        self.adapter = made(config, order_log=_Counted(self))
+        self.adapter = _ADAPTERS[given.venue](config, order_log=_Counted(self))
         self.balances: dict[str, dict[str, str]] = {}
         self.closures = Closures()
         self._in_doubt: dict[str, float] = {}
@@ -141,6 +154,8 @@ class OwnTrader(Trader):
 
     async def trade(self, intention: Intention) -> None:
         adapter, order = self.adapter, intention.order
+        if not needed_by(order) <= adapter.capabilities:
+            return
         try:
             await adapter.place_order(order)
         except RateLimitedError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from axon_exchange_binance.simulator.numbers import milliseconds, number
+from axon_exchange_binance.simulator.numbers import exact, milliseconds, number
 from axon_quant.exchange.exact import ZERO, add, multiply, subtract
 from axon_quant.exchange.primitives import MarginMode
 from axon_quant.exchange.simulator import Account, SimulatedExchange
@@ -47,13 +47,13 @@ class Wallet:
     def balance_row(self, asset: str) -> dict[str, object]:
         """Of `/balance`."""
         total = self.account.totals.get(asset, ZERO)
-        available = number(self.available(asset))
+        available = exact(self.available(asset))
         return {
             "accountAlias": "SgsR",
             "asset": asset,
-            "balance": number(total),
-            "crossWalletBalance": number(subtract(total, self.isolated(asset))),
-            "crossUnPnl": number(self.unrealised(asset, MarginMode.Cross)),
+            "balance": exact(total),
+            "crossWalletBalance": exact(subtract(total, self.isolated(asset))),
+            "crossUnPnl": exact(self.unrealised(asset, MarginMode.Cross)),
             "availableBalance": available,
             "maxWithdrawAmount": available,
             "marginAvailable": True,
@@ -69,12 +69,12 @@ class Wallet:
         return {
             "asset": asset,
             "walletBalance": row["balance"],
-            "unrealizedProfit": number(unrealised),
-            "marginBalance": number(add(total, unrealised)),
-            "maintMargin": number(self._maintenance(asset)),
-            "initialMargin": number(held),
-            "positionInitialMargin": number(of_positions),
-            "openOrderInitialMargin": number(subtract(held, of_positions)),
+            "unrealizedProfit": exact(unrealised),
+            "marginBalance": exact(add(total, unrealised)),
+            "maintMargin": exact(self._maintenance(asset)),
+            "initialMargin": exact(held),
+            "positionInitialMargin": exact(of_positions),
+            "openOrderInitialMargin": exact(subtract(held, of_positions)),
             "crossWalletBalance": row["crossWalletBalance"],
             "crossUnPnl": row["crossUnPnl"],
             "availableBalance": row["availableBalance"],
