@@ -34,6 +34,8 @@ def main() -> int:
     unknown = sorted(set(given.venues) - set(SYMBOLS))
     if unknown:
         parser.error(f"no venue {', '.join(unknown)}; there are {', '.join(SYMBOLS)}")
+    if {*(given.client or ["axon"])} != {"axon"} and any("-" in venue for venue in given.venues or SYMBOLS):
+        parser.error("other clients trade spot only; name binance or okx")
     runs = [
         Run(venue, client, given.orders, given.kills, given.seed)
         for venue in given.venues or SYMBOLS

@@ -68,7 +68,7 @@ async def campaign(run: Run, folder: Path, tell: Callable[[Run], None]) -> dict[
         after = await _ask(roots, "truth")
     verdict = judge(
         known(folder / "journal.db"),
-        final.get("balances", {}),
+        final,
         before["accounts"]["main"],
         after["accounts"]["main"],
     )

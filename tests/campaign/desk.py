@@ -19,6 +19,7 @@ from record import Record, known
 from axon_quant.orders import Order, OrderType, Side, TimeInForce
 
 _SIZES = {"BTC": ("0.001", "0.002", "0.005"), "ETH": ("0.01", "0.02", "0.05")}
+_CONTRACTS = ("0.1", "0.2", "0.5")
 _STEP = {"BTC": Decimal("0.1"), "ETH": Decimal("0.01")}
 _REPORT_EVERY = 0.25
 
@@ -41,6 +42,8 @@ class Trader(ABC):
     def __init__(self, given: argparse.Namespace) -> None:
         self.given = given
         self.symbols: tuple[str, ...] = tuple(given.symbols.split(","))
+        self.swaps = given.venue in ("okx-swaps", "binance-futures")
+        self._sizes = _CONTRACTS if self.symbols[0].endswith("-SWAP") else None
         self.path = Path(given.record)
         self.past = known(self.path)
         self.placed = len(self.past)
@@ -93,16 +96,17 @@ class Trader(ABC):
         mid = self.mids.get(symbol)
         if mid is None:
             return None
-        side, quantity = draw.choice(list(Side)), draw.choice(_SIZES[symbol[:3]])
+        side, quantity = draw.choice(list(Side)), draw.choice(self._sizes or _SIZES[symbol[:3]])
         step = _STEP[symbol[:3]]
 
         def price(away: float) -> Decimal:
             """So far (a fraction) on the passive side of the market."""
             return (Decimal(repr(mid * (1 - side.sign * away))) / step).to_integral_value() * step
 
+        reduces = self.swaps and draw.random() < 0.25
         kind = draw.random()
         if kind < 0.2:
-            return Intention(Order(symbol, side, OrderType.Market, quantity=quantity))
+            return Intention(Order(symbol, side, OrderType.Market, quantity=quantity, reduce_only=reduces))
         if kind < 0.3:
             taking = {"time_in_force": TimeInForce.IOC}
             return Intention(Order(symbol, side, price=price(-0.0005), quantity=quantity, **taking))
@@ -112,13 +116,14 @@ class Trader(ABC):
         if kind < 0.4:
             stop = price(draw.choice((-0.0004, -0.01)))  # some are reached, most are not
             return Intention(
-                Order(symbol, side, OrderType.Stop, quantity=quantity, stop_price=stop),
+                Order(symbol, side, OrderType.Stop, quantity=quantity, stop_price=stop, reduce_only=reduces),
                 draw.uniform(0.2, 0.6),
                 "cancel",
             )
         away = draw.choice((0.0, 0.0001, 0.0003, 0.01))
         then = draw.choice(("cancel", "cancel", "change"))
-        return Intention(Order(symbol, side, price=price(away), quantity=quantity), draw.uniform(0.0, 0.5), then)
+        order = Order(symbol, side, price=price(away), quantity=quantity, reduce_only=reduces)
+        return Intention(order, draw.uniform(0.0, 0.5), then)
 
     async def _report(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from record import Known
 
-from axon_quant.orders import OrderStatus, Side
+from axon_quant.orders import OrderStatus
 
 _ENDED = {OrderStatus.Cancelled: "ended", OrderStatus.Expired: "ended", OrderStatus.Filled: "filled"}
 _OPEN = {"open", "partially_filled", "created", "submitted"}
@@ -54,11 +54,11 @@ WRONGS = (
 
 def judge(
     orders: Mapping[str, Known],
-    balances: Mapping[str, Mapping[str, str]],
+    final: Mapping[str, Mapping[str, Any]],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> Verdict:
-    """`orders` and `balances` are what the trader knows; `before` and `after` the ledger of its account."""
+    """`orders` and `final` are what the trader knows; `before` and `after` the ledger of its account."""
     verdict = Verdict()
     true = _orders(after)
     for name, found in true.items():
@@ -69,7 +69,8 @@ def judge(
     for name, order in orders.items():
         _judge_order(verdict, name, order, true.get(name, []))
     _judge_fills(verdict, orders, after, {row["name"]: row["client_order_id"] for row in after.get("stops", ())})
-    _judge_money(verdict, orders, balances, before, after)
+    _judge_money(verdict, orders, final.get("balances", {}), before, after)
+    _judge_positions(verdict, orders, final.get("positions", {}), after)
     return verdict
 
 
@@ -81,7 +82,7 @@ def _orders(account: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         stop = placed_by.pop(row["client_order_id"], None)
         true[row["client_order_id"] if stop is None else stop["client_order_id"]].append(row)
     for stop in placed_by.values():
-        status = "open" if stop["state"] == "live" else "cancelled"
+        status = {"live": "open", "order_failed": "failed"}.get(stop["state"], "cancelled")
         true[stop["client_order_id"]].append({**stop, "status": status, "filled": "0"})
     return true
 
@@ -97,6 +98,8 @@ def _judge_order(verdict: Verdict, name: str, order: Known, found: list[dict[str
     row = found[0]
     if status is OrderStatus.Rejected and order.order.post_only and row["status"] == "expired" and row["filled"] == "0":
         return  # OKX takes a post-only order that would trade, and ends it at once
+    if status is OrderStatus.Rejected and row["status"] == "failed":
+        return  # a stop that triggered, and whose order the venue then refused
     if status is OrderStatus.Rejected:
         verdict.add("live orders marked dead", f"{name} was taken ({row['status']}, {row['filled']} filled): rejected")
     elif status.is_terminal and any(one["status"] in _OPEN for one in found):
@@ -141,25 +144,56 @@ def _judge_money(
     after: Mapping[str, Any],
 ) -> None:
     """What our fills lead to, and what the stream said last, against the ledger."""
-    totals = {asset: Decimal(row["free"]) + Decimal(row["locked"]) for asset, row in before["balances"].items()}
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for asset, row in before["balances"].items():
+        totals[asset] = Decimal(row["free"]) + Decimal(row["locked"])
+    swaps = {row["symbol"]: row for row in after["positions"]}
     for order in orders.values():
+        swap = swaps.get(order.order.symbol)
         base, quote = _assets(order.order.symbol)
+        size = 1 if swap is None else Decimal(swap["contract_size"])
         for fill in order.fills.values():
-            sign = 1 if fill.side is Side.Buy else -1
-            totals[base] += sign * fill.quantity
-            totals[quote] -= sign * fill.quantity * fill.price
-            totals[fill.fee_asset] = totals.get(fill.fee_asset, Decimal(0)) - fill.fee
+            if swap is None:
+                totals[base] += fill.side.sign * fill.quantity
+            totals[quote] -= fill.side.sign * fill.quantity * size * fill.price
+            totals[fill.fee_asset] -= fill.fee
+    for row in after["positions"]:
+        totals[row["asset"]] += Decimal(row["cost"])  # which is not paid while the position is held
+    for row in after["funding"]:
+        totals[row["asset"]] += Decimal(row["amount"])
     for asset, row in after["balances"].items():
         free, locked = Decimal(row["free"]), Decimal(row["locked"])
-        if totals.get(asset, Decimal(0)) != free + locked:
-            verdict.add("positions that differ", f"{asset}: {totals.get(asset)} by our fills, {free + locked} there")
+        if totals[asset] != free + locked:
+            verdict.add("positions that differ", f"{asset}: {totals[asset]} by our fills, {free + locked} there")
         told = balances.get(asset, {"free": "0", "locked": "0"})
         if (Decimal(told["free"]), Decimal(told["locked"])) != (free, locked):
             verdict.add("balances that differ", f"{asset}: told {dict(told)}, the venue {dict(row)}")
 
 
+def _judge_positions(
+    verdict: Verdict, orders: Mapping[str, Known], told: Mapping[str, str], after: Mapping[str, Any]
+) -> None:
+    """Of swaps, what our fills lead to and what the adapter said at last, in base units, against the ledger."""
+    ours: dict[str, Decimal] = defaultdict(Decimal)
+    true: dict[str, Decimal] = defaultdict(Decimal)
+    for row in after["positions"]:
+        true[row["symbol"]] += Decimal(row["quantity"]) * Decimal(row["contract_size"])
+        ours[row["symbol"]] = Decimal(0)
+    sizes = {row["symbol"]: Decimal(row["contract_size"]) for row in after["positions"]}
+    for order in orders.values():
+        for fill in order.fills.values():
+            if fill.symbol in sizes:
+                ours[fill.symbol] += fill.side.sign * fill.quantity * sizes[fill.symbol]
+    for symbol, quantity in true.items():
+        if not ours[symbol] == quantity == Decimal(told.get(symbol, "0")):
+            verdict.add(
+                "positions that differ",
+                f"{symbol}: {ours[symbol]} by our fills, told {told.get(symbol)}, {quantity} there",
+            )
+
+
 def _assets(symbol: str) -> tuple[str, str]:
-    base, dash, quote = symbol.partition("-")
+    base, dash, quote = symbol.removesuffix("-SWAP").partition("-")
     return (base, quote) if dash else (symbol.removesuffix("USDT"), "USDT")
 
 

@@ -1,4 +1,4 @@
-"""A small campaign at both venues, in processes of its own; `nox -s campaign` is the whole one."""
+"""A small campaign at every venue, in processes of its own; `nox -s campaign` is the whole one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_trader_that_is_killed_at_a_venue_where_everything_fails_ends_with_the
         return json.loads(done.stdout)[0]
 
     # One after the other: two at once would wait for each other's processor.
-    for result in map(run, ("binance", "okx")):
+    for result in map(run, ("binance", "binance-futures", "okx", "okx-swaps")):
         assert not any(result["wrongs"].values()), result
         assert result["kills"] == 1
         assert result["orders_sent"] >= 300

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from desk import Intention, Trader, main, say
 
-from axon_exchange_binance import BinanceAdapter
+from axon_exchange_binance import BinanceAdapter, BinanceFuturesAdapter
 from axon_exchange_okx import OkxAdapter
 from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import ExchangeError, RateLimitedError
@@ -26,6 +26,8 @@ from axon_quant.exchange import (
     StreamState,
 )
 from axon_quant.exchange.budget import VenueLimit
+from axon_quant.exchange.capabilities import needed_by
+from axon_quant.exchange.primitives import MarginMode
 from axon_quant.market import Quote
 from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate
 
@@ -47,6 +49,16 @@ class Binance(BinanceAdapter):
     async def _send_replace(self, state, order: Order) -> str:
         SENT[order.client_order_id] = monotonic()
         return await super()._send_replace(state, order)
+
+
+class BinanceFutures(BinanceFuturesAdapter):
+    """The same of futures."""
+
+    venue_limits = (VenueLimit("weight", 10**9, 60.0),)
+
+    async def _send_order(self, order: Order) -> str:
+        SENT[order.client_order_id] = monotonic()
+        return await super()._send_order(order)
 
 
 class Okx(OkxAdapter):
@@ -81,23 +93,25 @@ class Closures:
         return start + sum(max(0.0, min(until, monotonic()) - max(begin, start)) for begin, until in self._spans)
 
 
+_ADAPTERS = {"binance": Binance, "binance-futures": BinanceFutures, "okx": Okx, "okx-swaps": Okx}
+
+
 class OwnTrader(Trader):
     """Trades by the adapter alone, and writes down what it reports."""
 
     def __init__(self, given: argparse.Namespace) -> None:
         super().__init__(given)
-        roots = {"rest": given.rest, "ws": given.ws}
+        roots, at_okx = {"rest": given.rest, "ws": given.ws}, given.venue.startswith("okx")
         config = ExchangeConfig(
             "YOUR_API_KEY",
             "YOUR_API_SECRET",
-            passphrase="YOUR_PASSPHRASE" if given.venue == "okx" else None,
-            testnet=given.venue == "okx",
+            passphrase="YOUR_PASSPHRASE" if at_okx else None,
+            testnet=at_okx,
             base_urls=roots,
             rate_limit=RateLimitConfig(5_000, 300_000, max_wait_ms=10_000),
             reconnect=ReconnectConfig(max_retries=1_000, initial_backoff_ms=100, max_backoff_ms=2_000),
         )
-        made = Okx if given.venue == "okx" else Binance
-        self.adapter = made(config, order_log=_Counted(self))
+        self.adapter = _ADAPTERS[given.venue](config, order_log=_Counted(self))
         self.balances: dict[str, dict[str, str]] = {}
         self.closures = Closures()
         self._in_doubt: dict[str, float] = {}
@@ -126,6 +140,8 @@ class OwnTrader(Trader):
                 await asyncio.sleep(getattr(error, "retry_after", 0.0) or 0.2)
             else:
                 break
+        if self.swaps:
+            await self.adapter.set_margin_mode(self.symbols[0], MarginMode.Isolated)
         for symbol in self.symbols:
             while True:
                 try:
@@ -138,6 +154,8 @@ class OwnTrader(Trader):
 
     async def trade(self, intention: Intention) -> None:
         adapter, order = self.adapter, intention.order
+        if not needed_by(order) <= adapter.capabilities:
+            return
         try:
             await adapter.place_order(order)
         except RateLimitedError as error:
@@ -176,10 +194,22 @@ class OwnTrader(Trader):
             await self.adapter.repair()
         while monotonic() - self._last_event < 3.0 and monotonic() < deadline:  # noqa: ASYNC110 - quiet is no event
             await asyncio.sleep(0.1)
+        positions = await self._positions()
         await self.adapter.close()
         for task in self._tasks:
             task.cancel()
-        return {"balances": self.balances}
+        return {"balances": self.balances, "positions": positions}
+
+    async def _positions(self) -> dict[str, str]:
+        """What the adapter says that we hold of swaps, in base units."""
+        if Capability.Positions not in self.adapter.capabilities:
+            return {}
+        while True:
+            try:
+                return {one.symbol: f"{one.quantity:f}" for one in await self.adapter.positions()}
+            except ExchangeError as error:
+                print(f"positions: {error}", file=sys.stderr)
+                await asyncio.sleep(0.2)
 
     async def _read(self, stream) -> None:
         async for event in stream:

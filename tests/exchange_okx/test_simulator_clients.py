@@ -17,6 +17,7 @@ pytestmark = [
 ]
 
 SYMBOL = "BTC/USDT"
+SWAP = "BTC/USDT:USDT"
 KEYS = {"apiKey": "YOUR_API_KEY", "secret": "YOUR_API_SECRET", "password": "YOUR_PASSPHRASE"}
 
 
@@ -66,6 +67,74 @@ def test_ccxt_loads_markets_places_queries_and_cancels(roots):
     assert sum(trade["amount"] for trade in trades) == pytest.approx(bought["filled"] + worth["filled"])
     assert len(exchange.fetch_closed_orders(SYMBOL)) == 2
     assert exchange.fetch_trading_fee(SYMBOL)["taker"] == 0.001
+
+
+def test_ccxt_trades_a_swap(roots):
+    import ccxt
+
+    exchange = pointed(ccxt.okx(KEYS), roots)
+    market = exchange.load_markets()[SWAP]
+    assert (market["swap"], market["linear"], market["contractSize"], market["settle"]) == (True, True, 0.01, "USDT")
+    assert exchange.fetch_ticker(SWAP)["last"] == pytest.approx(exchange.fetch_mark_price(SWAP)["markPrice"], rel=0.01)
+    assert exchange.fetch_funding_rate(SWAP)["fundingRate"] == 0.0001
+    exchange.set_position_mode(False)
+    exchange.set_leverage(20, SWAP)
+    assert exchange.fetch_leverage(SWAP)["longLeverage"] == 20
+    before = exchange.fetch_balance()["USDT"]["total"]
+
+    bought = exchange.create_order(SWAP, "market", "buy", 2)
+    (position,) = exchange.fetch_positions([SWAP])
+    assert (position["side"], position["contracts"], position["leverage"]) == ("long", 2, 20)
+    assert position["marginMode"] == "cross"
+    filled = exchange.fetch_order(bought["id"], SWAP)
+    assert position["entryPrice"] == pytest.approx(filled["average"])
+    assert position["initialMargin"] == pytest.approx(filled["average"] * 0.02 / 20)
+    assert filled["fee"]["currency"] == "USDT"
+
+    limit = exchange.create_order(SWAP, "limit", "sell", 5, round(filled["average"] * 1.1, 1), {"reduceOnly": True})
+    found = exchange.fetch_order(limit["id"], SWAP)
+    assert (found["amount"], found["reduceOnly"]) == (2, True)
+    exchange.edit_order(limit["id"], SWAP, "limit", "sell", 1, round(filled["average"] * 1.09, 1))
+    assert exchange.fetch_order(limit["id"], SWAP)["amount"] == 1
+    exchange.cancel_order(limit["id"], SWAP)
+
+    exchange.create_order(SWAP, "market", "sell", 9, None, {"reduceOnly": True})
+    assert exchange.fetch_positions([SWAP]) == []
+    trades = exchange.fetch_my_trades(SWAP)
+    won = sum((1 if one["side"] == "sell" else -1) * one["amount"] * one["price"] * 0.01 for one in trades)
+    paid = sum(one["fee"]["cost"] for one in trades)
+    assert exchange.fetch_balance()["USDT"]["total"] == pytest.approx(before + won - paid)
+    with pytest.raises(ccxt.ExchangeError, match="51169"):
+        exchange.create_order(SWAP, "market", "sell", 1, None, {"reduceOnly": True})
+    with pytest.raises(ccxt.ExchangeError, match="59102"):
+        exchange.set_leverage(125, SWAP)
+    short = exchange.create_order(SWAP, "market", "sell", 3, None, {"tdMode": "isolated"})
+    assert exchange.fetch_order(short["id"], SWAP)["status"] == "closed"
+    assert [(one["side"], one["marginMode"]) for one in exchange.fetch_positions()] == [("short", "isolated")]
+    assert exchange.fetch_funding_history(SWAP) == []
+
+
+async def test_ccxt_pro_hears_of_positions():
+    import ccxt.pro
+
+    simulator = OkxSimulator(seed=3)
+    exchange = pointed(ccxt.pro.okx(KEYS), await simulator.start())
+    try:
+        async with asyncio.timeout(30):
+            await exchange.load_markets()
+            orders = asyncio.ensure_future(exchange.watch_orders(SWAP))
+            assert await exchange.watch_positions([SWAP]) == []
+            watching = asyncio.ensure_future(exchange.watch_positions([SWAP]))
+            placed = await exchange.create_order_ws(SWAP, "market", "buy", 2, None, {"tdMode": "cross"})
+            (position,) = await watching
+            assert (position["symbol"], position["side"], position["contracts"]) == (SWAP, "long", 2)
+            assert (await orders)[0]["id"] == placed["id"]
+            assert (await exchange.watch_order_book(SWAP))["bids"]
+            assert (await exchange.watch_funding_rate(SWAP))["fundingRate"] == 0.0001
+            assert (await exchange.watch_mark_price(SWAP))["markPrice"] > 40_000
+    finally:
+        await exchange.close()
+        await simulator.stop()
 
 
 def test_ccxt_places_stops(roots):

@@ -103,7 +103,7 @@ class TestMarket:
             (row,) = [row for row in rows if row["instId"] == SYMBOL]
             assert (row["tickSz"], row["lotSz"], row["minSz"]) == ("0.01", "0.00001", "0.00001")
             assert len({row["instIdCode"] for row in rows}) == 10
-            assert (await client.get("public/instruments", instType="SWAP")).rows == []
+            assert (await client.get("public/instruments", instType="FUTURES")).rows == []
             assert (await client.get("public/instruments", instType="SPOT", instId="NO-SUCH"))["code"] == "51001"
             assert (await client.get("public/instruments"))["code"] == "51000"
 

@@ -365,3 +365,14 @@ async def test_a_connection_lost_while_subscribing_ends_the_wait():
         with pytest.raises(ExchangeError):
             await asyncio.wait_for(waiting, 5)
         await asyncio.wait_for(task, 5)
+
+
+async def test_a_connection_given_up_while_subscribing_is_an_error_and_no_cancellation():
+    async with market((Channel.Trades, "BTC-USDT")) as (venue, desk, task):
+        venue.silent = True
+        waiting = asyncio.create_task(desk.stream.subscribe(Channel.Quotes, "BTC-USDT"))
+        await asyncio.sleep(0.05)
+        task.cancel()  # as the base does when nothing is heard any more
+        await asyncio.wait({task, waiting}, timeout=5)
+        assert not waiting.cancelled()
+        assert isinstance(waiting.exception(), UnavailableError)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from axon_backend_torch import TchBackend as TchBackend
     from axon_backend_torch import TorchBackend as TorchBackend
     from axon_exchange_binance import BinanceAdapter as BinanceAdapter
+    from axon_exchange_binance import BinanceFuturesAdapter as BinanceFuturesAdapter
     from axon_exchange_okx import OkxAdapter as OkxAdapter
     from axon_quant.config import Config, load_config
     from axon_quant.ensemble import DynamicWeightedEnsemble

@@ -41,6 +41,7 @@ class OrderRecord(Struct, rename="camel"):
     side: str
     stop_price: Decimal = ZERO
     time: int = 0
+    reduce_only: bool = False
 
 
 class TradeRecord(Struct, rename="camel"):
@@ -77,7 +78,8 @@ class Restrictions(Struct, rename="camel"):
     """What an API key may do; production only."""
 
     enable_withdrawals: bool
-    enable_spot_and_margin_trading: bool
+    enable_spot_and_margin_trading: bool = False
+    enable_futures: bool = False
 
 
 class ServerTime(Struct, rename="camel"):

@@ -45,6 +45,8 @@ _decode = msgspec.json.Decoder(Refusal).decode
 
 _UNKNOWN_OUTCOME = {-1000, -1001, -1006, -1007}
 _NO_SUCH_ORDER = {-2013, -2026}
+_DUPLICATE = {-4116}
+_NO_SUCH_KEY = {-1125}
 _KEY_REFUSED = {-1002, -1022, -2008, -2014, -2015, -1099}
 _BUSY = {-1008, -1016}
 _TOO_MANY = {-1003, -1015, -1034}
@@ -61,7 +63,10 @@ _HINTS = {
     -2008: "check api_key; keys of the test network and of production are not the same",
     -2014: "check api_key; it was not copied whole",
     -2015: "check the key, the addresses it is restricted to, its permissions, and testnet=",
+    -2019: "lower the quantity, raise the leverage, or pay in",
+    -2022: "a reduce-only order needs a position on the other side, and no more of it",
     -2038: "only the quantity of an open order can be lowered in place; use replace_order for all else",
+    -4061: "the account is in hedge mode; set it to one-way mode in Binance's settings",
 }
 _BANNED_UNTIL = re.compile(r"until (\d{13})")
 _LIMIT_PERIOD = re.compile(r"per (?:(\d+) )?(SECOND|MINUTE|HOUR|DAY)")
@@ -77,6 +82,7 @@ def refused(
     symbol: str | None,
     changes: bool,
     now_ms: int,
+    venue: str = VENUE,
 ) -> ExchangeError:
     """The error for an answer that is none.
 
@@ -87,7 +93,9 @@ def refused(
         refusal = _decode(body)
     except msgspec.MsgspecError:
         refusal = Refusal(0, f"HTTP {status}")
-    return classified(refusal, status, headers.get("Retry-After"), symbol=symbol, changes=changes, now_ms=now_ms)
+    return classified(
+        refusal, status, headers.get("Retry-After"), symbol=symbol, changes=changes, now_ms=now_ms, venue=venue
+    )
 
 
 def classified(
@@ -98,6 +106,7 @@ def classified(
     symbol: str | None,
     changes: bool,
     now_ms: int,
+    venue: str = VENUE,
 ) -> ExchangeError:
     """The error for a refusal that came with an HTTP status, or the status of a WebSocket answer."""
     if refusal.code in _REPLACEMENT_FAILED and refusal.data:
@@ -108,7 +117,7 @@ def classified(
     if status in (403, 418, 429) or code in _TOO_MANY:
         return RateLimitedError(
             message,
-            venue=VENUE,
+            venue=venue,
             symbol=symbol,
             code=str(code),
             text=text,
@@ -116,7 +125,7 @@ def classified(
             retry_after=_wait(status, text, retry_after, now_ms),
         )
     kind = _kind(status, code, text, changes)
-    return kind(message, venue=VENUE, symbol=symbol, code=str(code), text=text, hint=hint)
+    return kind(message, venue=venue, symbol=symbol, code=str(code), text=text, hint=hint)
 
 
 def _half(refusal: Refusal, status: int, *, symbol: str | None, now_ms: int) -> ExchangeError:
@@ -146,7 +155,9 @@ def _kind(status: int, code: int, text: str, changes: bool) -> type[ExchangeErro
         return AuthError
     if code in _NO_SUCH_ORDER or (code == -2011 and "Unknown order" in text):
         return NotFoundError
-    if code == -2010 and "Duplicate order" in text:
+    if code in _NO_SUCH_KEY:
+        return UnavailableError
+    if code in _DUPLICATE or (code == -2010 and "Duplicate order" in text):
         return DuplicateOrderError
     return RejectedError
 

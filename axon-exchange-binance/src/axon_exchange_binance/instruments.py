@@ -10,7 +10,7 @@ from msgspec import Struct
 from axon_exchange_binance.answers import ZERO
 from axon_exchange_binance.errors import VENUE
 from axon_quant.exchange.budget import VenueLimit
-from axon_quant.market.instrument import Instrument
+from axon_quant.market.instrument import Instrument, InstrumentKind
 
 
 class Filter(Struct, rename="camel"):
@@ -24,6 +24,7 @@ class Filter(Struct, rename="camel"):
     max_qty: Decimal = ZERO
     step_size: Decimal = ZERO
     min_notional: Decimal = ZERO
+    notional: Decimal = ZERO
     max_notional: Decimal = ZERO
     apply_to_market: bool = True
     apply_min_to_market: bool = True
@@ -47,6 +48,8 @@ class SymbolInfo(Struct, rename="camel"):
     order_types: list[str] = []
     filters: list[Filter] = []
     is_spot_trading_allowed: bool = True
+    contract_type: str = ""
+    margin_asset: str = ""
 
 
 class LimitInfo(Struct, rename="camel"):
@@ -83,14 +86,14 @@ def limits(info: ExchangeInfo) -> tuple[VenueLimit, ...]:
     )
 
 
-def instrument_of(info: SymbolInfo) -> Instrument:
+def instrument_of(info: SymbolInfo, venue: str = VENUE, kind: InstrumentKind = InstrumentKind.Spot) -> Instrument:
     """One symbol with its filters."""
     filters = {entry.filter_type: entry for entry in info.filters}
     price, lot = filters.get("PRICE_FILTER", _NONE), filters.get("LOT_SIZE", _NONE)
     market = filters.get("MARKET_LOT_SIZE", _NONE)
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL", _NONE)
     return Instrument(
-        venue=VENUE,
+        venue=venue,
         symbol=info.symbol,
         base=info.base_asset,
         quote=info.quote_asset,
@@ -102,10 +105,12 @@ def instrument_of(info: SymbolInfo) -> Instrument:
         max_quantity=lot.max_qty or None,
         market_lot_size=market.step_size or None,
         market_max_quantity=market.max_qty or None,
-        min_notional=notional.min_notional,
+        min_notional=notional.min_notional or notional.notional,
         max_notional=notional.max_notional or None,
         min_notional_for_market=notional.apply_to_market and notional.apply_min_to_market,
-        percent_price=_percent(filters),
+        # Of futures the band is around the mark price, and each side of it for one side of orders only.
+        percent_price=_percent(filters) if kind is InstrumentKind.Spot else None,
+        kind=kind,
     )
 
 

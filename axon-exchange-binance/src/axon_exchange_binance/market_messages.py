@@ -19,7 +19,10 @@ _Levels: TypeAlias = list[tuple[_Price, _Quantity]]
 
 
 class Depth(Struct, gc=False):
-    """Changed levels, covering the numbers `U … u`. `E` is UTC milliseconds."""
+    """Changed levels, covering the numbers `U … u`. `E` is UTC milliseconds.
+
+    Futures leave numbers out, and say in `pu` which one came before: then `U` follows it.
+    """
 
     s: str
     U: int
@@ -27,11 +30,21 @@ class Depth(Struct, gc=False):
     b: _Levels
     a: _Levels
     E: int = 0
+    pu: int = -1
 
 
 class _Trade(Struct, gc=False):
     s: str
     t: int
+    p: _Price
+    q: _Quantity
+    m: bool
+    T: int = 0
+
+
+class _AggregateTrade(Struct, gc=False):
+    s: str
+    a: int
     p: _Price
     q: _Quantity
     m: bool
@@ -70,6 +83,10 @@ class _TradeMessage(Struct):
     data: _Trade
 
 
+class _AggregateTradeMessage(Struct):
+    data: _AggregateTrade
+
+
 class _BookTickerMessage(Struct):
     data: _BookTicker
 
@@ -99,6 +116,7 @@ MarketMessage: TypeAlias = Depth | Trade | Quote | Bar | Control | None
 
 _decode_depth = msgspec.json.Decoder(_DepthMessage, strict=False).decode
 _decode_trade = msgspec.json.Decoder(_TradeMessage, strict=False).decode
+_decode_aggregate = msgspec.json.Decoder(_AggregateTradeMessage, strict=False).decode
 _decode_ticker = msgspec.json.Decoder(_BookTickerMessage, strict=False).decode
 _decode_kline = msgspec.json.Decoder(_KlineMessage, strict=False).decode
 _decode_control = msgspec.json.Decoder(Control, strict=False).decode
@@ -128,12 +146,19 @@ def _depth(text: str, _: int) -> Depth:
     depth = _decode_depth(text).data
     if not depth.u >= depth.U:
         raise ValueError(f"the update ends at {depth.u}, before it begins at {depth.U}")
+    if depth.pu >= 0:
+        depth.U = depth.pu + 1
     return depth
 
 
 def _trade(text: str, received: int) -> Trade:
     trade = _decode_trade(text).data
     return Trade(trade.s, received, trade.p, trade.q, trade.m, trade.t, trade.T * MILLISECOND)
+
+
+def _aggregate(text: str, received: int) -> Trade:
+    trade = _decode_aggregate(text).data
+    return Trade(trade.s, received, trade.p, trade.q, trade.m, trade.a, trade.T * MILLISECOND)
 
 
 def _quote(text: str, received: int) -> Quote:
@@ -152,5 +177,6 @@ _READERS: tuple[tuple[str, Callable[[str, int], MarketMessage]], ...] = (
     ("depth", _depth),
     ("bookTicker", _quote),
     ("trade", _trade),
+    ("aggTrade", _aggregate),
     ("kline_", _bar),
 )

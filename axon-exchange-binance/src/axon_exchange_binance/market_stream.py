@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 
 import msgspec
 from aiohttp import ClientSession
 
 from axon_exchange_binance.answers import DepthSnapshot
-from axon_exchange_binance.errors import VENUE
 from axon_exchange_binance.market_messages import Control, Depth, MarketMessage, read
 from axon_exchange_binance.sockets import Connection, connected
 from axon_quant.clock import MILLISECOND, Clock
@@ -20,7 +19,7 @@ from axon_quant.exchange.link import Link
 from axon_quant.exchange.sequenced import SequencedBook
 from axon_quant.market.types import MarketEvent
 
-_SUFFIXES = {
+SUFFIXES: Mapping[Channel, str] = {
     Channel.Trades: "trade",
     Channel.Quotes: "bookTicker",
     Channel.Book: "depth@100ms",
@@ -33,25 +32,27 @@ _ANSWER_WITHIN = 10.0
 _SNAPSHOT_AGAIN = 0.5
 
 
-def stream_name(channel: Channel, symbol: str) -> str:
-    """What Binance calls a channel of a symbol."""
-    return f"{symbol.lower()}@{_SUFFIXES[channel]}"
-
-
 class MarketStream:
-    """Lives through one connection at a time; see `run`. `snapshot` asks for a symbol's whole book."""
+    """Lives through one connection at a time; see `run`. It serves the channels that `suffixes` name.
+
+    `snapshot` asks for a symbol's whole book.
+    """
 
     def __init__(
         self,
         session: ClientSession,
         url: str,
         *,
+        venue: str,
+        suffixes: Mapping[Channel, str],
         clock: Clock,
         publish: Callable[[MarketEvent], None],
         snapshot: Callable[[str], Awaitable[DepthSnapshot]],
     ) -> None:
         self._session = session
         self._url = url
+        self._venue = venue
+        self._suffixes = suffixes
         self._clock = clock
         self._publish = publish
         self._snapshot = snapshot
@@ -66,7 +67,7 @@ class MarketStream:
 
     async def subscribe(self, channel: Channel, symbol: str) -> None:
         """Add a channel to the running connection; nothing without one. Raises RejectedError or UnavailableError."""
-        name = stream_name(channel, symbol)
+        name = self._name(channel, symbol)
         if self._connection is None or name in self._asked:
             return
         await self._asked_for([name])
@@ -75,11 +76,11 @@ class MarketStream:
         """Connect, subscribe to `wanted` and publish until the connection ends. Raises ExchangeErrors."""
         for book in self._books.values():
             book.reset()
-        async with connected(self._session, self._url, link.heard) as connection:
+        async with connected(self._session, self._url, link.heard, self._venue) as connection:
             self._connection = connection
             reader = asyncio.create_task(self._read(connection))
             try:
-                names = [stream_name(channel, symbol) for channel, symbol in wanted]
+                names = [self._name(channel, symbol) for channel, symbol in wanted]
                 subscribing = asyncio.create_task(self._asked_for(names))
                 await asyncio.wait({reader, subscribing}, return_when=asyncio.FIRST_COMPLETED)
                 if not subscribing.done():
@@ -110,6 +111,10 @@ class MarketStream:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _name(self, channel: Channel, symbol: str) -> str:
+        """What Binance calls a channel of a symbol."""
+        return f"{symbol.lower()}@{self._suffixes[channel]}"
+
     # Requests.
 
     async def _asked_for(self, names: list[str]) -> None:
@@ -129,7 +134,7 @@ class MarketStream:
                 await asyncio.gather(*futures)
         except TimeoutError:
             self._asked.difference_update(names)
-            raise UnavailableError(f"no answer to the subscription of {names[0]}", venue=VENUE) from None
+            raise UnavailableError(f"no answer to the subscription of {names[0]}", venue=self._venue) from None
         except ExchangeError:
             self._asked.difference_update(names)
             raise
@@ -153,7 +158,9 @@ class MarketStream:
             else:
                 error = control.error
                 future.set_exception(
-                    RejectedError(f"{error.msg} [{error.code}]", venue=VENUE, code=str(error.code), text=error.msg)
+                    RejectedError(
+                        f"{error.msg} [{error.code}]", venue=self._venue, code=str(error.code), text=error.msg
+                    )
                 )
 
     # Data.
@@ -172,7 +179,7 @@ class MarketStream:
                 if message.id is not None or message.error is not None:
                     self._answered(message)
                 elif "serverShutdown" in (message.e, message.stream.removeprefix("!")):
-                    raise UnavailableError("the venue ends the stream: serverShutdown", venue=VENUE)
+                    raise UnavailableError("the venue ends the stream: serverShutdown", venue=self._venue)
             elif message is not None:
                 publish(message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from axon_exchange_binance.answers import ZERO, Execution, OrderRecord, TradeRecord
@@ -11,10 +12,12 @@ from axon_quant.errors import OrderValueError
 from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Fill, Liquidity, Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
 
-_SIDES = {"BUY": Side.Buy, "SELL": Side.Sell}
-_SIDE_NAMES = {side: name for name, side in _SIDES.items()}
+SIDES = {"BUY": Side.Buy, "SELL": Side.Sell}
+SIDE_NAMES = {side: name for name, side in SIDES.items()}
 _TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
-_TIME_NAMES = {time: name for name, time in _TIMES_IN_FORCE.items()}
+TIME_NAMES = {time: name for name, time in _TIMES_IN_FORCE.items()}
+_TRADED = ("TRADE", "CALCULATED")
+"""The second is a liquidation's."""
 _STATUSES = {
     "NEW": OrderStatus.Open,
     "PENDING_NEW": OrderStatus.Submitted,
@@ -26,7 +29,7 @@ _STATUSES = {
     "EXPIRED": OrderStatus.Expired,
     "EXPIRED_IN_MATCH": OrderStatus.Expired,
 }
-_TYPES = {
+KINDS: Mapping[str, OrderType] = {
     "LIMIT": OrderType.Limit,
     "LIMIT_MAKER": OrderType.Limit,
     "MARKET": OrderType.Market,
@@ -66,10 +69,10 @@ def parameters(order: Order, kind: str) -> str:
     price, stop = order.price, order.stop_price
     worst = "" if price is None else f"&price={price:f}"
     if price is not None and not order.post_only:
-        worst = f"{worst}&timeInForce={_TIME_NAMES[order.time_in_force]}"
+        worst = f"{worst}&timeInForce={TIME_NAMES[order.time_in_force]}"
     trigger = "" if stop is None else f"&stopPrice={stop:f}"
     return (
-        f"symbol={escaped(order.symbol)}&side={_SIDE_NAMES[order.side]}&type={kind}&quantity={order.quantity:f}{worst}"
+        f"symbol={escaped(order.symbol)}&side={SIDE_NAMES[order.side]}&type={kind}&quantity={order.quantity:f}{worst}"
         f"{trigger}&newClientOrderId={escaped(order.client_order_id)}&newOrderRespType=ACK"
     )
 
@@ -81,18 +84,22 @@ def named(state: OrderState, *, prefix: str = "") -> str:
     return f"{prefix}{'OrigClientOrderId' if prefix else 'origClientOrderId'}={escaped(state.order.client_order_id)}"
 
 
-def state_of(record: OrderRecord) -> OrderState | None:
-    """An order as the venue has it; None for one by value, which has no quantity yet (such are never ours)."""
-    kind = _TYPES.get(record.type, OrderType.Limit if record.price else OrderType.Market)
+def state_of(record: OrderRecord, kinds: Mapping[str, OrderType] = KINDS) -> OrderState | None:
+    """An order as the venue has it; None for one by value, which has no quantity yet (such are never ours).
+
+    `kinds` are the venue's order types by name; one that is not among them is a limit order if it has a price.
+    """
+    kind = kinds.get(record.type, OrderType.Limit if record.price else OrderType.Market)
     try:
         order = Order(
             record.symbol,
-            _SIDES[record.side],
+            SIDES[record.side],
             kind,
             record.price if kind.has_price else None,
             record.orig_qty,
             time_in_force=_TIMES_IN_FORCE.get(record.time_in_force, TimeInForce.GTC),
-            post_only=record.type == "LIMIT_MAKER",
+            post_only=record.type == "LIMIT_MAKER" or record.time_in_force == "GTX",
+            reduce_only=record.reduce_only,
             stop_price=record.stop_price if kind.has_stop_price else None,
             client_order_id=record.client_order_id,
         )
@@ -127,11 +134,11 @@ def update_of(report: Execution, now: int) -> OrderUpdate:
     """What an execution report says of its order. A cancel brings an id of its own and the order's as the original."""
     client_order_id = report.original_client_order_id or report.client_order_id
     fill = None
-    if report.execution == "TRADE" and report.last_quantity > ZERO:
+    if report.execution in _TRADED and report.last_quantity > ZERO:
         fill = Fill(
             client_order_id,
             report.symbol,
-            _SIDES[report.side],
+            SIDES[report.side],
             report.last_price,
             report.last_quantity,
             report.commission,

@@ -31,9 +31,23 @@ CAPABILITIES = frozenset(
 """Spot. Binance changes orders by cancel-and-replace, knows balances but no positions, and has no dead-man switch."""
 
 
+FUTURES_CAPABILITIES = (
+    CAPABILITIES - {Capability.StopOrders, Capability.StopLimitOrders, Capability.ReplaceOrders}
+) | {
+    Capability.AmendOrders,
+    Capability.CancelAfter,
+    Capability.ReduceOnly,
+    Capability.Leverage,
+    Capability.MarginMode,
+    Capability.Positions,
+    Capability.Funding,
+}
+"""Orders are changed in place. Stops belong to a service apart, whose ids are not those of the orders they become."""
+
+
 @hookimpl
 def axon_exchanges() -> list[ExchangeDescriptor]:
-    """The one venue of this distribution."""
+    """The venues of this distribution."""
     return [
         ExchangeDescriptor(
             name="binance",
@@ -42,5 +56,13 @@ def axon_exchanges() -> list[ExchangeDescriptor]:
             summary="Binance spot: production or test network",
             capabilities=CAPABILITIES,
             api=1,
-        )
+        ),
+        ExchangeDescriptor(
+            name="binance-futures",
+            target="axon_exchange_binance.futures.adapter:BinanceFuturesAdapter",
+            simulator="axon_exchange_binance.simulator.futures:BinanceFuturesSimulator",
+            summary="Binance USDⓈ-M futures: linear perpetual swaps, production or demo trading",
+            capabilities=FUTURES_CAPABILITIES,
+            api=1,
+        ),
     ]

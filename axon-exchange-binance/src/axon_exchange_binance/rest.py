@@ -16,7 +16,7 @@ from aiohttp import (
 )
 from yarl import URL
 
-from axon_exchange_binance.errors import TOO_MANY_ORDERS, VENUE, refused
+from axon_exchange_binance.errors import TOO_MANY_ORDERS, refused
 from axon_quant.clock import MILLISECOND
 from axon_quant.errors import AmbiguousError, ExchangeError, RateLimitedError, UnavailableError
 from axon_quant.exchange import RateBudget
@@ -40,6 +40,7 @@ class Rest:
         session: ClientSession,
         root: str,
         *,
+        venue: str,
         sign: Callable[[str], str],
         venue_time: Callable[[], int],
         budget: RateBudget,
@@ -49,6 +50,7 @@ class Rest:
     ) -> None:
         self._session = session
         self._root = root
+        self._venue = venue
         self._sign = sign
         self._venue_time = venue_time
         self._budget = budget
@@ -68,18 +70,30 @@ class Rest:
         body = BytesPayload(self.signed(parameters).encode(), content_type=_FORM)
         return await self._send("POST", url, body, symbol, changes=True)
 
+    async def put(self, path: str, parameters: str, symbol: str) -> bytes:
+        """Change something that is there: a signed PUT. Raises AmbiguousError as `post` does."""
+        url = URL(f"{self._root}{path}?{self.signed(parameters)}", encoded=True)
+        return await self._send("PUT", url, None, symbol, changes=True)
+
+    async def keyed(self, method: str, path: str) -> bytes:
+        """Ask for something that the key alone, without a signature, gives. Raises UnavailableError."""
+        return await self._send(method, URL(self._root + path, encoded=True), None, None, changes=False)
+
     async def delete(self, path: str, parameters: str, symbol: str | None) -> bytes:
         """Change something: a signed DELETE. Raises AmbiguousError as `post` does."""
         url = URL(f"{self._root}{path}?{self.signed(parameters)}", encoded=True)
         return await self._send("DELETE", url, None, symbol, changes=True)
 
-    async def get(self, path: str, parameters: dict[str, str | int] | None = None, *, signed: bool = False) -> bytes:
-        """Ask something. Raises UnavailableError when there is no answer."""
+    async def get(
+        self, path: str, parameters: Mapping[str, str | int] | None = None, *, signed: bool = False, root: str = ""
+    ) -> bytes:
+        """Ask something, at another root if one is named. Raises UnavailableError when there is no answer."""
         given = parameters or {}
         query = urlencode(given)
         if signed:
             query = self.signed(query)
-        url = URL(f"{self._root}{path}?{query}" if query else self._root + path, encoded=True)
+        place = (root or self._root) + path
+        url = URL(f"{place}?{query}" if query else place, encoded=True)
         symbol = given.get("symbol")
         return await self._send("GET", url, None, None if symbol is None else str(symbol), changes=False)
 
@@ -103,11 +117,19 @@ class Rest:
                 if response.status == 200:
                     return answer
                 now = self._venue_time() // MILLISECOND
-                problem = refused(response.status, answer, response.headers, symbol=symbol, changes=changes, now_ms=now)
+                problem = refused(
+                    response.status,
+                    answer,
+                    response.headers,
+                    symbol=symbol,
+                    changes=changes,
+                    now_ms=now,
+                    venue=self._venue,
+                )
         except (ClientConnectorError, ConnectionTimeoutError) as error:
-            problem = unreachable(error, symbol)
+            problem = unreachable(error, self._venue, symbol)
         except (TimeoutError, ClientError, OSError) as error:
-            problem = _lost(error, symbol, changes=changes)
+            problem = _lost(error, self._venue, symbol, changes=changes)
         # Raised here, so that no cause or context leads to an exception that knows the URL, which is signed.
         if isinstance(problem, RateLimitedError):
             if problem.code == TOO_MANY_ORDERS:
@@ -118,16 +140,16 @@ class Rest:
         raise problem
 
 
-def unreachable(error: Exception, symbol: str | None = None) -> UnavailableError:
+def unreachable(error: Exception, venue: str, symbol: str | None = None) -> UnavailableError:
     """Nothing was sent: there was no connection."""
     reason = getattr(error, "strerror", None) or type(error).__name__
     return UnavailableError(
-        f"cannot connect: {reason}", venue=VENUE, symbol=symbol, hint="check the network, base_urls and testnet"
+        f"cannot connect: {reason}", venue=venue, symbol=symbol, hint="check the network, base_urls and testnet"
     )
 
 
-def _lost(error: Exception, symbol: str | None, *, changes: bool) -> ExchangeError:
+def _lost(error: Exception, venue: str, symbol: str | None, *, changes: bool) -> ExchangeError:
     what = "no answer in time" if isinstance(error, asyncio.TimeoutError) else "the connection was lost"
     if changes:
-        return AmbiguousError(f"{what} ({type(error).__name__})", venue=VENUE, symbol=symbol)
-    return UnavailableError(f"{what} ({type(error).__name__})", venue=VENUE, symbol=symbol, hint="ask again")
+        return AmbiguousError(f"{what} ({type(error).__name__})", venue=venue, symbol=symbol)
+    return UnavailableError(f"{what} ({type(error).__name__})", venue=venue, symbol=symbol, hint="ask again")

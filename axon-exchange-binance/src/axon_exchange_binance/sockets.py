@@ -15,7 +15,6 @@ from aiohttp import (
     WSServerHandshakeError,
 )
 
-from axon_exchange_binance.errors import VENUE
 from axon_exchange_binance.rest import unreachable
 from axon_quant.errors import ExchangeError, RateLimitedError, UnavailableError
 
@@ -33,9 +32,10 @@ class Connection:
     give those.
     """
 
-    def __init__(self, socket: ClientWebSocketResponse, heard: Callable[[], None]) -> None:
+    def __init__(self, socket: ClientWebSocketResponse, heard: Callable[[], None], venue: str) -> None:
         self._socket = socket
         self._heard = heard
+        self._venue = venue
         self._unanswered = 0
         self._reason = ""
 
@@ -68,7 +68,7 @@ class Connection:
         """Why `receive` returned None."""
         code = self._socket.close_code
         reason = self._reason or f"the venue closed the connection ({code})"
-        return UnavailableError(reason, venue=VENUE)
+        return UnavailableError(reason, venue=self._venue)
 
     async def ping(self) -> None:
         """Ping for ever; ends the connection when nobody answers."""
@@ -83,7 +83,9 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(session: ClientSession, url: str, heard: Callable[[], None]) -> AsyncIterator[Connection]:
+async def connected(
+    session: ClientSession, url: str, heard: Callable[[], None], venue: str
+) -> AsyncIterator[Connection]:
     """A connection, kept alive within the block and closed after. Raises UnavailableError or RateLimitedError."""
     problem: ExchangeError | None = None
     socket: ClientWebSocketResponse | None = None
@@ -93,13 +95,13 @@ async def connected(session: ClientSession, url: str, heard: Callable[[], None])
                 url, autoping=False, max_msg_size=_LARGEST, timeout=ClientWSTimeout(ws_close=1.0)
             )
     except WSServerHandshakeError as error:
-        problem = _handshake(error)
+        problem = _handshake(error, venue)
     except (TimeoutError, ClientError, OSError) as error:
-        problem = unreachable(error)
+        problem = unreachable(error, venue)
     if socket is None:
         assert problem is not None  # noqa: S101 - one of the two is there
         raise problem
-    connection = Connection(socket, heard)
+    connection = Connection(socket, heard, venue)
     pinger = asyncio.create_task(connection.ping())
     try:
         yield connection
@@ -110,10 +112,10 @@ async def connected(session: ClientSession, url: str, heard: Callable[[], None])
         await socket.close()
 
 
-def _handshake(error: WSServerHandshakeError) -> ExchangeError:
+def _handshake(error: WSServerHandshakeError, venue: str) -> ExchangeError:
     message = f"the venue refused the connection: HTTP {error.status}"
     if error.status in (403, 418, 429):
         after = error.headers.get("Retry-After", "") if error.headers is not None else ""
         wait = float(after) if after.isascii() and after.isdecimal() else _REFUSED_WAIT
-        return RateLimitedError(message, venue=VENUE, retry_after=wait)
-    return UnavailableError(message, venue=VENUE)
+        return RateLimitedError(message, venue=venue, retry_after=wait)
+    return UnavailableError(message, venue=venue)

@@ -44,7 +44,7 @@ from axon_quant.exchange.budget import Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_adapter import CcxtAdapter
 from axon_quant.exchange.config import ExchangeConfig
-from axon_quant.exchange.exact import multiply
+from axon_quant.exchange.exact import ZERO, multiply
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.order_log import OrderLog
@@ -273,9 +273,10 @@ class OkxAdapter(CcxtAdapter):
             await asyncio.wait({outcome}, timeout=self.engine_timeout)
         finally:
             del self._amendments[request]
-        _check_amendment(
-            outcome.result() if outcome.done() else await self._asking.order(symbol, name), symbol, price, quantity
-        )
+        row = outcome.result() if outcome.done() else await self._asking.order(symbol, name)
+        if row is not None:
+            self._learn_names(state, reports.order_state(row, state.order))  # it may stand for less than was asked
+        _check_amendment(row, symbol, price, quantity)
 
     async def _send_cancel_after(self, seconds: float) -> None:
         if seconds != 0 and not 10 <= seconds <= 120:
@@ -296,13 +297,14 @@ class OkxAdapter(CcxtAdapter):
     async def _fetch_positions(self) -> list[Position]:
         """Of swaps; what is held of spot instruments are balances."""
         rows = await self._http.ask("/api/v5/account/positions", POSITION_ANSWER, {"instType": "SWAP"})
-        held = []
+        held: dict[str, Decimal] = {}
         for row in rows:
             instrument = self._instruments.get(row.inst_id)
-            if instrument is not None and number(row.pos):
+            if instrument is not None:
                 contracts = -number(row.pos) if row.pos_side == "short" else number(row.pos)
-                held.append(Position(row.inst_id, multiply(contracts, instrument.contract_size)))
-        return held
+                # A cross and an isolated position of one swap are two rows, and one position to us.
+                held[row.inst_id] = held.get(row.inst_id, ZERO) + multiply(contracts, instrument.contract_size)
+        return [Position(symbol, quantity) for symbol, quantity in held.items() if quantity]
 
     async def _fetch_funding_rate(self, symbol: str) -> FundingRate:
         (row,) = await self._http.ask(
@@ -387,7 +389,11 @@ class OkxAdapter(CcxtAdapter):
             outcome = self._amendments[row.req_id]
             if not outcome.done():
                 outcome.set_result(row)
-        self._deliver(reports.order_update(row))
+        update = reports.order_update(row)
+        self._deliver(update)
+        state = self.orders.get(update.client_order_id)
+        if state is not None and row.amend_source in _RESIZED:
+            self._resize(state, number(row.sz))
 
     def _on_stop(self, row: AlgoRow) -> None:
         self._account_stream.expected.reported(row.algo_cl_ord_id)
@@ -396,6 +402,8 @@ class OkxAdapter(CcxtAdapter):
 
 
 _UNREPORTED = (OrderStatus.Created, OrderStatus.Submitted, OrderStatus.Unknown)
+_RESIZED = frozenset({"2", "3", "4"})
+"""What OKX says of a reduce-only order that it made as small as the position: amended, new, or by other orders."""
 _ATTEMPTS = 3
 _ROOTS = {
     False: {"rest": "https://www.okx.com", "ws": "wss://ws.okx.com:8443"},

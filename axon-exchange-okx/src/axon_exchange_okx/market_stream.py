@@ -54,7 +54,7 @@ class MarketStream:
                     self._open[path] = await sockets.open(path)
                     await sockets.until(self._open[path].subscribe(arguments))
                 link.up()
-                await sockets.ended
+                await asyncio.shield(sockets.ended)  # others wait for it, too, when this is cancelled
         finally:
             self._sockets = None
             self._open.clear()

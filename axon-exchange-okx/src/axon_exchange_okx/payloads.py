@@ -94,6 +94,7 @@ class OrderRow(Struct, frozen=True, rename="camel"):
     exec_type: str = ""
     req_id: str = ""
     amend_result: str = ""
+    amend_source: str = ""
     code: str = ""
     msg: str = ""
 

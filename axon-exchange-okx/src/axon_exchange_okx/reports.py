@@ -26,14 +26,16 @@ _WOULD_TAKE = "31"
 """The cancel source of a post-only order that would have taken liquidity."""
 _SOURCES = {
     "0": "cancelled by OKX",
-    "2": "cancelled by OKX: forced liquidation",
-    "3": "cancelled by OKX: the order was reduced with its position",
-    "6": "cancelled by OKX: the collateral was not enough",
+    "2": "cancelled by OKX: the margin of the position was not enough",
+    "3": "cancelled by OKX: the margin was not enough, a liquidation was near",
+    "6": "cancelled by OKX: the margin was low, auto-deleveraging was near",
     "9": "cancelled by OKX: not enough balance after funding",
     "14": "immediate or cancel",
     "15": "the price was outside OKX's limits",
-    "16": "reduce-only: there was no position left to reduce",
+    "17": "the position was closed already",
     "20": "cancelled by the dead-man switch",
+    "22": "reduce-only: there was no position left to reduce",
+    "23": "reduce-only: there was no position left to reduce",
     "32": "cancelled by OKX: self-trade prevention",
     _WOULD_TAKE: "post-only: it would have taken liquidity",
 }

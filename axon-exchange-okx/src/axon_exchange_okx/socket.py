@@ -206,6 +206,8 @@ class Sockets:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.ended.done():
             self.ended.exception()  # looked at, or the loop would complain
+        else:
+            self.ended.set_result(None)
         await asyncio.gather(*(connection.close() for connection in self._connections), return_exceptions=True)
 
 

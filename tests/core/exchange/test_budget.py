@@ -206,3 +206,18 @@ async def test_a_burst_of_a_thousand_orders_uses_the_venues_limit_and_never_brea
         assert later - first >= period, "the venue would have answered 429"
     ideal = (1_000 / limit.limit - 1) * limit.period
     assert (arrivals[-1] - START) / NANOSECONDS <= ideal / 0.9
+
+
+async def test_limits_that_the_venue_tells_later_forgive_no_penalty_and_nothing_that_was_used() -> None:
+    clock = SimClock(START)
+    options = {"requests_per_second": 2, "cancel_reserve": 0, "max_wait_ms": 0}
+    budget = budget_of(clock, (VenueLimit("weight", 50, 60.0),), **options)
+    await waits(budget, clock, Request.Query, Request.Query)
+    budget.penalize(0.5)
+    budget.limit((VenueLimit("weight", 60, 60.0),))
+    with pytest.raises(RateLimitedError, match="asked us to wait"):
+        budget.check_open()
+    clock.advance(START + 600_000_000)
+    budget.check_open()
+    with pytest.raises(RateLimitedError, match="budget is spent"):
+        await budget.acquire(Request.Query)

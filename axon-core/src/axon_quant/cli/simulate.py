@@ -67,7 +67,7 @@ def command(
     It knows the key pairs YOUR_API_KEY / YOUR_API_SECRET (passphrase YOUR_PASSPHRASE) and OTHER_API_KEY /
     OTHER_API_SECRET, which trade the same market on accounts of their own. GET /simulator/truth returns its ledger,
     POST /simulator/faults replaces its plan of faults. Adapters find it through AXON_{VENUE}_REST_URL and
-    AXON_{VENUE}_WS_URL.
+    AXON_{VENUE}_WS_URL, in capitals and with underscores.
 
     \b
         [[fault]]
@@ -88,6 +88,8 @@ def command(
 
 
 async def _serve(simulator: Simulator, port: int) -> None:
+    from axon_quant.exchange.urls import variable
+
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
@@ -95,7 +97,7 @@ async def _serve(simulator: Simulator, port: int) -> None:
     click.echo(json.dumps({"venue": simulator.name, **roots}))
     if sys.stdout.isatty():
         for name, root in roots.items():
-            click.echo(f"export AXON_{simulator.name.upper()}_{name.upper()}_URL={root}", err=True)
+            click.echo(f"export {variable(simulator.name, name)}={root}", err=True)
         click.echo("Ctrl-C ends it", err=True)
     await stopped.wait()
     await simulator.stop()

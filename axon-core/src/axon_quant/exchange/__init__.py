@@ -25,6 +25,7 @@ from axon_quant.exchange.urls import roots
 
 if TYPE_CHECKING:
     from axon_exchange_binance import BinanceAdapter as BinanceAdapter
+    from axon_exchange_binance import BinanceFuturesAdapter as BinanceFuturesAdapter
     from axon_exchange_okx import OkxAdapter as OkxAdapter
     from axon_quant.exchange.ccxt_adapter import CcxtAdapter as CcxtAdapter
 else:

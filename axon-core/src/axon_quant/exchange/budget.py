@@ -71,6 +71,11 @@ class _Window:
         self.taken: deque[tuple[int, int]] = deque()
         self.used = 0
 
+    @property
+    def terms(self) -> tuple[LimitKind, int, int, int]:
+        """What is allowed, whatever is used of it."""
+        return self.kind, self.limit, self.length, self.reserve
+
     def earliest(self, now: int, weight: int, *, reserved: bool) -> int:
         """When `weight` more fits in; one that is more than the whole limit waits for an empty window."""
         taken = self.taken
@@ -112,8 +117,21 @@ class RateBudget:
         sleep: Sleep | None = None,
         venue: str | None = None,
     ) -> None:
+        self._limits = limits
         limited = RateLimitConfig() if limits is None else limits
-        share = limited.cancel_reserve
+        self._max_wait = round(limited.max_wait_ms * MILLISECOND)
+        self._clock = clock
+        self._sleep = sleeper(clock) if sleep is None else sleep
+        self._venue = venue
+        self._closed_until = 0
+        self._turns = {request: asyncio.Lock() for request in Request}
+        self._windows: dict[Request, list[_Window]] = {}
+        self.limit(venue_limits)
+
+    def limit(self, venue_limits: tuple[VenueLimit, ...]) -> None:
+        """The venue's limits are these from here on; a penalty goes on, and so does what is used of limits that stay."""
+        limits = self._limits
+        share = (RateLimitConfig() if limits is None else limits).cancel_reserve
         windows = [
             _Window(
                 limit.kind,
@@ -129,16 +147,12 @@ class RateBudget:
                 _user_window("requests", limits.requests_per_second, 1.0, share),
                 _user_window("orders", limits.orders_per_minute, 60.0, share),
             ]
+        before = {window.terms: window for window in self._windows.get(Request.Order, ())}
+        windows = [before.get(window.terms, window) for window in windows]
         self._windows = {
             request: [window for window in windows if window.kind != "orders" or request is Request.Order]
             for request in Request
         }
-        self._max_wait = round(limited.max_wait_ms * MILLISECOND)
-        self._clock = clock
-        self._sleep = sleeper(clock) if sleep is None else sleep
-        self._venue = venue
-        self._closed_until = 0
-        self._turns = {request: asyncio.Lock() for request in Request}
 
     @property
     def closed_for(self) -> float:

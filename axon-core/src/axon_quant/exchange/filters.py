@@ -74,7 +74,7 @@ def _notional_refusal(order: Order, instrument: Instrument, reference: Decimal |
     notional = multiply(price, order.quantity)
     if instrument.contract_size != 1:
         notional = multiply(notional, instrument.contract_size)
-    if notional < instrument.min_notional:
+    if notional < instrument.min_notional and not order.reduce_only:  # what is left must be able to go
         return f"notional {notional} is below the minimum {instrument.min_notional}"
     if instrument.max_notional is not None and notional > instrument.max_notional:
         return f"notional {notional} is above the maximum {instrument.max_notional}"

@@ -40,6 +40,8 @@ from axon_quant.market.instrument import Instrument
 from axon_quant.market.types import Bar, BookSnapshot, BookUpdate, Quote, Trade
 from axon_quant.orders.types import Fill, Liquidity, Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
 
+Reducible: TypeAlias = Callable[[Order], Decimal]
+"""Asked before a resting reduce-only order fills: the most that it may."""
 Admit: TypeAlias = Callable[[Order, Decimal], str]
 """Asked before an order is accepted: the order and the most it can need, fees included, in quote units for a buy and
 base units for a sell. Returns why it is refused, or ""."""
@@ -68,8 +70,9 @@ class MatchingEngine:
 
     `book` is the caller's: apply a message to it first, then pass the message to `on_book`. `maker_fee` and `taker_fee`
     are fractions (negative: a rebate). `admit` may refuse an order, for want of funds say; reduce-only is its business
-    too, for an engine knows no positions. `on_update` must not call the engine back. Client order ids must be unique
-    among working orders; the owner sees to it.
+    too, for an engine knows no positions. What a resting reduce-only order may not fill, by `reducible`, expires.
+    `on_update` must not call the engine back. Client order ids must be unique among working orders; the owner sees to
+    it.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class MatchingEngine:
         taker_fee: Decimal,
         on_update: Callable[[OrderUpdate], None],
         admit: Admit | None = None,
+        reducible: Reducible | None = None,
     ) -> None:
         self.instrument = instrument
         self.maker_fee = maker_fee
@@ -88,6 +92,7 @@ class MatchingEngine:
         self._shown = DisplayedBook(instrument, book)
         self._on_update = on_update
         self._admit = admit
+        self._reducible = reducible
         self._bids: list[_Working] = []  # best price first, then arrival
         self._asks: list[_Working] = []
         self._arm()
@@ -349,11 +354,25 @@ class MatchingEngine:
         working.ahead = size
 
     def _make(self, orders: list[_Working], working: _Working, lots: int, at: int) -> None:
+        if working.order.reduce_only and self._reducible is not None:
+            most = int(self._reducible(working.order) / self.instrument.lot_size)
+            if most < lots:
+                self._expire_rest(orders, working, most, at)
+                return
         if lots == working.lots:
             orders.remove(working)
         price = working.order.price
         assert price is not None  # noqa: S101 - only limit orders rest
         self._fill(working, lots, price, Liquidity.Maker, at)
+
+    def _expire_rest(self, orders: list[_Working], working: _Working, lots: int, at: int) -> None:
+        orders.remove(working)
+        order, price = working.order, working.order.price
+        assert price is not None  # noqa: S101 - only limit orders rest
+        if lots:
+            self._fill(working, lots, price, Liquidity.Maker, at)
+        reason = "reduce-only: the position is closed"
+        self._report(order, working.venue_order_id, OrderStatus.Expired, at, filled=working.filled, reason=reason)
 
     # How a change is reported.
 

@@ -130,6 +130,12 @@ class Reports(Requests):
             OrderUpdate(order.client_order_id, status, self.clock.now(), order.symbol, venue_order_id, reason=reason)
         )
 
+    def _resize(self, state: OrderState, quantity: Decimal) -> None:
+        """The venue has one of our reduce-only orders for less than we asked: it is no larger than its position."""
+        order = state.order
+        if order.reduce_only and state.filled_quantity <= quantity < order.quantity and not self._is_in_question(state):
+            state.order = attrs.evolve(order, quantity=quantity)
+
     def _name_order(self, state: OrderState, venue_order_id: str) -> None:
         """Remember the venue's name of one of our orders, and count the fills that came under it."""
         client_order_id = state.order.client_order_id

@@ -27,13 +27,18 @@ def roots(venue: str, config: ExchangeConfig | None, defaults: Mapping[str, str]
             raise ConfigError(f"{venue}: base_urls has {', '.join(unknown)}", hint="its keys are rest and ws")
         chosen.update(config.base_urls)
     for name in _SCHEMES:
-        variable = f"AXON_{venue.upper()}_{name.upper()}_URL"
-        override = os.environ.get(variable)
+        override_name = variable(venue, name)
+        override = os.environ.get(override_name)
         if override:
             if not _is_loopback(override):
-                raise ConfigError(f"{variable} names {override!r}, which is not on loopback", hint="use base_urls")
+                raise ConfigError(f"{override_name} names {override!r}, which is not on loopback", hint="use base_urls")
             chosen[name] = override
     return {name: _checked(venue, name, root) for name, root in chosen.items()}
+
+
+def variable(venue: str, name: str) -> str:
+    """The environment's variable for a root of a venue: `AXON_BINANCE_FUTURES_REST_URL`."""
+    return f"AXON_{venue.upper().replace('-', '_')}_{name.upper()}_URL"
 
 
 def _checked(venue: str, name: str, root: str) -> str:

@@ -43,6 +43,9 @@ FIRST_PARTY = {
             for name in ("TorchBackend", "TchBackend")
         ),
         FirstParty("BinanceAdapter", "exchange", "binance", "axon-exchange-binance", "axon-exchange-binance"),
+        FirstParty(
+            "BinanceFuturesAdapter", "exchange", "binance-futures", "axon-exchange-binance", "axon-exchange-binance"
+        ),
         FirstParty("OkxAdapter", "exchange", "okx", "axon-exchange-okx", "axon-exchange-okx"),
     )
 }

@@ -266,8 +266,7 @@ class Orders:
 
         async def body(desk: Desk) -> None:
             instrument = desk.instrument
-            held = desk.account.free(instrument.base)
-            quantity = instrument.round_quantity(held * 2) + instrument.lot_size
+            quantity = instrument.round_quantity(desk.affordable(Side.Sell) * 2) + instrument.lot_size
             order = desk.order("1.1", Side.Sell, quantity=quantity)
             with pytest.raises(RejectedError) as caught:
                 await desk.adapter.place_order(order)

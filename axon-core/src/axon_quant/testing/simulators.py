@@ -13,6 +13,8 @@ from urllib.request import Request, urlopen
 import attrs
 import pytest
 
+from axon_quant.exchange.urls import variable
+
 if TYPE_CHECKING:
     from axon_quant.exchange.simulator import Simulator
 
@@ -33,8 +35,7 @@ class SimulatedVenue:
     @property
     def environment(self) -> dict[str, str]:
         """What makes adapters find it."""
-        prefix = f"AXON_{self.name.upper()}"
-        return {f"{prefix}_REST_URL": self.rest, f"{prefix}_WS_URL": self.ws}
+        return {variable(self.name, "rest"): self.rest, variable(self.name, "ws"): self.ws}
 
     def truth(self) -> dict[str, Any]:
         """Its ledger: `accounts` by name with `orders`, `fills` and `balances`, `faults` that fired, …"""

@@ -15,7 +15,7 @@ from axon_quant.errors import AmbiguousError, ExchangeError, UnsupportedError
 from axon_quant.exchange import Channel, EventStream, ExchangeAdapter, ExchangeConfig, RateLimitConfig, ReconnectConfig
 from axon_quant.exchange.capabilities import needed_by
 from axon_quant.exchange.simulator import Account, FaultPlan, FaultRule, Simulator
-from axon_quant.market.instrument import Instrument
+from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.orders import Fill, Order, OrderState, OrderStatus, OrderType, OrderUpdate, Side
 from axon_quant.plugins import Capability, ExchangeDescriptor
 
@@ -129,6 +129,16 @@ class Desk:
         """A quantity that no filter minds."""
         least = max(self.instrument.min_notional, Decimal(1)) * 20 / self.price("1")
         return (self.instrument.round_quantity(least) + self.instrument.lot_size) * times
+
+    def affordable(self, side: Side) -> Decimal:
+        """No order can have more than this quantity: the account lacks the funds."""
+        instrument = self.instrument
+        if instrument.kind is InstrumentKind.Spot and side is Side.Sell:
+            return self.account.free(instrument.base)
+        money = self.account.free(instrument.quote)
+        if instrument.kind is InstrumentKind.Swap:
+            money *= self.simulator.exchange.swaps.terms.max_leverage
+        return money / (self.price("1") * instrument.contract_size)
 
     def order(
         self, times: str | None = "0.9", side: Side = Side.Buy, *, quantity: Decimal | None = None, **more: Any

@@ -11,7 +11,8 @@ from axon_exchange_binance.simulator.exchange_info import rate_limit
 from axon_exchange_binance.simulator.numbers import milliseconds, number
 from axon_exchange_binance.simulator.parameters import Parameters
 from axon_quant.exchange.exact import ZERO
-from axon_quant.exchange.simulator import Account, Limit, SimulatedExchange, SimulatedOrder
+from axon_quant.exchange.simulator import Account, Limit, SimulatedExchange, SimulatedFill, SimulatedOrder
+from axon_quant.orders.types import Side
 
 AccountRequest: TypeAlias = Callable[[Account, Parameters], object]
 _MOST = 1_000
@@ -61,7 +62,7 @@ class AccountQueries:
 
     def _open_orders(self, account: Account, given: Parameters) -> object:
         symbol = given.instrument().symbol if "symbol" in given else None
-        return [messages.queried(one) for one in account.open_for(symbol)]
+        return [self._told(one) for one in account.open_for(symbol)]
 
     def _all_orders(self, account: Account, given: Parameters) -> object:
         symbol, (since, until) = given.instrument().symbol, given.span()
@@ -73,10 +74,22 @@ class AccountQueries:
             and one.venue_order_id >= first
             and since <= milliseconds(one.created) <= until
         ]
-        return [messages.queried(one) for one in (found[:limit] if first or since else found[-limit:])]
+        return [self._told(one) for one in (found[:limit] if first or since else found[-limit:])]
+
+    def _told(self, placed: SimulatedOrder) -> dict[str, object]:
+        """An order as this venue has it."""
+        return messages.queried(placed)
+
+    def _traded(self, fill: SimulatedFill, side: Side) -> dict[str, object]:
+        """One of the account's trades, likewise."""
+        return messages.traded(fill, side)
+
+    def _span(self, given: Parameters) -> tuple[int, int]:
+        """Of which time the account's trades are asked for, in milliseconds."""
+        return given.span()
 
     def _trades(self, account: Account, given: Parameters) -> object:
-        symbol, (since, until) = given.instrument().symbol, given.span()
+        symbol, (since, until) = given.instrument().symbol, self._span(given)
         order_id, first = given.integer("orderId"), given.integer("fromId")
         limit = given.integer("limit", 500, low=1, high=_MOST)
         if "fromId" in given and ("startTime" in given or "endTime" in given):
@@ -90,10 +103,10 @@ class AccountQueries:
             and since <= milliseconds(fill.at) <= until
         ]
         page = found[:limit] if since or "fromId" in given else found[-limit:]
-        return [messages.traded(fill, account.orders[fill.venue_order_id].order.side) for fill in page]
+        return [self._traded(fill, account.orders[fill.venue_order_id].order.side) for fill in page]
 
     def _order(self, account: Account, given: Parameters) -> object:
-        return messages.queried(find(account, given))
+        return self._told(find(account, given))
 
     def _restrictions(self, account: Account, given: Parameters) -> object:
         del given
@@ -104,7 +117,7 @@ class AccountQueries:
             "enableWithdrawals": account.may_withdraw,
             "enableInternalTransfer": False,
             "enableMargin": False,
-            "enableFutures": False,
+            "enableFutures": account.may_trade,
             "permitsUniversalTransfer": False,
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,

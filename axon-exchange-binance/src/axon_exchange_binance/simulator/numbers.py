@@ -13,6 +13,12 @@ def number(value: Decimal | float) -> str:
     return f"{value:.8f}"
 
 
+def exact(value: Decimal) -> str:
+    """Eight digits, or as many as there are: closing part of a position may leave more, which must add up."""
+    short = number(value)
+    return short if Decimal(short) == value else f"{value:f}"
+
+
 def milliseconds(ns: int) -> int:
     """UTC ns as the milliseconds that Binance counts in."""
     return ns // MILLISECOND

@@ -10,7 +10,7 @@ from axon_quant.exchange.simulator import Account, AccountEvent, SimulatedFill, 
 from axon_quant.orders.types import Liquidity, OrderStatus, Side
 
 PREVENTION = "EXPIRE_MAKER"
-_STATUSES = {
+STATUSES = {
     OrderStatus.Open: "NEW",
     OrderStatus.PartiallyFilled: "PARTIALLY_FILLED",
     OrderStatus.Filled: "FILLED",
@@ -109,7 +109,7 @@ def amended(placed: SimulatedOrder, original: str, execution: int) -> dict[str, 
             "preventedQty": number(ZERO),
             "quoteOrderQty": number(ZERO),
             "cumulativeQuoteQty": number(placed.value),
-            "status": _STATUSES[placed.status],
+            "status": STATUSES[placed.status],
             "timeInForce": order.time_in_force.value.upper(),
             "type": placed.tag["type"],
             "side": order.side.value.upper(),
@@ -189,7 +189,7 @@ def execution_report(event: AccountEvent, response_id: str) -> dict[str, object]
         "g": -1,
         "C": _original(event, response_id),
         "x": _EXECUTIONS[event.cause],
-        "X": "EXPIRED_IN_MATCH" if prevented else _STATUSES[placed.status],
+        "X": "EXPIRED_IN_MATCH" if prevented else STATUSES[placed.status],
         "r": "NONE",
         "i": placed.venue_order_id,
         "l": number(ZERO if fill is None else fill.quantity),
@@ -252,7 +252,7 @@ def _terms(placed: SimulatedOrder) -> dict[str, object]:
         "executedQty": number(placed.filled),
         "origQuoteOrderQty": placed.tag.get("value", number(ZERO)),
         "cummulativeQuoteQty": number(placed.value),
-        "status": "EXPIRED_IN_MATCH" if prevented else _STATUSES[placed.status],
+        "status": "EXPIRED_IN_MATCH" if prevented else STATUSES[placed.status],
         "timeInForce": order.time_in_force.value.upper(),
         "type": placed.tag["type"],
         "side": order.side.value.upper(),

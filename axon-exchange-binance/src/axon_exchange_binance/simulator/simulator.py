@@ -2,62 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-import attrs
-
-from axon_exchange_binance.simulator import errors
 from axon_exchange_binance.simulator.account_queries import AccountQueries
 from axon_exchange_binance.simulator.candles import Tape
-from axon_exchange_binance.simulator.errors import BinanceError
-from axon_exchange_binance.simulator.exchange_info import interval, rate_limit
+from axon_exchange_binance.simulator.exchange_info import rate_limit
 from axon_exchange_binance.simulator.identity import identified, signed_parameters, signed_text
 from axon_exchange_binance.simulator.market_queries import MarketQueries
 from axon_exchange_binance.simulator.numbers import milliseconds
 from axon_exchange_binance.simulator.parameters import Parameters
+from axon_exchange_binance.simulator.serving import BinanceServer, key_of
 from axon_exchange_binance.simulator.streams import Streams
-from axon_exchange_binance.simulator.table import NOWHERE, REST, SOCKET, Request, weight
+from axon_exchange_binance.simulator.table import REST, SOCKET, Request, weight
 from axon_exchange_binance.simulator.trading import Trading
 from axon_exchange_binance.simulator.user_streams import UserStreams
 from axon_quant.clock import Clock
 from axon_quant.exchange.simulator import (
     Account,
-    Answer,
     Asked,
-    Charge,
     FaultPlan,
     Limit,
     MarketFeed,
-    Meter,
     SimulatedExchange,
-    Simulator,
     Socket,
-    Verdict,
 )
 from axon_quant.exchange.simulator.instruments import instruments as default_instruments
 from axon_quant.market.instrument import Instrument
-from axon_quant.market.types import MarketEvent, Trade
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 BALANCES = {"USDT": "1000000", "BTC": "20", "ETH": "200", "BNB": "100", "EUR": "100000"}
-_SAPI = Limit("weight", 12_000, 60.0)
-_CONNECTIONS = Limit("requests", 300, 300.0)
 _CONNECTION_WEIGHT = 2
-_MESSAGES_PER_SECOND = 5
-_NOT_FOUND = Answer("<html><body><h2>404 Not found</h2></body></html>", 404)
-_BAD_JSON = {"error": {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}}
 
 
-class BinanceSimulator(Simulator):
+class BinanceSimulator(BinanceServer):
     """Binance spot. Two accounts trade the same market: `YOUR_API_KEY` / `YOUR_API_SECRET`, and `OTHER_…`.
 
     `instruments` default to ten, of which `symbols` (default: BTCUSDT and ETHUSDT) have a market that has been open for
@@ -65,6 +46,7 @@ class BinanceSimulator(Simulator):
     """
 
     name = "binance"
+    table = REST
     limits = (
         Limit("weight", 6_000, 60.0),
         Limit("orders", 100, 10.0),
@@ -120,7 +102,6 @@ class BinanceSimulator(Simulator):
         self._account_requests = queries.by_name | Trading(exchange, self._tapes).by_name
         self._streams = Streams(exchange, self._tapes)
         self._user_streams = UserStreams(self.sockets)
-        self._unknowns = 0
         exchange.listeners.append(self._on_market)
         for account in exchange.accounts.values():
             account.listeners.append(partial(self._user_streams.publish, account))
@@ -131,45 +112,11 @@ class BinanceSimulator(Simulator):
 
     # Requests.
 
-    def parameters(self, request: web.BaseRequest, text: str) -> Mapping[str, str]:
-        """Of the body and the query, which wins."""
-        query = request.rel_url.raw_query_string
-        return {
-            **dict(parse_qsl(text, keep_blank_values=True)),
-            **dict(parse_qsl(query, keep_blank_values=True)),
-        }
+    def _request(self, asked: Asked) -> Request:
+        return SOCKET[asked.name] if isinstance(asked.data, Socket) else super()._request(asked)
 
-    def route(self, asked: Asked) -> Asked:
-        request = REST.get((asked.method, asked.path), NOWHERE)
-        return attrs.evolve(asked, name=request.name, changes=request.changes)
-
-    def charges(self, asked: Asked) -> list[Charge]:
-        request = _request(asked)
-        uses = {"weight": weight(request, asked.parameters), "requests": 1}
-        charges: list[Charge] = [("sapi" if request.sapi else "address", uses)]
-        account = self.exchange.accounts.get(_key(asked))
-        if request.orders and account is not None:
-            charges.append((f"orders:{account.name}", {"orders": request.orders}))
-        return charges
-
-    def make_meter(self, name: str) -> Meter:
-        if name == "sapi":
-            return Meter((_SAPI,), grace=self.grace)
-        if name == "connections":
-            return Meter((_CONNECTIONS,), bans=False)
-        of_orders = name.startswith("orders:")
-        limits = [limit for limit in self.limits if (limit.kind == "orders") is of_orders]
-        return Meter(limits, bans=not of_orders, grace=self.grace)
-
-    def answer(self, asked: Asked) -> Answer:
-        request = _request(asked)
-        if not request.name:
-            return _NOT_FOUND
-        try:
-            body, status = self._carried_out(request, asked), 200
-        except BinanceError as error:
-            body, status = error.body, error.status
-        return Answer(body, status, self._used_headers(request, asked))
+    def _weight(self, request: Request, given: Mapping[str, str]) -> int:
+        return weight(request, given)
 
     def _carried_out(self, request: Request, asked: Asked) -> object:
         given = Parameters(asked.parameters, self.exchange.instruments)
@@ -180,51 +127,13 @@ class BinanceSimulator(Simulator):
             return self._user_streams.asked(request.name, asked.data, given, self.now())
         by_socket = isinstance(asked.data, Socket)
         signed = signed_parameters(asked.parameters) if by_socket else signed_text(asked.query, asked.text)
-        account = identified(self.exchange.accounts, asked.parameters, _key(asked), signed, asked.entered)
+        account = identified(self.exchange.accounts, asked.parameters, key_of(asked), signed, asked.entered)
         if isinstance(asked.data, Socket) and request.name not in self._account_requests:
             return self._user_streams.subscribe(asked.data, account)
         return self._account_requests[request.name](account, given)
 
-    def refused(self, asked: Asked, code: str, verdict: Verdict) -> Answer:
-        if code == "busy":
-            return errors.BUSY.answer()
-        if code == "unknown":
-            self._unknowns += 1
-            return errors.UNKNOWN[self._unknowns % len(errors.UNKNOWN)].answer()
-        now_ms, wait_ms = milliseconds(self.now()), round(verdict.retry_after * 1000)
-        if code == "banned":
-            error = errors.banned(now_ms + wait_ms)
-        elif verdict.limit is None:
-            error = errors.waiting(verdict)
-        else:
-            error = errors.over_limit(verdict.limit, " ".join(map(str, interval(verdict.limit))))
-        if isinstance(asked.data, Socket):
-            error.data = {"serverTime": now_ms, "retryAfter": now_ms + wait_ms}
-        return Answer(error.body, error.status, {"Retry-After": str(max(1, -(-wait_ms // 1000)))})
-
-    # What is used.
-
-    def _order_counts(self, account: Account) -> list[tuple[Limit, int]]:
-        return self.meter(f"orders:{account.name}").used(self.undrifted())
-
-    def _used_headers(self, request: Request, asked: Asked) -> dict[str, str]:
-        headers = {}
-        for limit, count in self.meter("sapi" if request.sapi else "address").used(self.undrifted()):
-            if limit.kind == "weight":
-                many, unit = interval(limit)
-                prefix = "X-SAPI-USED-IP-WEIGHT" if request.sapi else "X-MBX-USED-WEIGHT"
-                headers[f"{prefix}-{many}{unit[0]}"] = str(count)
-                if not request.sapi:
-                    headers[prefix] = str(count)
-        account = self.exchange.accounts.get(_key(asked))
-        if request.orders and account is not None:
-            for limit, count in self._order_counts(account):
-                many, unit = interval(limit)
-                headers[f"X-MBX-ORDER-COUNT-{many}{unit[0]}"] = str(count)
-        return headers
-
     def _rate_limits(self, request: Request, asked: Asked) -> list[dict[str, object]]:
-        account = self.exchange.accounts.get(_key(asked))
+        account = self.exchange.accounts.get(key_of(asked))
         used = self._order_counts(account) if request.orders and account is not None else []
         used += [
             (limit, count) for limit, count in self.meter("address").used(self.undrifted()) if limit.kind == "weight"
@@ -235,7 +144,7 @@ class BinanceSimulator(Simulator):
 
     def opened(self, socket: Socket) -> None:
         now = self.undrifted()
-        allowed = self.meter("connections").take(now, {"requests": 1}, socket.arrived).allowed
+        allowed = self._may_connect(socket)
         if _is_api(socket):
             self._user_streams.opened(socket)
             query = parse_qs(urlsplit(socket.path).query)
@@ -251,27 +160,11 @@ class BinanceSimulator(Simulator):
         if not _is_api(socket):
             self._streams.subscriptions.dropped(socket)
 
-    async def talk(self, socket: Socket, text: str) -> None:
-        try:
-            said = json.loads(text, parse_float=str)
-        except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
-            socket.say(_BAD_JSON)
-        elif _is_api(socket):
+    async def _told(self, socket: Socket, said: dict[str, object]) -> None:
+        if _is_api(socket):
             await self._requested(socket, said)
-        elif self._is_too_much(socket):
-            socket.close()
         else:
-            socket.say(self._streams.subscriptions.asked(socket, said))
-
-    def _is_too_much(self, socket: Socket) -> bool:
-        """Whether a client of the market's streams says more than it may in a second."""
-        second = int(asyncio.get_running_loop().time())
-        known, count = socket.data.get("said", (second, 0))
-        count = count + 1 if known == second else 1
-        socket.data["said"] = (second, count)
-        return count > _MESSAGES_PER_SECOND
+            await super()._told(socket, said)
 
     async def _requested(self, socket: Socket, said: dict[str, object]) -> None:
         """A request of the WebSocket API."""
@@ -305,23 +198,6 @@ class BinanceSimulator(Simulator):
             socket.say({"event": event})
         else:
             socket.say({"stream": "!serverShutdown", "data": event} if socket.data["combined"] else event)
-
-    # Events.
-
-    def _on_market(self, event: MarketEvent) -> None:
-        if isinstance(event, Trade):
-            self._tapes[event.symbol].add(event)
-        self._streams.publish(event)
-
-
-def _request(asked: Asked) -> Request:
-    if isinstance(asked.data, Socket):
-        return SOCKET[asked.name]
-    return REST.get((asked.method, asked.path), NOWHERE)
-
-
-def _key(asked: Asked) -> str:
-    return asked.headers.get("X-MBX-APIKEY", "") or asked.parameters.get("apiKey", "")
 
 
 def _is_api(socket: Socket) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import ClassVar
 
 from axon_exchange_binance.simulator import market_messages as messages
 from axon_exchange_binance.simulator.candles import INTERVALS, Tape
@@ -21,8 +22,13 @@ _FAST = "@100ms"
 class Streams:
     """Says every event of the market on the sockets that have subscribed; `tapes` have counted it before."""
 
-    def __init__(self, exchange: SimulatedExchange, tapes: Mapping[str, Tape]) -> None:
-        self.subscriptions = Subscriptions()
+    slow_every: ClassVar[int] = _SECOND
+    """How often the changes of a book are told where it is not every 100 ms, ns."""
+
+    def __init__(
+        self, exchange: SimulatedExchange, tapes: Mapping[str, Tape], subscriptions: Subscriptions | None = None
+    ) -> None:
+        self.subscriptions = Subscriptions() if subscriptions is None else subscriptions
         self._exchange = exchange
         self._tapes = tapes
         self._said_at: dict[tuple[str, str], int] = {}
@@ -35,7 +41,7 @@ class Streams:
             if isinstance(event, Trade):
                 self._on_trade(event, channels)
             elif isinstance(event, Quote):
-                self._say(channels, event.symbol, "bookTicker", lambda: messages.book_ticker_message(event))
+                self._say(channels, event.symbol, "bookTicker", lambda: self._best_said(event))
             elif isinstance(event, BookUpdate):
                 self._on_book(event, channels)
             if "miniTicker" in channels or "ticker" in channels or "avgPrice" in channels:
@@ -46,7 +52,7 @@ class Streams:
 
     def _on_trade(self, trade: Trade, channels: Mapping[str, dict[Socket, None]]) -> None:
         symbol = trade.symbol
-        self._say(channels, symbol, "trade", lambda: messages.trade_message(trade))
+        self._say(channels, symbol, "trade", lambda: self._trade_said(trade))
         self._say(channels, symbol, "aggTrade", lambda: messages.aggregate_message(trade))
         for channel in [channel for channel in channels if channel.startswith("kline_")]:
             self._on_candle(trade, channel.removeprefix("kline_"), channels)
@@ -65,18 +71,18 @@ class Streams:
 
     def _on_book(self, update: BookUpdate, channels: Mapping[str, dict[Socket, None]]) -> None:
         symbol, at = update.symbol, update.received
-        self._say(channels, symbol, f"depth{_FAST}", lambda: messages.depth_message(update))
+        self._say(channels, symbol, f"depth{_FAST}", lambda: self._depth_said(update))
         if "depth" in channels:
             slow = self._slow.setdefault(symbol, _SlowBook())
             slow.add(update)
-            if self._is_due(symbol, "depth", at, _SECOND):
+            if self._is_due(symbol, "depth", at, self.slow_every):
                 whole = slow.taken(update)
-                self._say(channels, symbol, "depth", lambda: messages.depth_message(whole))
+                self._say(channels, symbol, "depth", lambda: self._depth_said(whole))
         else:
             self._slow.pop(symbol, None)
         for count in (5, 10, 20):
             self._say(channels, symbol, f"depth{count}{_FAST}", partial(self._partial, symbol, count))
-            if f"depth{count}" in channels and self._is_due(symbol, f"depth{count}", at, _SECOND):
+            if f"depth{count}" in channels and self._is_due(symbol, f"depth{count}", at, self.slow_every):
                 self._say(channels, symbol, f"depth{count}", partial(self._partial, symbol, count))
 
     def _on_day(self, symbol: str, at: int, channels: Mapping[str, dict[Socket, None]]) -> None:
@@ -102,6 +108,15 @@ class Streams:
             quotes = self._exchange.quotes
             more = [messages.ticker_message(symbol, day, tape, quotes.get(symbol), at) for symbol, tape, day in days]
             self._say(channels, EVERY, "!ticker@arr", lambda: more)
+
+    def _trade_said(self, trade: Trade) -> dict[str, object]:
+        return messages.trade_message(trade)
+
+    def _best_said(self, quote: Quote) -> dict[str, object]:
+        return messages.book_ticker_message(quote)
+
+    def _depth_said(self, update: BookUpdate) -> dict[str, object]:
+        return messages.depth_message(update)
 
     def _partial(self, symbol: str, count: int) -> dict[str, object]:
         book = self._exchange.books[symbol]

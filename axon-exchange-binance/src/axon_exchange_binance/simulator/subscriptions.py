@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from axon_exchange_binance.simulator.candles import INTERVALS
@@ -21,16 +22,11 @@ _CHANNELS = (
 _MOST = 1_024
 
 
-def split(name: str) -> tuple[str, str] | None:
-    """Symbol, in capitals, and channel of a stream's name; None for one that there is not."""
-    if name in _OF_ALL:
-        return EVERY, name
-    found = _NAME.fullmatch(name)
-    return (found[1].upper(), found[2]) if found and found[2] in _CHANNELS else None
-
-
 class Subscriptions:
     """Sockets by symbol and channel, and how each socket is to be spoken to."""
+
+    channels: ClassVar[Collection[str]] = _CHANNELS
+    of_all: ClassVar[Collection[str]] = _OF_ALL
 
     def __init__(self) -> None:
         self.of: dict[str, dict[str, dict[Socket, None]]] = {}
@@ -38,12 +34,22 @@ class Subscriptions:
     def opened(self, socket: Socket) -> None:
         """A socket may name its streams in its address: `/ws/a/b`, `/stream?streams=a/b`."""
         parts = urlsplit(socket.path)
-        socket.data |= {"combined": parts.path.startswith("/stream"), "names": {}}
-        if parts.path.startswith("/ws/"):
-            names = parts.path.removeprefix("/ws/").split("/")
+        self._named(socket, parts.path, parts.query)
+
+    def split(self, name: str) -> tuple[str, str] | None:
+        """Symbol, in capitals, and channel of a stream's name; None for one that there is not."""
+        if name in self.of_all:
+            return EVERY, name
+        found = _NAME.fullmatch(name)
+        return (found[1].upper(), found[2]) if found and found[2] in self.channels else None
+
+    def _named(self, socket: Socket, path: str, query: str) -> None:
+        socket.data |= {"combined": path.startswith("/stream"), "names": {}}
+        if path.startswith("/ws/"):
+            names = path.removeprefix("/ws/").split("/")
         else:
-            names = "/".join(parse_qs(parts.query).get("streams", [])).split("/")
-        self._add(socket, (name for name in names if split(name) is not None))
+            names = "/".join(parse_qs(query).get("streams", [])).split("/")
+        self._add(socket, (name for name in names if self.split(name) is not None))
 
     def dropped(self, socket: Socket) -> None:
         """A socket is gone."""
@@ -65,7 +71,7 @@ class Subscriptions:
             return {"result": None, "id": id_}
         if method not in ("SUBSCRIBE", "UNSUBSCRIBE"):
             return _failure(2, f"Invalid request: unknown variant {method}", id_)
-        strange = [name for name in names if not isinstance(name, str) or split(name) is None]
+        strange = [name for name in names if not isinstance(name, str) or self.split(name) is None]
         if strange:
             return _failure(2, f"Invalid request: no such stream {strange[0]}", id_)
         if method == "UNSUBSCRIBE":
@@ -78,14 +84,14 @@ class Subscriptions:
 
     def _add(self, socket: Socket, names: Iterable[str]) -> None:
         for name in names:
-            place = split(name)
+            place = self.split(name)
             if place is not None:
                 socket.data["names"][name] = None
                 self.of.setdefault(place[0], {}).setdefault(place[1], {})[socket] = None
 
     def _remove(self, socket: Socket, names: Iterable[str]) -> None:
         for name in names:
-            place = split(name)
+            place = self.split(name)
             socket.data["names"].pop(name, None)
             channels = self.of.get(place[0], {}) if place is not None else {}
             sockets = channels.get(place[1], {}) if place is not None else {}

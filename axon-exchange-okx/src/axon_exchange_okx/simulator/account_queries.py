@@ -8,12 +8,15 @@ from typing import Any
 from axon_exchange_okx.simulator import errors
 from axon_exchange_okx.simulator.account_messages import account_row
 from axon_exchange_okx.simulator.errors import OkxError
-from axon_exchange_okx.simulator.numbers import milliseconds, negative
+from axon_exchange_okx.simulator.instruments import inst_type
+from axon_exchange_okx.simulator.numbers import milliseconds, negative, number
 from axon_exchange_okx.simulator.order_messages import STATES, fill_row, given_name, order_row, order_type, stop_row
+from axon_exchange_okx.simulator.positions import leverage_row, position_row
 from axon_exchange_okx.simulator.stops import ALGO_TYPES, Stops
 from axon_exchange_okx.simulator.terms import Given, Terms, text, whole
 from axon_quant.clock import MILLISECOND
-from axon_quant.exchange.simulator import Account, SimulatedExchange, SimulatedOrder
+from axon_quant.exchange.primitives import MarginMode
+from axon_quant.exchange.simulator import Account, Refusal, RefusedError, SimulatedExchange, SimulatedOrder
 
 _MOST = 100
 _DAY = 86_400_000
@@ -31,7 +34,12 @@ class AccountQueries:
         self.by_name: dict[str, Callable[[Account, Given], list[Any]]] = {
             "config": self._config,
             "balance": self._balance,
-            "positions": lambda _, __: [],
+            "positions": self._positions,
+            "leverage": self._leverage,
+            "leverage.set": self._set_leverage,
+            "position-mode.set": self._set_position_mode,
+            "bills": self._bills,
+            "bills.archive": self._bills,
             "fees": self._fees,
             "currencies": self._currencies,
             "order.status": lambda account, given: [order_row(self.find(account, given))],
@@ -68,7 +76,7 @@ class AccountQueries:
             {
                 "uid": uid,
                 "mainUid": uid,
-                "acctLv": "1",
+                "acctLv": "2",
                 "posMode": "net_mode",
                 "autoLoan": False,
                 "perm": ",".join(may),
@@ -86,17 +94,19 @@ class AccountQueries:
     def _balance(self, account: Account, given: Given) -> list[Any]:
         wanted = text(given, "ccy")
         assets = [asset for asset in wanted.split(",") if asset in account.totals] if wanted else None
-        return [account_row(account, self._exchange.now(), assets)]
+        return [account_row(account, self._exchange.swaps, self._exchange.now(), assets)]
 
-    def _fees(self, _: Account, __: Given) -> list[Any]:
+    def _fees(self, _: Account, given: Given) -> list[Any]:
         fees = self._exchange.fees
         return [
             {
                 "category": "1",
-                "instType": "SPOT",
+                "instType": text(given, "instType") or "SPOT",
                 "level": "Lv1",
                 "maker": negative(fees.maker),
                 "taker": negative(fees.taker),
+                "makerU": negative(fees.maker),
+                "takerU": negative(fees.taker),
                 "ts": milliseconds(self._exchange.now()),
             }
         ]
@@ -108,6 +118,79 @@ class AccountQueries:
              "minFee": "0", "maxFee": "0", "minWd": "0", "maxWd": "0", "wdTickSz": "8", "mainNet": True}
             for asset in sorted(traded | {*account.totals})
         ]  # fmt: skip
+
+    # Swaps.
+
+    def _positions(self, account: Account, given: Given) -> list[Any]:
+        wanted = text(given, "instId")
+        return [
+            position_row(self._exchange, account, position)
+            for position in account.positions.values()
+            if position.quantity
+            and text(given, "instType") in ("", "SWAP")
+            and (not wanted or position.symbol in wanted.split(","))
+        ]
+
+    def _leverage(self, account: Account, given: Given) -> list[Any]:
+        mode, wanted = self._mode(given), text(given, "instId")
+        if not wanted:
+            raise errors.missing("instId")
+        swaps = self._exchange.swaps
+        held = [swaps.position(account, symbol, mode) for symbol in wanted.split(",")]
+        if None in held:
+            raise errors.parameter("instId")
+        return [leverage_row(position) for position in held if position is not None]
+
+    def _set_leverage(self, account: Account, given: Given) -> list[Any]:
+        symbol, mode = self._terms.instrument(given).symbol, self._mode(given)
+        if symbol not in self._exchange.swaps.instruments:
+            raise errors.parameter("instId")
+        if text(given, "posSide") not in ("", "net"):
+            raise errors.parameter("posSide")
+        if not text(given, "lever"):
+            raise errors.missing("lever")
+        try:
+            self._exchange.swaps.set_leverage(account, symbol, whole(given, "lever", 0), mode)
+        except RefusedError as error:
+            raise OkxError(errors.LEVERAGE_TOO_LOW if error.kind is Refusal.Funds else errors.NO_LEVERAGE) from None
+        position = self._exchange.swaps.position(account, symbol, mode)
+        return [] if position is None else [leverage_row(position)]
+
+    @staticmethod
+    def _mode(given: Given) -> MarginMode:
+        if text(given, "mgnMode") not in ("cross", "isolated"):
+            raise errors.parameter("mgnMode")
+        return MarginMode(text(given, "mgnMode"))
+
+    @staticmethod
+    def _set_position_mode(_: Account, given: Given) -> list[Any]:
+        if text(given, "posMode") != "net_mode":  # OKX has another, the simulator has not
+            raise errors.parameter("posMode")
+        return [{"posMode": "net_mode"}]
+
+    @staticmethod
+    def _bills(account: Account, given: Given) -> list[Any]:
+        """Of funding, which OKX counts as type 8; what fills did stands in `fills`."""
+        if text(given, "type") not in ("", "8"):
+            return []
+        rows = [
+            {
+                "billId": str(bill),
+                "type": "8",
+                "subType": "173" if payment.amount < 0 else "174",
+                "instType": "SWAP",
+                "instId": payment.position.symbol,
+                "mgnMode": payment.position.mode.value,
+                "ccy": payment.asset,
+                "balChg": number(payment.amount),
+                "pnl": number(payment.amount),
+                "fee": "0",
+                "sz": "",
+                "ts": milliseconds(payment.at),
+            }
+            for bill, payment in enumerate(account.funding, start=1)
+        ]
+        return page(rows[::-1], given, "billId")
 
     # Orders and fills, newest first.
 
@@ -173,7 +256,7 @@ class AccountQueries:
 
 
 def _is_meant(given: Given, symbol: str) -> bool:
-    return text(given, "instType") in ("", "SPOT") and text(given, "instId") in ("", symbol)
+    return text(given, "instType") in ("", inst_type(symbol)) and text(given, "instId") in ("", symbol)
 
 
 def page(rows: list[dict[str, Any]], given: Given, key: str) -> list[Any]:

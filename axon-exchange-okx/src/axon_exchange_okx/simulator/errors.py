@@ -60,6 +60,8 @@ AMENDED_TWICE = Said(
     "51512",
     "Failed to amend orders in batches. You cannot have duplicate orders in the same amend-batch-orders request.",
 )
+NO_LEVERAGE = Said("59102", "Leverage exceeds the maximum limit. Please lower the leverage.")
+LEVERAGE_TOO_LOW = Said("59108", "Low leverage and insufficient margin, please adjust the leverage.")
 NO_ORDER = Said("51603", "Order does not exist.")
 
 _WRONG_SIDES = {
@@ -74,6 +76,10 @@ _REFUSALS = {
     Refusal.Permission: NO_PERMISSION,
     Refusal.NotFound: NO_ORDER,
     Refusal.Filter: OFF_LOT,
+    Refusal.ReduceOnly: Said(
+        "51169", "Order failed because you don't have any positions in this direction to reduce or close."
+    ),
+    Refusal.Leverage: NO_LEVERAGE,
 }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from axon_exchange_okx.simulator.candles import Candle
+from axon_exchange_okx.simulator.instruments import inst_type
 from axon_exchange_okx.simulator.numbers import milliseconds, number
 from axon_quant.market.book import OrderBook
-from axon_quant.market.instrument import Instrument
+from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.market.types import BookUpdate, Level, Quote, Trade
 
 MOST_LIMIT_VALUE = Decimal(20_000_000)
@@ -18,33 +19,36 @@ MOST_MARKET_VALUE = Decimal(1_000_000)
 def instrument_row(instrument: Instrument, code: int) -> dict[str, object]:
     """One of `/public/instruments`."""
     largest = number(instrument.max_quantity or Decimal(9_000_000))
+    swap = instrument.kind is InstrumentKind.Swap
+    largest_at_market = number(instrument.market_max_quantity if swap else MOST_MARKET_VALUE)
+    pair = f"{instrument.base}-{instrument.quote}" if swap else ""
     return {
-        "instType": "SPOT",
+        "instType": inst_type(instrument.symbol),
         "instId": instrument.symbol,
         "instIdCode": code,
-        "baseCcy": instrument.base,
-        "quoteCcy": instrument.quote,
-        "settleCcy": "",
-        "instFamily": "",
-        "uly": "",
+        "baseCcy": "" if swap else instrument.base,
+        "quoteCcy": "" if swap else instrument.quote,
+        "settleCcy": instrument.quote if swap else "",
+        "instFamily": pair,
+        "uly": pair,
         "category": "1",
-        "ctVal": "",
-        "ctMult": "",
-        "ctValCcy": "",
-        "ctType": "",
+        "ctVal": number(instrument.contract_size) if swap else "",
+        "ctMult": "1" if swap else "",
+        "ctValCcy": instrument.base if swap else "",
+        "ctType": "linear" if swap else "",
         "optType": "",
         "stk": "",
         "alias": "",
-        "lever": "10",
+        "lever": "100" if swap else "10",
         "tickSz": number(instrument.tick_size),
         "lotSz": number(instrument.lot_size),
         "minSz": number(instrument.min_quantity or instrument.lot_size),
         "maxLmtSz": largest,
-        "maxMktSz": number(MOST_MARKET_VALUE),
+        "maxMktSz": largest_at_market,
         "maxLmtAmt": number(MOST_LIMIT_VALUE),
         "maxMktAmt": number(MOST_MARKET_VALUE),
         "maxIcebergSz": largest,
-        "maxStopSz": number(MOST_MARKET_VALUE),
+        "maxStopSz": largest_at_market,
         "maxTriggerSz": largest,
         "maxTwapSz": largest,
         "listTime": "1600000000000",
@@ -60,7 +64,7 @@ def ticker_row(symbol: str, now: int, quote: Quote | None, last: Trade | None, d
     """One of `/market/tickers`; `day` is what was traded in the last 24 hours."""
     price = number(last.price) if last else ""
     return {
-        "instType": "SPOT",
+        "instType": inst_type(symbol),
         "instId": symbol,
         "last": price,
         "lastSz": number(last.quantity) if last else "0",

@@ -9,8 +9,10 @@ from typing import Any
 from axon_exchange_okx.simulator import errors
 from axon_exchange_okx.simulator.candles import BARS, Tape
 from axon_exchange_okx.simulator.errors import OkxError
+from axon_exchange_okx.simulator.instruments import inst_type
 from axon_exchange_okx.simulator.market_messages import book_row, instrument_row, ticker_row, trade_row
 from axon_exchange_okx.simulator.numbers import milliseconds
+from axon_exchange_okx.simulator.positions import funding_row, mark_row
 from axon_exchange_okx.simulator.terms import Given, Terms, text, whole
 from axon_quant.clock import MILLISECOND
 from axon_quant.exchange.simulator import SimulatedExchange
@@ -36,6 +38,8 @@ class MarketQueries:
             "trades.history": self._trades,
             "candles": self._candles,
             "candles.history": self._candles,
+            "funding": self._funding,
+            "mark": self._marks,
         }
 
     def ticker(self, symbol: str) -> dict[str, object]:
@@ -53,17 +57,29 @@ class MarketQueries:
         kind, symbol = text(given, "instType"), text(given, "instId")
         if kind not in _KINDS:
             raise errors.parameter("instType")
-        if kind != "SPOT":
-            return []
-        chosen = [one for one in self._exchange.instruments.values() if symbol in ("", one.symbol)]
-        if not chosen:
+        of_kind = [one for one in self._exchange.instruments.values() if inst_type(one.symbol) == kind]
+        chosen = [one for one in of_kind if symbol in ("", one.symbol)]
+        if of_kind and not chosen:
             raise OkxError(errors.NO_INSTRUMENT)
         return [instrument_row(one, self._terms.codes[one.symbol]) for one in chosen]
 
     def _tickers(self, given: Given) -> list[Any]:
         if text(given, "instType") not in _KINDS:
             raise errors.parameter("instType")
-        return [self.ticker(symbol) for symbol in self._exchange.instruments] if given["instType"] == "SPOT" else []
+        return [self.ticker(symbol) for symbol in self._exchange.instruments if inst_type(symbol) == given["instType"]]
+
+    def _funding(self, given: Given) -> list[Any]:
+        swaps, wanted = self._exchange.swaps.instruments, text(given, "instId")
+        if wanted not in {*swaps, "ANY"}:
+            raise errors.parameter("instId") if wanted else errors.missing("instId")
+        return [funding_row(self._exchange, symbol) for symbol in swaps if wanted in ("ANY", symbol)]
+
+    def _marks(self, given: Given) -> list[Any]:
+        kind, wanted = text(given, "instType"), text(given, "instId")
+        if kind not in _KINDS and not wanted:
+            raise errors.parameter("instType")
+        swaps = self._exchange.swaps.instruments if kind in ("", "SWAP") else ()
+        return [mark_row(self._exchange, one) for one in swaps if wanted in ("", one)]
 
     def _book(self, given: Given) -> list[Any]:
         depth = whole(given, "sz", 1)

@@ -6,8 +6,10 @@ from decimal import Decimal
 
 import attrs
 
+from axon_exchange_okx.simulator.instruments import inst_type
 from axon_exchange_okx.simulator.numbers import milliseconds, negative, number
 from axon_quant.exchange.exact import ZERO
+from axon_quant.exchange.primitives import MarginMode
 from axon_quant.exchange.simulator import SimulatedFill, SimulatedOrder
 from axon_quant.orders.types import Liquidity, Order, OrderStatus, OrderType, Side, TimeInForce
 
@@ -20,12 +22,13 @@ STATES = {
     OrderStatus.Rejected: "canceled",
 }
 _TYPES = {TimeInForce.GTC: "limit", TimeInForce.IOC: "ioc", TimeInForce.FOK: "fok"}
-BY_SYSTEM, BY_USER, OF_FOK, OF_IOC, BY_CANCEL_AFTER, OF_POST_ONLY, OF_SELF_TRADE = (
+BY_SYSTEM, BY_USER, OF_FOK, OF_IOC, BY_CANCEL_AFTER, OF_REDUCE_ONLY, OF_POST_ONLY, OF_SELF_TRADE = (
     "0",
     "1",
     "13",
     "14",
     "20",
+    "22",
     "31",
     "32",
 )
@@ -36,7 +39,8 @@ BY_SYSTEM, BY_USER, OF_FOK, OF_IOC, BY_CANCEL_AFTER, OF_POST_ONLY, OF_SELF_TRADE
 class StopOrder:
     """An algo order: waits for its trigger, then places an order of its own. `state` is OKX's.
 
-    `kind` is that of the trigger: `sl`, `tp` or `trigger`; `rises` says that the price must rise to it.
+    `kind` is that of the trigger: `sl`, `tp` or `trigger`; `rises` says that the price must rise to it. `mode` is a
+    swap's.
     """
 
     algo_id: str
@@ -44,6 +48,7 @@ class StopOrder:
     kind: str
     created: int
     rises: bool
+    mode: MarginMode | None = None
     state: str = "live"
     updated: int = 0
     placed: SimulatedOrder | None = None
@@ -80,6 +85,8 @@ def cancel_source(placed: SimulatedOrder) -> str:
         return ""
     if placed.reason.startswith("self-trade"):
         return OF_SELF_TRADE
+    if placed.reason.startswith("reduce-only"):
+        return OF_REDUCE_ONLY
     by_type = {"post_only": OF_POST_ONLY, "fok": OF_FOK, "ioc": OF_IOC}
     return by_type.get(order_type(placed.order), BY_SYSTEM)
 
@@ -88,9 +95,11 @@ def order_row(placed: SimulatedOrder, fill: SimulatedFill | None = None) -> dict
     """An order; with the execution that `fill` is, or the last one."""
     order = placed.order
     last = fill or (placed.fills[-1] if placed.fills else None)
-    base, quote = order.symbol.split("-")
+    base, quote = order.symbol.split("-")[:2]
+    position, buys = placed.position, order.side is Side.Buy
     stop_id = str(placed.tag.get("algo_id", ""))
-    by_default = "base_ccy" if order.order_type is OrderType.Market else ""
+    by_default = "base_ccy" if order.order_type is OrderType.Market and position is None else ""
+    fee_asset = base if buys and position is None else quote
     return {
         "accFillSz": number(placed.filled),
         "algoClOrdId": str(placed.tag.get("algo_client_id", "")),
@@ -105,18 +114,18 @@ def order_row(placed: SimulatedOrder, fill: SimulatedFill | None = None) -> dict
         "ccy": "",
         "clOrdId": given_name(order.client_order_id),
         "fee": negative(sum((one.fee for one in placed.fills), ZERO)),
-        "feeCcy": last.fee_asset if last is not None else base if order.side is Side.Buy else quote,
+        "feeCcy": fee_asset if last is None else last.fee_asset,
         "fillPx": "" if last is None else number(last.price),
         "fillSz": "0" if last is None else number(last.quantity),
         "fillTime": "" if last is None else milliseconds(last.at),
         "instId": order.symbol,
-        "instType": "SPOT",
+        "instType": inst_type(order.symbol),
         "isTpLimit": "false",
-        "lever": "",
+        "lever": "" if position is None else str(position.leverage),
         "linkedAlgoOrd": {"algoId": ""},
         "ordId": str(placed.venue_order_id),
         "ordType": order_type(order),
-        "pnl": "0",
+        "pnl": number(sum((one.realised for one in placed.fills), ZERO)),
         "posSide": "net",
         "px": number(order.price),
         "pxType": "",
@@ -124,8 +133,8 @@ def order_row(placed: SimulatedOrder, fill: SimulatedFill | None = None) -> dict
         "pxVol": "",
         "quickMgnType": "",
         "rebate": "0",
-        "rebateCcy": quote if order.side is Side.Buy else base,
-        "reduceOnly": "false",
+        "rebateCcy": quote if buys or position is not None else base,
+        "reduceOnly": "true" if order.reduce_only else "false",
         "side": order.side.value,
         "slOrdPx": "",
         "slTriggerPx": "",
@@ -136,7 +145,7 @@ def order_row(placed: SimulatedOrder, fill: SimulatedFill | None = None) -> dict
         "stpMode": "cancel_maker",
         "sz": str(placed.tag.get("sz", "")) or number(order.quantity),
         "tag": str(placed.tag.get("tag", "")),
-        "tdMode": "cash",
+        "tdMode": "cash" if position is None else position.mode.value,
         "tgtCcy": str(placed.tag.get("tgtCcy", by_default)),
         "tpOrdPx": "",
         "tpTriggerPx": "",
@@ -148,15 +157,19 @@ def order_row(placed: SimulatedOrder, fill: SimulatedFill | None = None) -> dict
 
 
 def order_push(
-    placed: SimulatedOrder, fill: SimulatedFill | None, last: Decimal | None, *, amended: bool, request: str
+    placed: SimulatedOrder, fill: SimulatedFill | None, last: Decimal | None, *, amend_source: str, request: str
 ) -> dict[str, object]:
-    """An order as the `orders` channel says it, with the execution or the amendment (`request`) that caused it."""
+    """An order as the `orders` channel says it, with the execution or the amendment that caused it.
+
+    `amend_source` is 1 for the user's (`request`), 2 for one that the system made smaller, 3 for a new order that it
+    made smaller, and 4 where it did so by itself.
+    """
     row = order_row(placed, fill)
     if fill is None:
         row |= {"fillPx": "", "fillSz": "0", "fillTime": "", "tradeId": ""}
     return row | {
-        "amendResult": "0" if amended else "",
-        "amendSource": "1" if amended else "",
+        "amendResult": "0" if amend_source in ("1", "2") else "",
+        "amendSource": amend_source,
         "avgPx": row["avgPx"] or "0",
         "code": "0",
         "msg": "",
@@ -165,7 +178,7 @@ def order_push(
         "fillFee": "0" if fill is None else negative(fill.fee),
         "fillFeeCcy": "" if fill is None else fill.fee_asset,
         "fillNotionalUsd": "",
-        "fillPnl": "0",
+        "fillPnl": "0" if fill is None else number(fill.realised),
         "lastPx": number(last),
         "notionalUsd": "",
     }
@@ -179,7 +192,7 @@ def execution(fill: SimulatedFill) -> str:
 def fill_row(fill: SimulatedFill, placed: SimulatedOrder, bill: int, rate: Decimal) -> dict[str, object]:
     """One of `/trade/fills`; `rate` is the fraction that the fee was."""
     return {
-        "instType": "SPOT",
+        "instType": inst_type(fill.symbol),
         "instId": fill.symbol,
         "tradeId": str(fill.trade_id),
         "ordId": str(fill.venue_order_id),
@@ -190,7 +203,7 @@ def fill_row(fill: SimulatedFill, placed: SimulatedOrder, bill: int, rate: Decim
         "fillPx": number(fill.price),
         "fillSz": number(fill.quantity),
         "fillIdxPx": "",
-        "fillPnl": "0",
+        "fillPnl": number(fill.realised),
         "side": placed.order.side.value,
         "posSide": "net",
         "execType": execution(fill),
@@ -214,7 +227,7 @@ def stop_row(stop: StopOrder) -> dict[str, object]:
     )
     prices |= {trigger: number(order.stop_price), ordered: limit}
     return {
-        "instType": "SPOT",
+        "instType": inst_type(order.symbol),
         "instId": order.symbol,
         "algoId": stop.algo_id,
         "algoClOrdId": given_name(order.client_order_id),
@@ -222,8 +235,8 @@ def stop_row(stop: StopOrder) -> dict[str, object]:
         "ordType": stop.order_type,
         "side": order.side.value,
         "posSide": "net",
-        "tdMode": "cash",
-        "tgtCcy": "base_ccy",
+        "tdMode": "cash" if stop.mode is None else stop.mode.value,
+        "tgtCcy": "base_ccy" if stop.mode is None else "",
         "sz": number(order.quantity),
         "state": stop.state,
         **prices,
@@ -236,7 +249,7 @@ def stop_row(stop: StopOrder) -> dict[str, object]:
         "ordId": ids[0] if ids else "",
         "ordIdList": ids,
         "failCode": stop.fail_code,
-        "reduceOnly": "false",
+        "reduceOnly": "true" if order.reduce_only else "false",
         "tag": "",
         "cTime": milliseconds(stop.created),
         "uTime": milliseconds(stop.updated or stop.created),

@@ -19,6 +19,7 @@ from axon_exchange_okx.simulator.account_queries import AccountQueries
 from axon_exchange_okx.simulator.candles import Tape
 from axon_exchange_okx.simulator.errors import OkxError
 from axon_exchange_okx.simulator.identity import identified
+from axon_exchange_okx.simulator.instruments import instruments as default_instruments
 from axon_exchange_okx.simulator.market_queries import MarketQueries
 from axon_exchange_okx.simulator.numbers import milliseconds
 from axon_exchange_okx.simulator.sockets import Conversation, Hello, said_wrong
@@ -40,25 +41,24 @@ from axon_quant.exchange.simulator import (
     SimulatedExchange,
     Simulator,
     Socket,
+    SwapTerms,
     Verdict,
 )
-from axon_quant.exchange.simulator.instruments import instruments as default_instruments
 from axon_quant.market.instrument import Instrument
 
+SYMBOLS = ("BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP", "ETH-USDT-SWAP")
 BALANCES = {"USDT": "1000000", "BTC": "20", "ETH": "200", "OKB": "100", "EUR": "100000"}
 
 
-def _instruments() -> list[Instrument]:
-    """The ten, without a smallest notional: OKX's protocol has no word for it."""
-    return [attrs.evolve(one, min_notional=Decimal(0)) for one in default_instruments("okx", "-")]
-
-
 class OkxSimulator(Simulator):
-    """OKX spot. Two accounts trade the same market: `YOUR_API_KEY` / `YOUR_API_SECRET` / `YOUR_PASSPHRASE`, and
-    `OTHER_…`. A client order id is never taken twice.
+    """OKX spot and linear perpetual swaps, in net position mode.
 
-    `instruments` default to ten, of which `symbols` (default: BTC-USDT and ETH-USDT) have a market that has been open
-    for `history` seconds. Fees are fractions, in what a fill brings in. `demo` refuses requests without the header of
+    Two accounts trade the same market: `YOUR_API_KEY` / `YOUR_API_SECRET` / `YOUR_PASSPHRASE`, and `OTHER_…`. A client
+    order id is never taken twice.
+
+    `instruments` default to ten and two swaps, of which `symbols` (default: BTC-USDT, ETH-USDT and their swaps) have a
+    market that has been open for `history` seconds. Fees are fractions, in what a fill brings in, of swaps in USDT.
+    `swap_terms` has leverage and funding. `demo` refuses requests without the header of
     simulated trading (True), or with it (False). `limits` replace each of OKX's. Other options as of `Simulator` and
     `MarketFeed`.
     """
@@ -71,7 +71,7 @@ class OkxSimulator(Simulator):
         self,
         *,
         instruments: Iterable[Instrument] | None = None,
-        symbols: Iterable[str] = ("BTC-USDT", "ETH-USDT"),
+        symbols: Iterable[str] = SYMBOLS,
         accounts: Iterable[Account] | None = None,
         maker_fee: Decimal = Decimal("0.0008"),
         taker_fee: Decimal = Decimal("0.001"),
@@ -85,16 +85,18 @@ class OkxSimulator(Simulator):
         history: float = 30.0,
         engine_timeout: float = 1.0,
         demo: bool | None = None,
+        swap_terms: SwapTerms | None = None,
         clock: Clock | None = None,
     ) -> None:
         exchange = SimulatedExchange(
-            _instruments() if instruments is None else instruments,
+            default_instruments() if instruments is None else instruments,
             Account.two(BALANCES) if accounts is None else accounts,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             reuse_client_ids=False,
             expire_post_only=True,
             first_order_id=500_000,
+            swap_terms=swap_terms,
         )
         feed = MarketFeed(
             exchange, symbols, recording=recording, prices=prices, seed=seed, speed=speed, history=history

@@ -8,8 +8,9 @@ from decimal import Decimal
 from axon_exchange_okx.simulator import errors
 from axon_exchange_okx.simulator.errors import OkxError, Said, said, wrong_side
 from axon_exchange_okx.simulator.order_messages import StopOrder, given_name
-from axon_exchange_okx.simulator.terms import Given, text
+from axon_exchange_okx.simulator.terms import Given, paid_with, text
 from axon_quant.exchange.exact import remainder
+from axon_quant.exchange.primitives import MarginMode
 from axon_quant.exchange.simulator import Account, RefusedError, SimulatedExchange
 from axon_quant.market.types import MarketEvent, Trade
 from axon_quant.orders.types import Order, OrderType, Side
@@ -56,15 +57,17 @@ class Stops:
             raise OkxError(otherwise)
         return stop
 
-    def place(self, account: Account, order: Order, kind: str, stop_price: Decimal) -> StopOrder:
+    def place(
+        self, account: Account, order: Order, kind: str, stop_price: Decimal, mode: MarginMode | None = None
+    ) -> StopOrder:
         """Take one. A stop loss waits for the price to fall to it as a sell, to rise to it as a buy; a take-profit
-        order for the opposite; a trigger order for whichever it takes."""
+        order for the opposite; a trigger order for whichever it takes. `mode` is a swap's."""
         if any(one.order.client_order_id == order.client_order_id for one in self._all[account.key].values()):
             raise OkxError(errors.STOP_EXISTS)
         rises = self._check(order, kind, stop_price)
         self._next += 1
         kept = _with(order, stop_price, order.price, order.quantity)
-        stop = StopOrder(str(self._next), kept, kind, self._exchange.now(), rises)
+        stop = StopOrder(str(self._next), kept, kind, self._exchange.now(), rises, mode)
         self._all[account.key][stop.algo_id] = stop
         self._waiting.append((account, stop))
         self._on_change(account, stop)
@@ -123,14 +126,22 @@ class Stops:
     def _trigger(self, account: Account, stop: StopOrder) -> None:
         order = stop.order
         kind = OrderType.Market if order.price is None else OrderType.Limit
-        child = Order(order.symbol, order.side, kind, order.price, order.quantity, client_order_id=stop.child_name)
+        child = Order(
+            order.symbol,
+            order.side,
+            kind,
+            order.price,
+            order.quantity,
+            reduce_only=order.reduce_only,
+            client_order_id=stop.child_name,
+        )
         named = given_name(order.client_order_id)
         tag = {"algo_id": stop.algo_id, "algo_client_id": named, "source": _SOURCES[stop.kind]}
         instrument = self._exchange.instruments[order.symbol]
         try:
-            stop.placed = self._exchange.place(account, child, tag=tag)
+            stop.placed = self._exchange.place(account, child, tag=tag, margin_mode=stop.mode)
         except RefusedError as error:
-            stop.fail_code = said(error, instrument.quote if order.side is Side.Buy else instrument.base).said.code
+            stop.fail_code = said(error, paid_with(instrument, order.side)).said.code
             self._change(account, stop, "order_failed")
         else:
             self._change(account, stop, "effective")
@@ -144,5 +155,6 @@ def _with(order: Order, stop_price: Decimal, price: Decimal | None, quantity: De
         price,
         quantity,
         stop_price=stop_price,
+        reduce_only=order.reduce_only,
         client_order_id=order.client_order_id,
     )

@@ -12,8 +12,9 @@ from axon_exchange_okx.simulator.errors import OkxError
 from axon_exchange_okx.simulator.market_messages import MOST_LIMIT_VALUE, MOST_MARKET_VALUE
 from axon_exchange_okx.simulator.numbers import number
 from axon_quant.exchange.exact import multiply, remainder
+from axon_quant.exchange.primitives import MarginMode
 from axon_quant.exchange.simulator import Account, SimulatedExchange
-from axon_quant.market.instrument import Instrument
+from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.orders.types import Order, OrderType, Side, TimeInForce
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -57,8 +58,7 @@ class Terms:
             raise errors.parameter("ordType")
         if text(given, "side") not in ("buy", "sell"):
             raise errors.parameter("side")
-        if text(given, "tdMode") != "cash":
-            raise OkxError(errors.WRONG_MODE)
+        swap = self.margin_mode(given) is not None
         if text(given, "stpMode") not in ("", "cancel_maker") or given.get("attachAlgoOrds"):
             raise errors.parameter("stpMode" if given.get("stpMode") else "attachAlgoOrds")
         if not _TAG.fullmatch(text(given, "tag")):
@@ -70,7 +70,7 @@ class Terms:
             if not text(given, "px"):
                 raise OkxError(errors.NO_PRICE)
             price = amount(given, "px")
-        else:
+        elif not swap:
             target = text(given, "tgtCcy") or ("quote_ccy" if side is Side.Buy else "base_ccy")
             if target not in ("base_ccy", "quote_ccy"):
                 raise errors.parameter("tgtCcy")
@@ -86,8 +86,22 @@ class Terms:
             quantity,
             time_in_force=kind[1],
             post_only=text(given, "ordType") == "post_only",
+            reduce_only=swap and text(given, "reduceOnly").lower() == "true",
             client_order_id=self.client_id(given, name),
         ), says
+
+    def margin_mode(self, given: Given) -> MarginMode | None:
+        """A swap's; None for spot, which is paid in cash. Raises OkxError for what cannot be."""
+        mode = text(given, "tdMode")
+        if self.instrument(given).kind is InstrumentKind.Spot:
+            if mode != "cash":
+                raise OkxError(errors.WRONG_MODE)
+            return None
+        if mode not in ("cross", "isolated"):
+            raise errors.parameter("tdMode")
+        if text(given, "posSide") not in ("", "net"):
+            raise errors.parameter("posSide")
+        return MarginMode(mode)
 
     def client_id(self, given: Given, name: str) -> str:
         """What the client calls it, or a name of the venue's, which has a hyphen."""
@@ -106,14 +120,18 @@ class Terms:
         if remainder(quantity, instrument.lot_size):
             raise OkxError(errors.OFF_LOT)
         last = self._exchange.price(instrument.symbol)
+        units = multiply(quantity, instrument.contract_size)
         if price is None:
-            if last is not None and multiply(last, quantity) > MOST_MARKET_VALUE:
+            if instrument.kind is InstrumentKind.Swap:
+                if instrument.market_max_quantity is not None and quantity > instrument.market_max_quantity:
+                    raise OkxError(errors.MARKET_TOO_LARGE)
+            elif last is not None and multiply(last, units) > MOST_MARKET_VALUE:
                 raise errors.too_valuable(number(MOST_MARKET_VALUE), market=True)
             return
         self._check_price(instrument, price, last, side)
         if instrument.max_quantity is not None and quantity > instrument.max_quantity:
             raise errors.too_large(number(instrument.max_quantity))
-        if multiply(price, quantity) > MOST_LIMIT_VALUE:
+        if multiply(price, units) > MOST_LIMIT_VALUE:
             raise errors.too_valuable(number(MOST_LIMIT_VALUE), market=False)
 
     @staticmethod
@@ -123,6 +141,11 @@ class Terms:
         beyond = price > highest if side is Side.Buy else price < lowest
         if beyond or remainder(price, instrument.tick_size):
             raise errors.outside_limits(number(highest), number(lowest))
+
+
+def paid_with(instrument: Instrument, side: Side) -> str:
+    """The asset that an order needs."""
+    return instrument.quote if side is Side.Buy or instrument.kind is InstrumentKind.Swap else instrument.base
 
 
 def text(given: Given, name: str) -> str:

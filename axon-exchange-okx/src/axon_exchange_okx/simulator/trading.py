@@ -12,9 +12,9 @@ from axon_exchange_okx.simulator.numbers import milliseconds
 from axon_exchange_okx.simulator.order_messages import BY_CANCEL_AFTER, given_name
 from axon_exchange_okx.simulator.stops import Stops
 from axon_exchange_okx.simulator.table import Call
-from axon_exchange_okx.simulator.terms import Given, Terms, amount, text
+from axon_exchange_okx.simulator.terms import Given, Terms, amount, paid_with, text
 from axon_quant.exchange.simulator import Account, RefusedError, SimulatedExchange, SimulatedOrder
-from axon_quant.orders.types import Side
+from axon_quant.market.instrument import InstrumentKind
 
 _NAMES = ("ordId", "clOrdId", "algoId", "algoClOrdId", "reqId")
 
@@ -77,9 +77,9 @@ class Trading:
         order, says = self._terms.order(account, given)
         instrument = self._terms.instrument(given)
         try:
-            placed = self._exchange.place(account, order, tag=says)
+            placed = self._exchange.place(account, order, tag=says, margin_mode=self._terms.margin_mode(given))
         except RefusedError as error:
-            raise errors.said(error, instrument.quote if order.side is Side.Buy else instrument.base) from None
+            raise errors.said(error, paid_with(instrument, order.side)) from None
         return {**self._named(placed), "tag": text(given, "tag")}
 
     def _cancel(self, account: Account, given: Given) -> dict[str, object]:
@@ -131,10 +131,12 @@ class Trading:
     def _place_stop(self, account: Account, given: Given) -> dict[str, object]:
         kind, limit, trigger = _trigger(given)
         shape = {**given, "ordType": "market" if limit == "-1" else "limit", "px": limit, "tgtCcy": "base_ccy"}
-        if text(given, "tdMode") == "cross":
+        spot = self._terms.instrument(given).kind is InstrumentKind.Spot
+        if spot and text(given, "tdMode") == "cross":
             shape["tdMode"] = "cash"  # which ccxt never says of these
         order, _ = self._terms.order(account, shape, name="algoClOrdId")
-        stop = self._stops.place(account, order, kind, amount(given, trigger))
+        mode = self._terms.margin_mode(shape)
+        stop = self._stops.place(account, order, kind, amount(given, trigger), mode)
         return {
             "algoId": stop.algo_id,
             "algoClOrdId": text(given, "algoClOrdId"),

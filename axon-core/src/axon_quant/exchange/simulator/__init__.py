@@ -10,9 +10,11 @@ from axon_quant.exchange.simulator.faults import Fault, FaultPlan, FaultRule
 from axon_quant.exchange.simulator.instruments import INSTRUMENTS, START_PRICES
 from axon_quant.exchange.simulator.limits import Limit, Meter, Verdict
 from axon_quant.exchange.simulator.market import MarketFeed
+from axon_quant.exchange.simulator.positions import PositionEvent, SimulatedPosition
 from axon_quant.exchange.simulator.refusals import Refusal, RefusedError
 from axon_quant.exchange.simulator.server import Answer, Asked, Charge, Simulator
 from axon_quant.exchange.simulator.socket import Socket
+from axon_quant.exchange.simulator.swaps import Swaps, SwapTerms
 
 __all__ = [
     "INSTRUMENTS",
@@ -28,13 +30,17 @@ __all__ = [
     "Limit",
     "MarketFeed",
     "Meter",
+    "PositionEvent",
     "Refusal",
     "RefusedError",
     "SimulatedExchange",
     "SimulatedFill",
     "SimulatedOrder",
+    "SimulatedPosition",
     "Simulator",
     "Socket",
+    "SwapTerms",
+    "Swaps",
     "Transfer",
     "Verdict",
 ]

@@ -10,14 +10,20 @@ import attrs
 from msgspec import Struct
 
 from axon_quant.exchange.exact import ZERO, add, subtract
+from axon_quant.exchange.primitives import MarginMode
+from axon_quant.exchange.simulator.positions import PositionEvent, SimulatedPosition
 from axon_quant.orders.types import Liquidity, Order, OrderStatus
 
-Cause: TypeAlias = Literal["new", "trade", "cancelled", "expired", "amended", "triggered", "prevented"]
-"""What happened to an order. `prevented`: it ended because an order of the same account would have met it."""
+Cause: TypeAlias = Literal["new", "trade", "cancelled", "expired", "amended", "triggered", "prevented", "reduced"]
+"""What happened to an order. `prevented`: it ended because an order of the same account would have met it; `reduced`: a
+reduce-only one became as large as its position."""
 
 
 class SimulatedFill(Struct, frozen=True):
-    """One execution. `trade_id` counts per symbol; `fee` is in `fee_asset`. `at` is UTC ns of the venue's clock."""
+    """One execution. `trade_id` counts per symbol; `fee` is in `fee_asset`. `at` is UTC ns of the venue's clock.
+
+    `realised` is what it won by closing a part of a position, or lost, before the fee.
+    """
 
     trade_id: int
     venue_order_id: int
@@ -29,14 +35,17 @@ class SimulatedFill(Struct, frozen=True):
     fee_asset: str
     liquidity: Liquidity
     at: int
+    realised: Decimal = ZERO
 
 
 @attrs.define(eq=False)
 class SimulatedOrder:
-    """One order as the venue has it. `order` is what was asked for last (an amendment replaces it).
+    """One order as the venue has it. `order` is what was asked for last (an amendment replaces it), made smaller where
+    it may only reduce; `asked` is the quantity that was asked for.
 
     `lock` is what it holds of `lock_asset`. `waiting` says that a stop has not been triggered; `rises`, that its price
-    must rise to the stop. `value` is the sum of price × quantity of the fills. `tag` is the protocol's own.
+    must rise to the stop. `value` is the sum of price × quantity of the fills. `position` is what a swap's order trades
+    in, `reference` the price at which its margin is reckoned. `tag` is the protocol's own.
     """
 
     order: Order
@@ -53,6 +62,9 @@ class SimulatedOrder:
     amended: int = 0
     lock_asset: str = ""
     lock: Decimal = ZERO
+    position: SimulatedPosition | None = None
+    asked: Decimal = ZERO
+    reference: Decimal = ZERO
     tag: dict[str, object] = attrs.field(factory=dict)
 
     @property
@@ -92,7 +104,7 @@ class Transfer(Struct, frozen=True):
     at: int
 
 
-Listener: TypeAlias = Callable[[AccountEvent | Transfer], None]
+Listener: TypeAlias = Callable[[AccountEvent | Transfer | PositionEvent], None]
 """Told of what happens, synchronously; it must not call the exchange back."""
 
 
@@ -100,7 +112,8 @@ Listener: TypeAlias = Callable[[AccountEvent | Transfer], None]
 class Account:
     """A key pair and what belongs to it. `listeners` are told of every event.
 
-    `fee_asset`: fees are paid in it, at the price of the moment; else in what a fill brings in.
+    `fee_asset`: fees are paid in it, at the price of the moment; else in what a fill brings in, or for swaps in what
+    they are settled in. `positions` are those that ever were, `margin_modes` what orders without a mode trade in.
     """
 
     name: str
@@ -116,6 +129,9 @@ class Account:
     by_client: dict[str, list[SimulatedOrder]] = attrs.field(factory=dict)
     open: dict[int, SimulatedOrder] = attrs.field(factory=dict)
     fills: list[SimulatedFill] = attrs.field(factory=list)
+    positions: dict[tuple[str, MarginMode], SimulatedPosition] = attrs.field(factory=dict)
+    margin_modes: dict[str, MarginMode] = attrs.field(factory=dict)
+    funding: list[PositionEvent] = attrs.field(factory=list)
     listeners: list[Listener] = attrs.field(factory=list)
     sequence: int = 0
 
@@ -174,7 +190,7 @@ class Account:
         """Add `amount`, which may be negative."""
         self.totals[asset] = add(self.totals.get(asset, ZERO), amount)
 
-    def tell(self, event: AccountEvent | Transfer) -> None:
+    def tell(self, event: AccountEvent | Transfer | PositionEvent) -> None:
         """Tell every listener."""
         for listener in tuple(self.listeners):
             listener(event)

@@ -1,4 +1,4 @@
-"""What a test asks a simulator in another process: the truth, another plan of faults, a transfer."""
+"""What a test asks a simulator in another process: the truth, another plan of faults, a transfer, funding."""
 
 from __future__ import annotations
 
@@ -39,6 +39,18 @@ def control(simulator: Simulator) -> dict[tuple[str, str], Handler]:
         simulator.exchange.transfer(account, asset, Decimal(str(said["amount"])))
         return web.json_response({"free": f"{account.free(asset):f}"})
 
+    async def swap(request: web.BaseRequest) -> web.Response:
+        said, swaps = await request.json(), simulator.exchange.swaps
+        symbol = swaps.instruments[said["symbol"]].symbol
+        if "mark" in said:
+            swaps.set_mark(symbol, None if said["mark"] is None else Decimal(str(said["mark"])))
+        if "rate" in said:
+            swaps.set_rate(symbol, Decimal(str(said["rate"])))
+        if said.get("pay") is True:
+            swaps.pay(symbol)
+        mark, rate = swaps.mark(symbol), swaps.funding(symbol).rate
+        return web.json_response({"mark": None if mark is None else f"{mark:f}", "rate": f"{rate:f}"})
+
     def reported(handler: Handler) -> Handler:
         async def handle(request: web.BaseRequest) -> web.Response:
             try:
@@ -52,4 +64,5 @@ def control(simulator: Simulator) -> dict[tuple[str, str], Handler]:
         ("GET", "/simulator/truth"): truth,
         ("POST", "/simulator/faults"): reported(faults),
         ("POST", "/simulator/transfer"): reported(transfer),
+        ("POST", "/simulator/swap"): reported(swap),
     }

@@ -1,4 +1,4 @@
-"""A simulated venue's orders and money, synchronous and without a protocol: matching, stops, amendments, fees.
+"""A simulated venue's orders and money, synchronous and without a protocol: matching, stops, amendments, fees, swaps.
 
 Every account trades against the displayed market, as on the paper venue; accounts do not meet each other. `now` is the
 venue's clock, UTC ns.
@@ -12,11 +12,14 @@ from typing import Any
 
 import attrs
 
-from axon_quant.exchange.exact import ZERO, from_float, multiply, subtract
+from axon_quant.exchange.exact import ZERO, add, from_float, multiply, subtract
 from axon_quant.exchange.matching import MatchingEngine
+from axon_quant.exchange.primitives import MarginMode
 from axon_quant.exchange.simulator.account import Account, AccountEvent, Cause, SimulatedFill, SimulatedOrder, Transfer
+from axon_quant.exchange.simulator.positions import SimulatedPosition
 from axon_quant.exchange.simulator.refusals import FUNDS, Refusal, RefusedError, kind_of, refused
-from axon_quant.exchange.simulator.settlement import Fees, settle
+from axon_quant.exchange.simulator.settlement import Fees, settle, settle_swap
+from axon_quant.exchange.simulator.swaps import REDUCE_ONLY, Swaps, SwapTerms
 from axon_quant.exchange.simulator.truth import ledger
 from axon_quant.market.book import OrderBook
 from axon_quant.market.instrument import Instrument
@@ -32,7 +35,8 @@ class SimulatedExchange:
     `maker_fee` and `taker_fee` are fractions. A client order id may be used again once its order is finished, unless
     `reuse_client_ids` is False. An order that would meet one of its own account makes that one expire, unless
     `expire_makers` is False: then it is refused. A post-only order that would take is refused or, with
-    `expire_post_only`, taken and expires. `listeners` are told of every market event after it was applied.
+    `expire_post_only`, taken and expires. `swap_terms` are those of perpetual swaps, whose positions `swaps` has.
+    `listeners` are told of every market event after it was applied.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class SimulatedExchange:
         expire_makers: bool = True,
         expire_post_only: bool = False,
         first_order_id: int = 1_000,
+        swap_terms: SwapTerms | None = None,
     ) -> None:
         self.instruments = {instrument.symbol: instrument for instrument in instruments}
         self.accounts = {account.key: account for account in accounts}
@@ -55,6 +60,8 @@ class SimulatedExchange:
         self.listeners: list[Callable[[MarketEvent], None]] = []
         self.now: Callable[[], int] = lambda: 0
         self.fees = Fees(maker_fee, taker_fee)
+        terms = SwapTerms() if swap_terms is None else swap_terms
+        self.swaps = Swaps(self.instruments, self.accounts, self.quotes, terms, self.price, lambda: self.now())
         self._reuse = reuse_client_ids
         self._expire_makers = expire_makers
         self._taken_though_void = {Refusal.NoLiquidity, *([Refusal.PostOnly] if expire_post_only else [])}
@@ -64,7 +71,10 @@ class SimulatedExchange:
         self._handlers: dict[str, list[dict[type, Callable[[Any], None]]]] = {symbol: [] for symbol in self.instruments}
         self._stops: dict[str, list[tuple[Account, SimulatedOrder]]] = {symbol: [] for symbol in self.instruments}
         self._submission: _Submission | None = None
-        self._ending: Cause | None = None  # why the engine is asked to cancel; None: for an amendment, which is silent
+        self._ending: tuple[Cause, str] | None = None  # why the engine is to cancel; None: to amend, which is silent
+        self._moved: list[
+            tuple[Account, SimulatedPosition]
+        ] = []  # positions that reduce-only orders may be too large for
 
     # The market.
 
@@ -83,6 +93,8 @@ class SimulatedExchange:
             self.last[symbol] = event
             if self._stops[symbol]:
                 self._trigger(symbol, event.price)
+        self._follow_positions()
+        self.swaps.tick()
         for listener in self.listeners:
             listener(event)
 
@@ -96,16 +108,23 @@ class SimulatedExchange:
     # Orders.
 
     def place(
-        self, account: Account, order: Order, *, rises: bool | None = None, tag: Mapping[str, object] | None = None
+        self,
+        account: Account,
+        order: Order,
+        *,
+        rises: bool | None = None,
+        tag: Mapping[str, object] | None = None,
+        margin_mode: MarginMode | None = None,
     ) -> SimulatedOrder:
         """Take an order. Raises RefusedError when the venue does not; then nothing is left of it.
 
         A market order that finds nothing to take is taken, and expires. Filters other than the grid are the protocol's
         to check before, in its own words. `rises` says, for a stop, that its price is reached from below; a stop on the
-        wrong side is refused. None: from wherever the price is.
+        wrong side is refused. None: from wherever the price is. `margin_mode` is a swap's, None: the account's.
         """
         self.check(account, order)
-        placed = SimulatedOrder(order, self._next_order, self.now(), tag=dict(tag or {}))
+        placed = SimulatedOrder(order, self._next_order, self.now(), asked=order.quantity, tag=dict(tag or {}))
+        placed.position = self.swaps.position(account, order.symbol, margin_mode)
         if order.stop_price is not None:
             self._arm_stop(account, placed, rises)
         self._next_order += 1
@@ -121,6 +140,7 @@ class SimulatedExchange:
         elif reason:
             account.forget(placed)
             raise refused(reason)
+        self._follow_positions()
         return placed
 
     def check(self, account: Account, order: Order) -> None:
@@ -161,11 +181,13 @@ class SimulatedExchange:
         name = old.client_order_id if client_order_id is None else client_order_id
         if name != old.client_order_id:
             self._check_name(account, name)
+        placed.asked = wanted
         new = attrs.evolve(old, price=old.price if price is None else price, quantity=wanted, client_order_id=name)
         if new.price == old.price and wanted <= old.quantity:
             self._reduce(account, placed, new)
         else:
             self._resubmit(account, placed, new)
+        self._follow_positions()
         placed.amended += 1
         if name != old.client_order_id:
             account.by_client.setdefault(name, []).append(placed)
@@ -173,8 +195,9 @@ class SimulatedExchange:
 
     def transfer(self, account: Account, asset: str, amount: Decimal) -> None:
         """Pay in, or out with a negative amount. Raises RefusedError when that much is not free."""
-        if not account.free(asset) + amount >= 0:
-            raise RefusedError(Refusal.Funds, f"{account.free(asset):f} {asset} is free")
+        available = self.swaps.available(account, asset)
+        if not available + amount >= 0:
+            raise RefusedError(Refusal.Funds, f"{available:f} {asset} is free")
         account.change(asset, amount)
         account.tell(Transfer(account.next_sequence(), asset, amount, self.now()))
 
@@ -203,6 +226,7 @@ class SimulatedExchange:
                 taker_fee=ZERO,
                 on_update=lambda update: self._updated(account, update),
                 admit=lambda order, need: self._admit(account, order, need),
+                reducible=lambda order: self._reducible(account.orders[int(order.client_order_id)]),
             )
             self._handlers[symbol].append(engine.handlers)
             if symbol in self.quotes:
@@ -211,6 +235,13 @@ class SimulatedExchange:
 
     def _submit(self, account: Account, placed: SimulatedOrder, order: Order, cause: Cause | None) -> str:
         """Give an order to the matching engine; why it is refused, or ""."""
+        if order.reduce_only and placed.position is not None:
+            quantity, reason = self.swaps.reduced(placed, order.quantity)
+            if reason:
+                return reason
+            if quantity < order.quantity:
+                order = attrs.evolve(order, quantity=quantity)
+                placed.order = attrs.evolve(placed.order, quantity=add(placed.filled, quantity))
         engine = self._engine(account, order.symbol)
         order = attrs.evolve(order, client_order_id=str(placed.venue_order_id))
         while True:
@@ -229,11 +260,14 @@ class SimulatedExchange:
     def _admit(self, account: Account, order: Order, need: Decimal) -> str:
         submission = self._submission
         assert submission is not None  # noqa: S101 - an engine asks only while an order is submitted
+        if submission.placed.position is not None:
+            return self.swaps.admit(account, submission.placed, order, self.fees.taker)
         instrument = self.instruments[order.symbol]
         asset = instrument.quote if order.side is Side.Buy else instrument.base
         account.release(submission.placed)
-        if not need <= account.free(asset):
-            return f"{FUNDS} {order.side.value} needs {need:f} {asset}, {account.free(asset):f} is free"
+        available = self.swaps.available(account, asset)
+        if not need <= available:
+            return f"{FUNDS} {order.side.value} needs {need:f} {asset}, {available:f} is free"
         account.hold(submission.placed, asset, need)
         return ""
 
@@ -248,42 +282,49 @@ class SimulatedExchange:
             number = self._next_trade[update.symbol]
             self._next_trade[update.symbol] = number + 1
             instrument, rate = self.instruments[update.symbol], self.fees.rate(update.fill.liquidity)
-            fill, changed = settle(account, placed, instrument, update.fill, rate, number, self.now(), self.price)
+            position = placed.position
+            before = ZERO if position is None else position.quantity
+            book = settle if position is None else settle_swap
+            fill, changed = book(account, placed, instrument, update.fill, rate, number, self.now(), self.price)
+            if position is not None:
+                self.swaps.booked(position, before, fill.realised, fill.fee, self.now())
+                self._moved.append((account, position))
             self._tell(account, placed, "trade", fill, changed)
         elif update.status is OrderStatus.Open:
             if submission is not None and submission.cause is not None:
                 self._tell(account, placed, submission.cause)
         elif update.status is OrderStatus.Cancelled:
             if self._ending is not None:
-                self._finish(account, placed, self._ending)
+                self._finish(account, placed, *self._ending)
         else:
             self._finish(account, placed, _ENDS[update.status], update.reason)
 
     # Inside: how orders change.
 
-    def _end(self, account: Account, placed: SimulatedOrder, cause: Cause) -> None:
+    def _end(self, account: Account, placed: SimulatedOrder, cause: Cause, reason: str = "") -> None:
         """Take an open order out of the market."""
         if placed.waiting:
             self._stops[placed.order.symbol].remove((account, placed))
             placed.waiting = False
             self._finish(account, placed, cause)
             return
-        self._ending = cause
+        self._ending = cause, reason
         try:
             self._engine(account, placed.order.symbol).cancel(str(placed.venue_order_id), self.now())
         finally:
             self._ending = None
 
-    def _reduce(self, account: Account, placed: SimulatedOrder, new: Order) -> None:
+    def _reduce(self, account: Account, placed: SimulatedOrder, new: Order, cause: Cause = "amended") -> None:
         left = subtract(new.quantity, placed.filled)
         engine = self._engine(account, new.symbol)
         reason = engine.reduce(str(placed.venue_order_id), left)
         if reason:
             raise refused(reason)
         less = subtract(placed.order.quantity, new.quantity)
-        account.release(placed, multiply(less, new.price or ZERO) if new.side is Side.Buy else less)
         placed.order = new
-        self._tell(account, placed, "amended")
+        if placed.position is None:
+            account.release(placed, multiply(less, new.price or ZERO) if new.side is Side.Buy else less)
+        self._tell(account, placed, cause)
 
     def _resubmit(self, account: Account, placed: SimulatedOrder, new: Order) -> None:
         old = placed.order
@@ -313,10 +354,33 @@ class SimulatedExchange:
         changed: tuple[str, ...] = (),
     ) -> None:
         placed.updated = self.now()
+        if placed.position is not None:
+            self.swaps.rebalance(account, placed.position)
         if not changed:
             instrument = self.instruments[placed.order.symbol]
-            changed = (instrument.quote if placed.order.side is Side.Buy else instrument.base,)
+            pays_quote = placed.position is not None or placed.order.side is Side.Buy
+            changed = (instrument.quote if pays_quote else instrument.base,)
         account.tell(AccountEvent(account.next_sequence(), cause, placed, fill, changed, placed.updated))
+
+    # Inside: reduce-only orders.
+
+    @staticmethod
+    def _reducible(placed: SimulatedOrder) -> Decimal:
+        return placed.remaining if placed.position is None else placed.position.closable(placed.order.side)
+
+    def _follow_positions(self) -> None:
+        """Make reduce-only orders as large as their positions, and end those that have none any more."""
+        while self._moved:
+            account, position = self._moved.pop()
+            for placed in [one for one in account.open.values() if one.position is position and one.order.reduce_only]:
+                closable = position.closable(placed.order.side)
+                if placed.waiting or placed.remaining <= closable:
+                    continue
+                if not closable:
+                    self._end(account, placed, "expired", f"{REDUCE_ONLY} the position is closed")
+                elif self.swaps.terms.clip_reduce_only:
+                    smaller = attrs.evolve(placed.order, quantity=add(placed.filled, closable))
+                    self._reduce(account, placed, smaller, "reduced")
 
     # Inside: stops.
 
@@ -327,6 +391,8 @@ class SimulatedExchange:
         if stop is None or price is None or price == stop or rises not in (None, stop > price):
             raise RefusedError(Refusal.StopPrice, f"the stop at {stop} would trigger at once")
         placed.rises, placed.waiting = stop > price, True
+        if placed.position is not None:
+            return  # what it needs, or may reduce, is seen when it triggers
         need, asset = order.quantity, instrument.base
         if order.side is Side.Buy:
             need, asset = multiply(order.price or stop, order.quantity), instrument.quote

@@ -16,6 +16,7 @@ from axon_quant.exchange.simulator.instruments import LEVEL_SIZES, START_PRICES
 from axon_quant.exchange.simulator.numbering import Numbered
 from axon_quant.market.book import OrderBook
 from axon_quant.market.generated import GeneratedMarket
+from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.market.recordings import open_recording
 from axon_quant.market.types import Bar, BookSnapshot, BookUpdate, MarketEvent
 
@@ -29,7 +30,8 @@ class MarketFeed:
     """Plays events into an exchange, stamped with the exchange's clock as they are played.
 
     Without a `recording` each symbol has a generated market that begins at its start price (`prices` by symbol, with
-    or without its separator), the same for the same `seed`. `speed` is how fast market time passes. The market has
+    or without its separator; a swap's is that of its base and quote), the same for the same `seed`; spot and swap of
+    one base and quote move together. `speed` is how fast market time passes. The market has
     been open for `history` seconds when the simulator starts; a recording begins where its symbols have a book,
     whichever venue it is of (BTCUSDT is played as BTC-USDT where that is what the exchange calls it), and
     stays as it is when it ends. Raises MarketDataError for one without any event, and UnknownSymbolError.
@@ -57,7 +59,11 @@ class MarketFeed:
             raise UnknownSymbolError("the simulator has no such instrument", symbol=strange[0], hint=hint)
         self.played = 0
         starts = {**START_PRICES, **(prices or {})}
-        markets = (self._generated(symbol, starts, seed + index) for index, symbol in enumerate(self.symbols))
+        pairs = [_pair(exchange.instruments[symbol]) for symbol in self.symbols]
+        markets = (
+            self._generated(symbol, starts, seed + pairs.index(pair))
+            for symbol, pair in zip(self.symbols, pairs, strict=True)
+        )
         self._events: Iterator[MarketEvent] = (
             heapq.merge(*markets, key=lambda event: event.received)
             if recording is None
@@ -116,12 +122,19 @@ class MarketFeed:
         self._next = next(self._events, None)
 
     def _generated(self, symbol: str, starts: Mapping[str, float], seed: int) -> Iterator[MarketEvent]:
-        instrument, plain = self._exchange.instruments[symbol], symbol.replace("-", "")
-        start = starts.get(symbol) or starts.get(plain)
+        instrument = self._exchange.instruments[symbol]
+        pair = _pair(instrument)
+        start = starts.get(symbol) or starts.get(pair)
         if start is None:
             raise MarketDataError("nobody knows where its market begins", symbol=symbol, hint="give its price")
         market = GeneratedMarket(instrument, seconds=_FOREVER, seed=seed, price=start)
-        return iter(Numbered(market, instrument, LEVEL_SIZES.get(plain, 50_000.0 / start)))
+        size = LEVEL_SIZES.get(pair, 50_000.0 / start) / float(instrument.contract_size)
+        return iter(Numbered(market, instrument, size))
+
+
+def _pair(instrument: Instrument) -> str:
+    swap = instrument.kind is InstrumentKind.Swap
+    return f"{instrument.base}{instrument.quote}" if swap else instrument.symbol.replace("-", "")
 
 
 def _recorded(path: str | Path, symbols: tuple[str, ...], known: Iterable[str]) -> Iterator[MarketEvent]:

@@ -18,6 +18,9 @@ class Refusal(Enum):
     StopPrice = "stop-would-trigger-at-once"
     NotFound = "no-such-open-order"
     Permission = "key-may-not-trade"
+    ReduceOnly = "no-position-to-reduce"
+    Leverage = "no-such-leverage"
+    Position = "position-or-orders-in-the-way"
 
 
 class RefusedError(Exception):
@@ -36,6 +39,7 @@ _STARTS = {
     "post-only: it": Refusal.PostOnly,
     "self-trade": Refusal.SelfTrade,
     "nothing is displayed": Refusal.NoLiquidity,
+    "reduce-only:": Refusal.ReduceOnly,
 }
 
 

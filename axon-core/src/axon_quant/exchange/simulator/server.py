@@ -6,6 +6,8 @@ the control endpoints are here:
     GET  /simulator/truth      the ledger of every account, the faults that fired, requests over limits and during bans
     POST /simulator/faults     another plan (a JSON list; `?seed=N`); counts go on
     POST /simulator/transfer   {"account", "asset", "amount"}: money arrives, or leaves for a negative amount
+    POST /simulator/swap       {"symbol", "mark", "rate", "pay"}: another mark price (null: the mid) or funding rate,
+                               and funding paid at once
 """
 
 from __future__ import annotations

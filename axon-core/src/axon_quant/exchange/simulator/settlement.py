@@ -1,4 +1,4 @@
-"""What a fill does to an account: base against quote, and the fee."""
+"""What a fill does to an account: base against quote or, of a swap, what it realises; and the fee."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import ROUND_DOWN, Decimal
 
 import attrs
 
-from axon_quant.exchange.exact import add, multiply
+from axon_quant.exchange.exact import ZERO, add, multiply
 from axon_quant.exchange.simulator.account import Account, SimulatedFill, SimulatedOrder
 from axon_quant.market.instrument import Instrument
 from axon_quant.orders.types import Fill, Liquidity, OrderStatus, Side
@@ -50,6 +50,43 @@ def settle(
         account.change(instrument.base, fill.quantity.copy_negate())
         account.change(instrument.quote, value)
     account.change(fee_asset, fee.copy_negate())
+    booked = _book(account, placed, fill, number, now, fee, fee_asset)
+    return booked, tuple(sorted({instrument.base, instrument.quote, fee_asset}))
+
+
+def settle_swap(
+    account: Account,
+    placed: SimulatedOrder,
+    instrument: Instrument,
+    fill: Fill,
+    rate: Decimal,
+    number: int,
+    now: int,
+    price: Callable[[str], Decimal | None],
+) -> tuple[SimulatedFill, tuple[str, ...]]:
+    """The same of a swap: its position changes, and what was realised is the account's at once."""
+    position = placed.position
+    assert position is not None  # noqa: S101 - a swap's order has one
+    value = position.worth(fill.price, fill.quantity)
+    fee, fee_asset = _fee(account, instrument, value, value, rate, buys=False, price=price)
+    realised = position.trade(placed.order.side, fill.price, fill.quantity)
+    account.change(instrument.quote, realised)
+    account.change(fee_asset, fee.copy_negate())
+    booked = _book(account, placed, fill, number, now, fee, fee_asset, realised)
+    return booked, tuple(sorted({instrument.quote, fee_asset}))
+
+
+def _book(
+    account: Account,
+    placed: SimulatedOrder,
+    fill: Fill,
+    number: int,
+    now: int,
+    fee: Decimal,
+    fee_asset: str,
+    realised: Decimal = ZERO,
+) -> SimulatedFill:
+    order = placed.order
     booked = SimulatedFill(
         number,
         placed.venue_order_id,
@@ -61,16 +98,17 @@ def settle(
         fee_asset,
         fill.liquidity,
         now,
+        realised,
     )
     placed.filled = add(placed.filled, fill.quantity)
-    placed.value = add(placed.value, value)
+    placed.value = add(placed.value, multiply(fill.price, fill.quantity))
     placed.fills.append(booked)
     account.fills.append(booked)
     placed.status = OrderStatus.PartiallyFilled if placed.remaining else OrderStatus.Filled
     if placed.status is OrderStatus.Filled:
         account.release(placed)
         account.open.pop(placed.venue_order_id, None)
-    return booked, tuple(sorted({instrument.base, instrument.quote, fee_asset}))
+    return booked
 
 
 def _fee(

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 from axon_quant.exchange.exact import ZERO
 from axon_quant.exchange.simulator.account import Account, SimulatedFill, SimulatedOrder
+from axon_quant.exchange.simulator.positions import PositionEvent, SimulatedPosition
 
 
 def ledger(accounts: Iterable[Account]) -> dict[str, object]:
-    """By the account's name: every order, fill and balance there ever was. Decimals are texts, times UTC ns."""
+    """By the account's name: every order, fill, balance, position and funding there ever was. Decimals are texts, times
+    UTC ns; quantities of swaps are contracts."""
     return {
         account.name: {
             "orders": [_order(order) for order in account.orders.values()],
@@ -18,6 +20,8 @@ def ledger(accounts: Iterable[Account]) -> dict[str, object]:
                 asset: {"free": f"{account.free(asset):f}", "locked": f"{account.locked.get(asset, ZERO):f}"}
                 for asset in sorted(account.totals)
             },
+            "positions": [_position(position) for position in account.positions.values()],
+            "funding": [_funding(payment) for payment in account.funding],
         }
         for account in accounts
     }
@@ -40,6 +44,7 @@ def _order(placed: SimulatedOrder) -> dict[str, object]:
         "reason": placed.reason,
         "created": placed.created,
         "updated": placed.updated,
+        **({} if placed.position is None else {"mode": placed.position.mode.value, "reduce_only": order.reduce_only}),
     }
 
 
@@ -55,4 +60,33 @@ def _fill(fill: SimulatedFill) -> dict[str, object]:
         "fee_asset": fill.fee_asset,
         "liquidity": fill.liquidity.value,
         "at": fill.at,
+        "realised": f"{fill.realised:f}",
+    }
+
+
+def _position(position: SimulatedPosition) -> dict[str, object]:
+    return {
+        "symbol": position.symbol,
+        "asset": position.asset,
+        "mode": position.mode.value,
+        "contract_size": f"{position.contract_size:f}",
+        "quantity": f"{position.quantity:f}",
+        "cost": f"{position.cost:f}",
+        "entry_price": f"{position.entry_price:f}",
+        "leverage": position.leverage,
+        "margin": f"{position.margin:f}",
+        "realised": f"{position.realised:f}",
+        "funding": f"{position.funding:f}",
+        "fees": f"{position.fees:f}",
+    }
+
+
+def _funding(payment: PositionEvent) -> dict[str, object]:
+    return {
+        "symbol": payment.position.symbol,
+        "mode": payment.position.mode.value,
+        "asset": payment.asset,
+        "amount": f"{payment.amount:f}",
+        "rate": f"{payment.rate:f}",
+        "at": payment.at,
     }

@@ -1,0 +1,1 @@
+"""USDⓈ-M futures: linear perpetual swaps at Binance."""
