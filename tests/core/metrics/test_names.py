@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from axon_quant import events
 from axon_quant.events import ModelIdentity, Reject
-from axon_quant.metrics import METRICS, Kind, MetricsCollector, names
+from axon_quant.metrics import METRICS, Kind, LatencyWindow, MetricsCollector, names
 from axon_quant.orders import Fill, Liquidity, Order, OrderStatus, OrderUpdate, Side
 
 MODEL = ModelIdentity("ppo", 1, "ab" * 32)
@@ -34,11 +34,20 @@ EVENTS: tuple[events.Event, ...] = (
     events.OrderUpdated(9, OrderUpdate("ax1", OrderStatus.PartiallyFilled, 9, "BTCUSDT", fill=FILL)),
     events.OrderUpdated(9, OrderUpdate("ax2", OrderStatus.Rejected, 9, "BTCUSDT")),
     events.CancelRequested(10, "BTCUSDT", "ax1"),
+    events.StreamChanged(10, "account", up=False, reason="lost"),
+    events.StreamChanged(10, "account", up=True, reason=""),
     events.RiskStateChanged(11, "HALTED", "drawdown"),
     events.RolloutChanged(11, "ppo", MODEL, "running", 1, 0.25, ("BTCUSDT",), "started"),
     events.RolloutJudged(11, "ppo", 1, "fail", ("errors",), 9, 7, 1, 1, 7, 2, 0.1, 0.1, 0.0, 0.0, 0.0, 0.0),
     events.RunEnded(12, "completed"),
 )
+
+WATCHED = (
+    *(names.MARKET_AGE, names.MEMBER_ACTIVE, names.OPEN_ORDERS, names.UNRESOLVED_ORDERS, names.STREAM_QUEUE),
+    *(names.REQUESTS_IN_FLIGHT, names.RATE_BUDGET, names.RATE_PENALTY, names.FEES, names.DAY_PNL),
+    *(names.JOURNAL_FAILED, names.LOOP_LAG),
+)
+"""What only a run has to tell."""
 
 
 @pytest.fixture
@@ -55,6 +64,10 @@ def busy(collector: MetricsCollector) -> MetricsCollector:
     collector.set_cash(95_000)
     collector.set_journal(0.004, 3)
     collector.set_gauge(names.ROLLOUT_QUEUE, 4, "ppo")
+    collector.record_slippage("BTCUSDT", Side.Buy, 50_010.0, 0.1, 50_000.0)
+    collector.watch_latency("infer", LatencyWindow())
+    for metric in WATCHED:
+        collector.watch(metric, lambda metric=metric: {"one": 1.0} if metric.labels else 1.0)
     collector.watch(next(m for m in METRICS if m.name == "trading_book_whole"), lambda: 1 / 0)
     collector.render()  # the failure of this scrape is counted in the next
     collector.watch(next(m for m in METRICS if m.name == "trading_book_whole"), lambda: {"BTCUSDT": 1.0})

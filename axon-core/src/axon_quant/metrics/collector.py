@@ -54,6 +54,7 @@ class MetricsCollector:
             metric.name: {} for metric in names.METRICS if metric.kind is not Kind.Histogram
         }
         self.durations: dict[str, Durations] = {}
+        self.latencies: dict[str, LatencyWindow] = {}
         self.drawdown = Drawdown(None if initial_equity is None else float(initial_equity))
         self.models: dict[str, ModelIdentity] = {}
         self.config_sha256 = ""
@@ -143,6 +144,35 @@ class MetricsCollector:
         """One market message could not be read; `symbol` may be empty when even that is unknown."""
         add(self.series[names.MALFORMED.name], symbol)
 
+    def record_slippage(self, symbol: str, side: str | Side, price: float, quantity: float, arrival: float) -> None:
+        """A fill at `price`, whose order was placed when the mid was `arrival`: dearer or cheaper than that.
+
+        Raises MetricsError for a side other than buy and sell.
+        """
+        notional = price * quantity
+        if not (0.0 < notional < math.inf and 0.0 < arrival < math.inf):
+            self._drop(names.SLIPPAGE)
+            return
+        cost = (price - arrival) * quantity
+        if _side(side) == "sell":
+            cost = -cost
+        series = self.series[names.SLIPPAGE.name]
+        add(series, (symbol, "worse"), max(cost, 0.0))
+        add(series, (symbol, "better"), max(-cost, 0.0))
+        add(self.series[names.FILLED_NOTIONAL.name], symbol, notional)
+
+    def begin(self, metric: Metric, labels: Labels) -> None:
+        """Let a counter exist at 0: Prometheus sees no increase in a series that begins with its first count."""
+        self.series[metric.name].setdefault(labels, 0)
+
+    def set_stream(self, stream: str, *, up: bool) -> None:
+        """A stream of the venue is connected, or is not; coming back after a loss is a reconnect."""
+        series = self.series[names.STREAM_UP.name]
+        self.begin(names.STREAM_RECONNECTS, stream)
+        if up and series.get(stream) == 0:
+            add(self.series[names.STREAM_RECONNECTS.name], stream)
+        series[stream] = int(up)
+
     def set_position(self, symbol: str, quantity: float | Decimal, exposure: float | Decimal) -> None:
         """The signed position of a symbol and its signed market value."""
         self.set_gauge(names.POSITION, float(quantity), symbol)
@@ -200,6 +230,10 @@ class MetricsCollector:
             return list(value.items()) if isinstance(value, Mapping) else [((), value)]
 
         self._sources[metric.name] = source
+
+    def watch_latency(self, operation: str, window: LatencyWindow) -> None:
+        """Export a window that is never rotated as the histogram of an operation; whoever records it pays nothing."""
+        self.latencies[operation] = window
 
     # -- serving
 

@@ -124,9 +124,11 @@ class _Histogram(Collector):
     def _read(self) -> list[HistogramMetricFamily]:
         metric = names.OPERATION_DURATION
         family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-        for operation, cell in list(self._exposition.collector.durations.items()):
-            buckets = list(zip(_LE, accumulate(list(cell.counts)), strict=True))
-            family.add_metric([operation], buckets, cell.total)
+        collector = self._exposition.collector
+        found = {name: (list(cell.counts), cell.total) for name, cell in list(collector.durations.items())}
+        found |= {name: window.histogram(BOUNDS) for name, window in list(collector.latencies.items())}
+        for operation, (counts, total) in found.items():
+            family.add_metric([operation], list(zip(_LE, accumulate(counts), strict=True)), total)
         return [family]
 
 

@@ -96,6 +96,7 @@ class Engine:
         clock: SimClock,
         stages: Stages,
         on_equity: Callable[[Decimal], None],
+        on_fill: Callable[[Fill, float], None],
     ) -> None:
         self.lanes = lanes
         self.model = model
@@ -112,6 +113,7 @@ class Engine:
         self._returns = returns
         self._record = record
         self._on_equity = on_equity
+        self._tell_fill = on_fill
         self._stopping = False
         self.deciding = True
         self.after_decision: Callable[[Lane, int, float], None] | None = None
@@ -268,6 +270,7 @@ class Engine:
         ticket = self._record(OrderPlaced(at, order, decision))
         state = self.tracker.add(order, at)
         state.status = OrderStatus.Submitted
+        state.arrival = self.lanes[order.symbol].price
         self.orders += 1
         self.stages.follow(order.client_order_id, began or start, decided or start)
         self.router.send(order, ticket, at)
@@ -324,6 +327,9 @@ class Engine:
     def _on_fill(self, fill: Fill) -> None:
         self.fills += 1
         self.portfolio.apply_fill(fill)
+        state = self.tracker.get(fill.client_order_id)
+        if state is not None and state.arrival:
+            self._tell_fill(fill, state.arrival)
         context = self._contexts[fill.symbol]
         follow_ups = self.strategy.on_fill(context, fill)
         if follow_ups and not self._stopping:
