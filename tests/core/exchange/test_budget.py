@@ -206,3 +206,15 @@ async def test_a_burst_of_a_thousand_orders_uses_the_venues_limit_and_never_brea
         assert later - first >= period, "the venue would have answered 429"
     ideal = (1_000 / limit.limit - 1) * limit.period
     assert (arrivals[-1] - START) / NANOSECONDS <= ideal / 0.9
+
+
+async def test_what_is_left_of_each_limit_is_told_and_comes_back() -> None:
+    clock = SimClock(START)
+    venue = (VenueLimit("weight", 100, 60.0), VenueLimit("requests", 5, 1.0))
+    budget = budget_of(clock, venue, requests_per_second=10, orders_per_minute=4)
+    assert budget.left() == {"weight/60s": 1.0, "requests/1s": 1.0, "orders/60s": 1.0}
+    await budget.acquire(Request.Order, 20)
+    await budget.acquire(Request.Query, 5)
+    assert budget.left() == {"weight/60s": 0.75, "requests/1s": 0.6, "orders/60s": 0.75}
+    clock.advance(START + 70 * NANOSECONDS)
+    assert set(budget.left().values()) == {1.0}

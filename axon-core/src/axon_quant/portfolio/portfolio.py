@@ -351,8 +351,8 @@ class Portfolio:
         self._fees = EXACT.fma(fee, price, self._fees)
 
     def _realise(self, key: str, profit: Decimal) -> None:
+        self._realised = EXACT.add(self._realised, profit)
         if profit:
-            self._realised = EXACT.add(self._realised, profit)
             self._realised_by[key] = EXACT.add(self._realised_by.get(key, ZERO), profit)
 
     def _exact_mark(self, key: str) -> Decimal:
