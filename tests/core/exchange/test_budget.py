@@ -215,6 +215,6 @@ async def test_what_is_left_of_each_limit_is_told_and_comes_back() -> None:
     assert budget.left() == {"weight/60s": 1.0, "requests/1s": 1.0, "orders/60s": 1.0}
     await budget.acquire(Request.Order, 20)
     await budget.acquire(Request.Query, 5)
-    assert budget.left() == {"weight/60s": 0.75, "requests/1s": 0.6, "orders/60s": 0.75}
+    assert budget.left() == {"weight/60s": 0.6875, "requests/1s": 0.5, "orders/60s": 0.75}
     clock.advance(START + 70 * NANOSECONDS)
     assert set(budget.left().values()) == {1.0}

@@ -87,9 +87,9 @@ class _Window:
         return now
 
     def left(self, now: int) -> float:
-        """The share that is free, 0 to 1. Changes nothing, so that another thread may ask."""
+        """The share that is free for all but cancels, 0 to 1. Changes nothing, so that another thread may ask."""
         spent = sum(part for at, part in self.taken.copy() if at + self.length > now)
-        return max(0.0, 1.0 - spent / self.limit)
+        return max(0.0, 1.0 - spent / (self.limit - self.reserve))
 
     def take(self, now: int, weight: int) -> None:
         self.taken.append((now, weight))
@@ -155,7 +155,7 @@ class RateBudget:
     def left(self) -> dict[str, float]:
         """The share of each limit that is free, 0 to 1, by name, such as `requests/1s`; the smaller of two alike.
 
-        May be called from any thread.
+        What is reserved for cancels is not counted. May be called from any thread.
         """
         now, shares = self._clock.now(), dict[str, float]()
         for window in self._windows[Request.Order]:
