@@ -122,7 +122,9 @@ STREAM_RECONNECTS: Final = _counter(
 STREAM_QUEUE: Final = _gauge("trading_stream_queue_events", (), "Events from the venue that wait to be handled.")
 REQUESTS_IN_FLIGHT: Final = _gauge("trading_requests_in_flight", (), "Orders and cancels on their way to the venue.")
 RATE_BUDGET: Final = _gauge(
-    "trading_rate_budget_left_ratio", ("limit",), "Share of a rate limit that is left to all but cancels, which have a reserve."
+    "trading_rate_budget_left_ratio",
+    ("limit",),
+    "Share of a rate limit that is left to all but cancels, which have a reserve.",
 )
 RATE_PENALTY: Final = _gauge("trading_rate_penalty_seconds", (), "How long the venue still wants no request.")
 
