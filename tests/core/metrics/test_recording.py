@@ -140,7 +140,9 @@ def test_a_gauge_can_be_read_at_scrape(collector: MetricsCollector, value: Value
 
 
 @pytest.mark.parametrize("metric", [names.ORDERS, names.MODEL_INFO, names.MAX_DRAWDOWN, names.OPERATION_DURATION])
-def test_counters_and_computed_gauges_cannot_be_watched(collector: MetricsCollector, metric: names.Metric) -> None:
+def test_several_labels_histograms_and_computed_metrics_cannot_be_watched(
+    collector: MetricsCollector, metric: names.Metric
+) -> None:
     with pytest.raises(MetricsError, match="cannot be watched"):
         collector.watch(metric, lambda: 1.0)
 

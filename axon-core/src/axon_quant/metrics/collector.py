@@ -217,13 +217,13 @@ class MetricsCollector:
             self._drop(metric)
 
     def watch(self, metric: Metric, read: Callable[[], float | Mapping[str, float]]) -> None:
-        """Read a gauge at scrape instead: a number, or numbers by the value of its one label.
+        """Read a gauge, or a counter that others keep, at scrape: a number, or numbers by the value of its one label.
 
         `read` runs on a server thread. When it raises, only this metric is lost for that scrape. Raises MetricsError
-        for a metric that is not a gauge with at most one label, or that the collector works out itself.
+        for a histogram, a metric with several labels, and one that the collector works out itself.
         """
-        if metric.kind is not Kind.Gauge or len(metric.labels) > 1 or metric.name in self._computed:
-            raise MetricsError(f"{metric.name} cannot be watched", hint="only a plain gauge with at most one label can")
+        if metric.kind is Kind.Histogram or len(metric.labels) > 1 or metric.name in self._computed:
+            raise MetricsError(f"{metric.name} cannot be watched", hint="only one with at most one label can")
 
         def source() -> list[tuple[Labels, float]]:
             value = read()
@@ -250,7 +250,8 @@ class MetricsCollector:
             raise MetricsError(
                 f"this collector serves port {self._server.port} already", hint="close() it before serving another"
             )
-        if math.isnan(self.drawdown.fraction):
+        values_itself = bool(self.series[names.RUN_INFO.name])
+        if math.isnan(self.drawdown.fraction) and not values_itself:
             _logger.warning("%s is absent until set_equity: no initial equity was given", names.MAX_DRAWDOWN.name)
         self._server = MetricsServer(self.exposition, port=port, host=host, ready=ready)
         return self._server

@@ -108,7 +108,7 @@ class Engine:
         self.clock = clock
         self.stages = stages
         self.due = self.started = 0
-        self.messages = self.ignored = self.decisions = 0
+        self.ignored = self.decisions = 0
         self.orders = self.fills = self.cancels = self.rejects = 0
         self._returns = returns
         self._record = record
@@ -130,6 +130,11 @@ class Engine:
         venue = router.handlers(lane.symbol)
         return {kind: (*own, *venue.get(kind, ())) for kind, own in lane.handlers.items()}
 
+    @property
+    def messages(self) -> int:
+        """How many market events came in."""
+        return self.ignored + sum(lane.messages for lane in self.lanes.values())
+
     # Market events come in.
 
     def on_event(self, event: MarketEvent) -> None:
@@ -140,7 +145,6 @@ class Engine:
         clock = self.clock
         if received > clock.time:
             clock.time = received
-        self.messages += 1
         route = self._routes.get(event.symbol)
         if route is None:
             self.ignored += 1
@@ -149,6 +153,7 @@ class Engine:
         if lane.asleep:
             self._wake(lane, received)
         lane.received = received
+        lane.messages += 1
         for handler in handlers[type(event)]:
             handler(event)
 

@@ -34,6 +34,7 @@ def watch(built: Pipeline) -> None:
         metrics.begin(names.WINDOW_RESETS, symbol)
     for stage, window in built.stages.windows.items():
         metrics.watch_latency(stage, window)
+    metrics.watch(names.MESSAGES, lambda: {symbol: lane.messages for symbol, lane in engine.lanes.items()})
     metrics.watch(names.POSITION, positions)
     metrics.watch(names.EXPOSURE, exposures)
     metrics.watch(names.PNL, lambda: {symbol: float(portfolio.symbol_pnl(symbol)) for symbol in symbols})
