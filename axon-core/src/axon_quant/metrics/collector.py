@@ -24,6 +24,8 @@ from axon_quant.metrics.server import MetricsServer, Readiness
 from axon_quant.orders.types import Side
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
     from axon_quant.metrics.exposition import Exposition
 
 ORDER_OPERATIONS: Final = frozenset({"place_order", "cancel_order", "replace_order"})
@@ -235,6 +237,12 @@ class MetricsCollector:
         """Export a window that is never rotated as the histogram of an operation; whoever records it pays nothing."""
         self.latencies[operation] = window
 
+    def instrument(self, meter: Meter) -> None:
+        """Let an OpenTelemetry meter observe every counter and gauge as well, to export them by OTLP, say."""
+        from axon_quant.metrics.otel import instrument
+
+        instrument(self, meter)
+
     # -- serving
 
     def export_prometheus(
@@ -263,11 +271,11 @@ class MetricsCollector:
 
     def render(self) -> str:
         """What a scrape would read now, in Prometheus' text format."""
-        return self.exposition.render("")[0].decode()
+        return self.exposition.render().decode()
 
     @property
     def exposition(self) -> Exposition:
-        """The reading side, built on first use so that a run without an endpoint never imports OpenTelemetry."""
+        """The reading side, built on first use."""
         if self._exposition is None:
             from axon_quant.metrics.exposition import Exposition
 
@@ -286,9 +294,6 @@ class MetricsCollector:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        exposition, self._exposition = self._exposition, None
-        if exposition is not None:
-            exposition.close()
 
     def __enter__(self) -> Self:
         return self
