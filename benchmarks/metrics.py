@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from axon_quant import ModelConfig, OnnxBackend
 from axon_quant.events import FeatureRow
@@ -104,14 +104,22 @@ def filled(symbols: int) -> MetricsCollector:
 
 
 def measure_scrape(symbols: int) -> dict[str, float]:
-    """Milliseconds to render every metric with `symbols` symbols, all of them trading."""
+    """Milliseconds to render every metric with `symbols` symbols, beside OpenTelemetry's exporter over the same cells."""
+    registry = CollectorRegistry()
+    provider = MeterProvider(metric_readers=[PrometheusMetricReader(registry=registry)])
     with filled(symbols) as collector:
+        collector.instrument(provider.get_meter("bench"))
         text = collector.render()
-        times = []
+        generate_latest(registry)
+        times, exporter = [], []
         for _ in range(15):
             started = time.perf_counter()
             collector.render()
             times.append((time.perf_counter() - started) * 1000)
+            started = time.perf_counter()
+            generate_latest(registry)
+            exporter.append((time.perf_counter() - started) * 1000)
+    provider.shutdown()
     series = sum(not line.startswith("#") for line in text.splitlines())
     return {
         "symbols": symbols,
@@ -119,6 +127,8 @@ def measure_scrape(symbols: int) -> dict[str, float]:
         "bytes": len(text),
         "median_ms": round(statistics.median(times), 2),
         "best_ms": round(min(times), 2),
+        "otel_median_ms": round(statistics.median(exporter), 2),
+        "otel_best_ms": round(min(exporter), 2),
     }
 
 
@@ -141,7 +151,7 @@ for line in sys.stdin:  # one block: scrape until its seconds are over
 def measure_decisions(symbols: int, interval: float, seconds: float) -> dict[str, object]:
     """The p99 of decisions, from when each is due, while another process scrapes every `interval` seconds and not.
 
-    A decision is the built-in 64×128 model, 500 a second. Blocks with and without scrapes take turns, five of each.
+    A decision is the built-in 64×128 model, 500 a second. Blocks with and without scrapes take turns, `ROUNDS` of each.
     """
     backend = OnnxBackend(ModelConfig(OnnxBackend.builtin("demo-64x128"), "onnx"))
     backend.load()
@@ -156,7 +166,7 @@ def measure_decisions(symbols: int, interval: float, seconds: float) -> dict[str
             assert scraper.stdout is not None
             scraper.stdout.readline()
             block(backend, window, 1.0)
-            for number in range(10):
+            for number in range(2 * ROUNDS):
                 scraping = bool(number % 2)
                 if scraping:
                     scraper.stdin.write(f"{seconds}\n")
@@ -194,7 +204,7 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=200)
     parser.add_argument("--calls", type=int, default=200_000)
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between two scrapes")
-    parser.add_argument("--seconds", type=float, default=15.0, help="length of one of the ten blocks of decisions")
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of one of the 14 blocks of decisions")
     options = parser.parse_args()
     result = {
         "ns_per_call": measure_calls(options.calls),
