@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from axon_quant.journal.reader import latest
 from axon_quant.market.generated import GeneratedMarket
 from axon_quant.metrics import METRICS, Kind, names
 from axon_quant.runtime.live import Live, build_adapter
+from axon_quant.runtime.telemetry import facts
 from axon_quant.runtime.wiring import build_instruments
 from axon_quant.secrets import Secret
 
@@ -86,6 +88,7 @@ def test_everything_that_is_exported_is_told_by_a_run_at_a_venue_and_its_loss_as
                 await asyncio.sleep(0.05)
             port = made[0].metrics.server.port
             seen["well"] = await asyncio.to_thread(scrape, port)
+            seen["facts"] = json.loads(json.dumps(facts(made[0].metrics)))
             await simulator.stop()
             while True:
                 seen["lost"] = await asyncio.to_thread(scrape, port)
@@ -97,7 +100,15 @@ def test_everything_that_is_exported_is_told_by_a_run_at_a_venue_and_its_loss_as
         await running
 
     asyncio.run(trade())
-    well, lost = seen["well"], seen["lost"]
+    well, lost, told = seen["well"], seen["lost"], seen["facts"]
+    assert told["streams"] == {"account": True, "market": True}
+    assert told["equity_peak"] >= well["trading_equity",]
+    assert 0 <= told["drawdown"] < 1
+    assert set(told["slippage_bp"]) == {"BTCUSDT"}
+    assert abs(told["slippage_bp"]["BTCUSDT"]) < 1_000
+    assert sum(told["weights"].values()) == pytest.approx(1.0)
+    assert told["unresolved_orders"] == 0
+    assert told["inactive_members"] == []
     suffixes = {Kind.Histogram: "_count"}
     found = {key[0] for key in well}
     missing = {metric for metric in METRICS if metric.name + suffixes.get(metric.kind, "") not in found}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from axon_quant.clock import NANOSECONDS
 from axon_quant.exchange import Capability
-from axon_quant.metrics import names
+from axon_quant.metrics import Metric, MetricsCollector, names
 from axon_quant.orders import OrderStatus
 from axon_quant.risk import RiskState
 
@@ -93,6 +93,39 @@ def _open_orders(built: Pipeline) -> Mapping[str, float]:
 def _unresolved(adapter: ExchangeAdapter) -> float:
     states = list(adapter.orders.open.values())
     return float(sum(state.status is OrderStatus.Unknown for state in states))
+
+
+def facts(metrics: MetricsCollector) -> dict[str, object]:
+    """What a person wants to read of a run beyond its counts, as JSON holds it; None or empty where it is not known."""
+
+    def one(metric: Metric) -> float | None:
+        return next((value for _, value in metrics.read(metric)), None)
+
+    def by_label(metric: Metric) -> dict[str, float]:
+        return {labels: value for labels, value in metrics.read(metric) if isinstance(labels, str)}
+
+    latency, notional = one(names.ORDER_LATENCY), by_label(names.FILLED_NOTIONAL)
+    slipped = dict(metrics.read(names.SLIPPAGE))
+
+    def cost(symbol: str) -> float:
+        return slipped.get((symbol, "worse"), 0.0) - slipped.get((symbol, "better"), 0.0)
+
+    return {
+        "equity_peak": one(names.EQUITY_PEAK),
+        "drawdown": one(names.MAX_DRAWDOWN),
+        "day_pnl": one(names.DAY_PNL),
+        "slippage_bp": {symbol: round(cost(symbol) / value * 1e4, 2) for symbol, value in notional.items()},
+        "order_latency_p99_ms": None if latency is None else round(latency * 1e3, 3),
+        "rejects_by_control": {control: int(count) for control, count in by_label(names.REJECTS).items() if count},
+        "weights": by_label(names.ENSEMBLE_WEIGHT),
+        "inactive_members": [member for member, active in by_label(names.MEMBER_ACTIVE).items() if not active],
+        "streams": {stream: bool(up) for stream, up in by_label(names.STREAM_UP).items()},
+        "reconnects": {stream: int(count) for stream, count in by_label(names.STREAM_RECONNECTS).items()},
+        "gaps": {symbol: int(count) for symbol, count in by_label(names.GAPS).items()},
+        "rate_budget_left": {limit: round(left, 3) for limit, left in by_label(names.RATE_BUDGET).items()},
+        "unresolved_orders": one(names.UNRESOLVED_ORDERS),
+        "journal_lag_s": one(names.JOURNAL_LAG),
+    }
 
 
 def readiness(built: Pipeline) -> Mapping[str, str | None]:
