@@ -121,8 +121,9 @@ def test_everything_that_is_exported_is_told_by_a_run_at_a_venue_and_its_loss_as
     assert min(budgets) < 1, "orders were sent, and none was counted"
     assert well["trading_market_age_seconds", "BTCUSDT"] < 5
     assert well["trading_loop_lag_seconds",] < 5
-    assert well["trading_pnl", "BTCUSDT"] - well["trading_fees",] == pytest.approx(well["trading_day_pnl",], abs=1.0), (
-        "the day began with the run"
+    # The day began with the run. The mark may move between the readings of one scrape.
+    assert well["trading_pnl", "BTCUSDT"] - well["trading_fees",] == pytest.approx(
+        well["trading_day_pnl",], abs=1e-3 * well["trading_equity",]
     )
     assert lost["trading_journal_failed",] == 0
 
