@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -81,3 +82,17 @@ def closed_sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for session in made:
         session.close()
+
+
+@pytest.fixture(scope="session")
+def monitoring_tool() -> Callable[[str], Path]:
+    """A program of Prometheus' (`promtool`, `prometheus`, `alertmanager`): from AXON_PROMTOOL and the like, or PATH."""
+
+    def find(name: str) -> Path:
+        variable = f"AXON_{name.upper()}"
+        found = os.environ.get(variable) or shutil.which(name) or shutil.which(f"prometheus-{name}")
+        if not found:
+            pytest.skip(f"no {name} here: it is neither on PATH nor named by {variable}")
+        return Path(found)
+
+    return find

@@ -9,9 +9,11 @@ import asyncio
 import gc
 import os
 import re
+import socket
 import textwrap
 from decimal import Decimal
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -172,6 +174,20 @@ else:
     print("Order rejected by risk engine")
 """
 
+METRICS = """
+from axon_quant.metrics import MetricsCollector
+
+collector = MetricsCollector()
+
+# Record trading metrics
+collector.record_order(side="buy", symbol="BTCUSDT", quantity=0.001)
+collector.record_latency(operation="place_order", duration_ms=45.2)
+collector.record_pnl(pnl=150.0, symbol="BTCUSDT")
+
+# Export to Prometheus
+collector.export_prometheus(port=9100)
+"""
+
 
 def run(code: str, **given: object) -> dict[str, object]:
     names = dict(given)
@@ -205,7 +221,9 @@ def put(model: Path, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "copy", [CONFIGURATION, HOT_UPDATE, ENSEMBLE, ADAPTER, ORDER_FLOW], ids=["1.3", "2.2", "4", "5.1", "5.2"]
+    "copy",
+    [CONFIGURATION, HOT_UPDATE, ENSEMBLE, ADAPTER, ORDER_FLOW, METRICS],
+    ids=["1.3", "2.2", "4", "5.1", "5.2", "6.1"],
 )
 def test_the_blocks_here_are_those_of_the_guide(guide, copy):
     def lines(text: str) -> str:
@@ -366,3 +384,17 @@ def test_an_order_is_placed_at_binance_as_in_sections_5_1_and_5_2(capsys, monkey
     (order,) = simulator.truth()["accounts"]["main"]["orders"]
     assert capsys.readouterr().out == f"Order placed: {order['venue_order_id']}\n"
     assert (order["price"], order["quantity"], order["side"]) == ("50000.0", "0.001", "buy")
+
+
+def test_metrics_are_recorded_and_served_as_in_section_6_1():
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", 9100))
+        except OSError:
+            pytest.skip("port 9100 is taken on this machine")
+    with run(METRICS)["collector"], urlopen("http://127.0.0.1:9100/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    assert 'trading_orders_total{side="buy",symbol="BTCUSDT"} 1.0' in text
+    assert "trading_order_latency_seconds 0.0452" in text
+    assert 'trading_pnl{symbol="BTCUSDT"} 150.0' in text

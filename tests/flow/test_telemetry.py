@@ -33,6 +33,7 @@ def test_a_scrape_in_mid_run_tells_of_the_account_and_of_the_models(btcusdt):
             seen["ready"] = get(port, "/readyz")
             seen["position"] = float(built.portfolio.position("BTCUSDT"))
             seen["orders"] = built.engine.orders
+            seen["decisions"] = built.engine.decisions
 
     config = attrs.evolve(btcusdt, metrics=attrs.evolve(btcusdt.metrics, port=0))
     market = GeneratedMarket(build_instruments(config)[0], seconds=60, price=60_000.0)
@@ -42,6 +43,16 @@ def test_a_scrape_in_mid_run_tells_of_the_account_and_of_the_models(btcusdt):
         for family in text_string_to_metric_families(seen["text"])
         for sample in family.samples
     }
+    assert samples["trading_filled_notional_total", "BTCUSDT"] > 0
+    assert samples["trading_slippage_total", "worse", "BTCUSDT"] >= 0
+    assert samples["trading_pnl", "BTCUSDT"] - samples["trading_fees",] == pytest.approx(
+        samples["trading_equity",] - 100_000.0, abs=1.0
+    )
+    assert samples["trading_member_active", "flow"] == 1
+    assert samples["trading_journal_failed",] == 0
+    assert 0 <= samples["trading_journal_lag_seconds",] < 5
+    assert 0 <= samples["trading_market_age_seconds", "BTCUSDT"] < 1
+    assert samples["trading_operation_duration_seconds_count", "inference"] == seen["decisions"]
     assert samples["trading_position", "BTCUSDT"] == pytest.approx(seen["position"])
     orders = sum(value for key, value in samples.items() if key[0] == "trading_orders_total")
     assert orders == seen["orders"] > 0

@@ -49,6 +49,9 @@ def main() -> None:
     assert f"{config} is valid" in axon("validate-config", "-c", str(config))
     measured = {(row["backend"], row["model"]) for row in json.loads(axon("bench", "--json", "--rounds", "1"))}
     assert measured >= {(name, "demo-64x128") for name in ("onnx", "safetensors")}, measured
+    with tempfile.TemporaryDirectory() as folder:
+        written = {Path(line).name for line in axon("alerts", "--out", folder).splitlines()}
+    assert written == {"trading.yml", "operations.yml", "runbook.md", "dashboard.json"}, written
     replay(config)
     print(version.strip(), "installs, lists its plugins, measures and trades")
 

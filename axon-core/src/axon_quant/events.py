@@ -292,6 +292,12 @@ class RiskStateChanged(Event, frozen=True):
     reason: str
 
 
+class EquityPeaked(Event, frozen=True):
+    """The equity of a live run was never higher; told at most once a second while it rises."""
+
+    equity: float
+
+
 class RolloutChanged(Event, frozen=True):
     """A rollout of a model moved: it began, went a step on, paused, was promoted or rolled back.
 

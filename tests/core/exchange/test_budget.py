@@ -221,3 +221,15 @@ async def test_limits_that_the_venue_tells_later_forgive_no_penalty_and_nothing_
     budget.check_open()
     with pytest.raises(RateLimitedError, match="budget is spent"):
         await budget.acquire(Request.Query)
+
+
+async def test_what_is_left_of_each_limit_is_told_and_comes_back() -> None:
+    clock = SimClock(START)
+    venue = (VenueLimit("weight", 100, 60.0), VenueLimit("requests", 5, 1.0))
+    budget = budget_of(clock, venue, requests_per_second=10, orders_per_minute=4)
+    assert budget.left() == {"weight/60s": 1.0, "requests/1s": 1.0, "orders/60s": 1.0}
+    await budget.acquire(Request.Order, 20)
+    await budget.acquire(Request.Query, 5)
+    assert budget.left() == {"weight/60s": 0.6875, "requests/1s": 0.5, "orders/60s": 0.75}
+    clock.advance(START + 70 * NANOSECONDS)
+    assert set(budget.left().values()) == {1.0}

@@ -259,3 +259,32 @@ def test_folders_are_created_and_hopeless_paths_refused(tmp_path: Path) -> None:
             Journal(path)
     with pytest.raises(JournalError, match="linger"):
         Journal(tmp_path / "journal.db", linger=float("nan"))
+
+
+def test_the_lag_is_the_age_of_the_oldest_event_that_waits(path: Path, disk: Disk) -> None:
+    with Journal(path, linger=0.0) as journal:
+        journal.start_run(mode="replay", continues=False)
+        time.sleep(0.3)
+        assert journal.lag_seconds == 0.0, "nothing waits"
+        disk.open.clear()
+        journal.append(gap(1))
+        assert journal.lag_seconds < 0.25, "it began when the event came, not when the writer fell idle"
+        time.sleep(0.3)
+        journal.append(gap(2))
+        assert 0.3 <= journal.lag_seconds < 5
+        disk.open.set()
+        journal.flush()
+        assert journal.lag_seconds == 0.0
+
+
+def test_the_lag_of_a_journal_that_failed_goes_on_growing(path: Path, disk: Disk) -> None:
+    journal = Journal(path, linger=0.0)
+    journal.start_run(mode="replay", continues=False)
+    disk.error = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(JournalError):
+        journal.append(gap(1)).wait(5)
+    before = journal.lag_seconds
+    time.sleep(0.05)
+    assert journal.lag_seconds > before
+    with pytest.raises(JournalError):
+        journal.close()

@@ -107,3 +107,22 @@ def test_a_rollout_is_in_exactly_one_state_and_its_windows_are_counted(
     assert value(collector, "trading_rollout_errors_total", model="ppo") == 10
     assert value(collector, "trading_rollout_dropped_total", model="ppo") == 2
     assert value(collector, "trading_rollout_disagreement_ratio", model="ppo") == 0.25
+
+
+def test_a_stream_that_comes_back_is_a_reconnect_and_one_that_comes_up_is_not(
+    collector: MetricsCollector, value: Value
+) -> None:
+    collector.on_event(events.StreamChanged(1, "market", up=True, reason=""))
+    assert value(collector, "trading_stream_up", stream="market") == 1
+    assert value(collector, "trading_stream_reconnects_total", stream="market") == 0
+    collector.on_event(events.StreamChanged(2, "market", up=False, reason="silence"))
+    assert value(collector, "trading_stream_up", stream="market") == 0
+    for _ in range(2):
+        collector.on_event(events.StreamChanged(3, "market", up=True, reason=""))
+    assert value(collector, "trading_stream_reconnects_total", stream="market") == 1
+
+
+def test_counters_that_are_alerted_on_begin_at_zero(collector: MetricsCollector, value: Value) -> None:
+    collector.on_event(events.RunStarted(0, "live", 0, "c", "s", (ModelIdentity("ppo", 1, "aa"),)))
+    assert value(collector, "trading_model_reloads_total", model="ppo", outcome="refused") == 0
+    assert value(collector, "trading_rejects_total", control="venue") == 0

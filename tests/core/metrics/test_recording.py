@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from axon_quant.errors import MetricsError
-from axon_quant.metrics import MetricsCollector, names
+from axon_quant.metrics import LatencyWindow, MetricsCollector, names
 from axon_quant.metrics import collector as module
 from axon_quant.metrics.cells import BOUNDS
 from axon_quant.orders import Side
@@ -140,16 +140,17 @@ def test_a_gauge_can_be_read_at_scrape(collector: MetricsCollector, value: Value
 
 
 @pytest.mark.parametrize("metric", [names.ORDERS, names.MODEL_INFO, names.MAX_DRAWDOWN, names.OPERATION_DURATION])
-def test_counters_and_computed_gauges_cannot_be_watched(collector: MetricsCollector, metric: names.Metric) -> None:
+def test_several_labels_histograms_and_computed_metrics_cannot_be_watched(
+    collector: MetricsCollector, metric: names.Metric
+) -> None:
     with pytest.raises(MetricsError, match="cannot be watched"):
         collector.watch(metric, lambda: 1.0)
 
 
-def test_more_symbols_than_the_sdk_allows_keep_their_own_series(collector: MetricsCollector) -> None:
+def test_thousands_of_symbols_keep_their_own_series(collector: MetricsCollector) -> None:
     for number in range(2100):
         collector.record_message(f"S{number}")
     text = collector.render()
-    assert "otel_metric_overflow" not in text
     assert text.count("trading_messages_total{") == 2100
 
 
@@ -187,3 +188,46 @@ def test_scrapes_while_new_series_appear_are_whole_and_lose_nothing(collector: M
     assert sum(collector.series["trading_messages_total"].values()) == 30_000
     assert value(collector, "trading_orders_total", side="buy", symbol="S7") == 100
     assert sum(sum(cell.counts) for cell in collector.durations.values()) == 30_000
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "worse", "better"),
+    [("buy", 101.0, 2.0, 0.0), ("buy", 99.0, 0.0, 2.0), (Side.Sell, 99.0, 2.0, 0.0), ("SELL", 101.0, 0.0, 2.0)],
+)
+def test_slippage_is_what_a_fill_costs_more_than_the_mid_its_order_was_placed_at(
+    collector: MetricsCollector,
+    value: Callable[..., float | None],
+    side: str | Side,
+    price: float,
+    worse: float,
+    better: float,
+) -> None:
+    collector.record_slippage("ETHUSDT", side, price, 2.0, 100.0)
+    assert value(collector, "trading_slippage_total", symbol="ETHUSDT", direction="worse") == worse
+    assert value(collector, "trading_slippage_total", symbol="ETHUSDT", direction="better") == better
+    assert value(collector, "trading_filled_notional_total", symbol="ETHUSDT") == 2 * price
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 0.0, -1.0, float("inf")])
+def test_a_fill_or_an_arrival_price_that_cannot_be_is_dropped_and_counted(
+    collector: MetricsCollector, value: Callable[..., float | None], bad: float
+) -> None:
+    collector.record_slippage("ETHUSDT", "buy", bad, 1.0, 100.0)
+    collector.record_slippage("ETHUSDT", "buy", 100.0, 1.0, bad)
+    assert value(collector, "trading_filled_notional_total", symbol="ETHUSDT") is None
+    assert value(collector, "trading_samples_dropped_total", metric="trading_slippage_total") == 2
+
+
+def test_a_window_that_others_record_is_a_histogram_like_any_other(
+    collector: MetricsCollector, value: Callable[..., float | None]
+) -> None:
+    window = LatencyWindow()
+    collector.watch_latency("inference", window)
+    for ns in (900, 40_000, 40_000, 20_000_000_000):
+        window.record(ns)
+    name = "trading_operation_duration_seconds"
+    assert value(collector, f"{name}_bucket", operation="inference", le="5e-06") == 1
+    assert value(collector, f"{name}_bucket", operation="inference", le="5e-05") == 3
+    assert value(collector, f"{name}_bucket", operation="inference", le="10.0") == 3
+    assert value(collector, f"{name}_count", operation="inference") == 4
+    assert value(collector, f"{name}_sum", operation="inference") == pytest.approx(20.0000809, rel=0.016)

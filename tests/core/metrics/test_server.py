@@ -4,7 +4,6 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Callable
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
@@ -13,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from axon_quant import events
 from axon_quant.errors import MetricsError
 from axon_quant.events import ModelIdentity
-from axon_quant.metrics import MetricsCollector
+from axon_quant.metrics import MetricsCollector, names
 from axon_quant.metrics import server as module
 
 
@@ -48,12 +47,11 @@ def test_a_scrape_over_http_parses_and_holds_what_was_recorded(collector: Metric
     assert families["trading_messages"].samples[0].value == 1
 
 
-def test_prometheus_is_answered_in_openmetrics_when_it_asks(collector: MetricsCollector) -> None:
-    collector.record_latency("infer", 1.0)
+def test_prometheus_is_answered_in_its_own_text_format_whatever_it_prefers(collector: MetricsCollector) -> None:
     port = collector.export_prometheus(port=0).port
-    answer, body = ask(port, "/metrics", accept="application/openmetrics-text;version=1.0.0")
-    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-    assert body.endswith("# EOF\n")
+    accept = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+    answer, _ = ask(port, "/metrics", accept=accept)
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/metric", "/../metrics", "/favicon.ico"])
@@ -157,14 +155,20 @@ def test_a_readiness_check_that_raises_is_not_ready(
     assert "the readiness check raised" in caplog.text
 
 
-def test_an_sdk_that_is_disabled_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_has_lost_its_metrics_is_not_ready(collector: MetricsCollector) -> None:
+    port = collector.export_prometheus(port=0).port
+    collector.series[names.START_TIME.name].clear()
+    answer, body = ask(port, "/readyz")
+    assert answer.status == 503
+    assert json.loads(body)["checks"]["metrics"] == "the endpoint has lost its metrics"
+
+
+def test_an_opentelemetry_that_is_disabled_disables_nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     with MetricsCollector(1000.0) as collector:
         port = collector.export_prometheus(port=0).port
-        answer, body = ask(port, "/readyz")
-        assert "trading_max_drawdown" not in ask(port, "/metrics")[1]
-    assert answer.status == 503
-    assert "OTEL_SDK_DISABLED" in json.loads(body)["checks"]["metrics"]
+        assert "trading_max_drawdown" in ask(port, "/metrics")[1]
+        assert ask(port, "/readyz")[0].status == 200
 
 
 def test_a_request_that_is_too_large_is_dropped(collector: MetricsCollector) -> None:
@@ -204,7 +208,7 @@ def test_a_page_that_raises_is_500_and_logged(
 ) -> None:
     port = collector.export_prometheus(port=0).port
 
-    def broken(accept: str) -> Callable[[], None]:
+    def broken() -> bytes:
         raise RuntimeError("broken encoder")
 
     monkeypatch.setattr(collector.exposition, "render", broken)

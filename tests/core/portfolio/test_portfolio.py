@@ -5,6 +5,7 @@ import pytest
 
 from axon_quant.errors import ConfigError, MarketDataError, OrderValueError, UnknownSymbolError
 from axon_quant.market import Instrument
+from axon_quant.orders import Fill, Liquidity, Side
 from axon_quant.portfolio import Portfolio, PortfolioSnapshot
 
 DAY = 86_400 * 10**9
@@ -247,3 +248,25 @@ def test_instruments_in_two_quote_assets_are_refused(btc):
         Portfolio({"USDT": 1}, [])
     with pytest.raises(ConfigError, match="balance of USDT"):
         Portfolio({"USDT": float("nan")}, [btc])
+
+
+def test_what_each_symbol_has_brought_adds_up_to_the_pnl_before_fees(btc, eth):
+    portfolio = Portfolio({"USDT": 1000, "ETH": 2}, [btc, eth])
+    portfolio.mark("ETHUSDT", 50.0)
+
+    def fill(number, symbol, side, quantity, price):
+        return Fill("c", symbol, side, price, quantity, Decimal("0.5"), "USDT", Liquidity.Taker, str(number), number)
+
+    portfolio.apply_fill(fill(1, "BTCUSDT", Side.Buy, Decimal(2), Decimal(100)))
+    portfolio.apply_fill(fill(2, "BTCUSDT", Side.Sell, Decimal(1), Decimal(110)))
+    portfolio.apply_fill(fill(3, "ETHUSDT", Side.Sell, Decimal(1), Decimal(45)))
+    portfolio.mark("BTCUSDT", 105.0)
+    portfolio.mark("ETHUSDT", 40.0)
+    assert portfolio.symbol_pnl("BTCUSDT") == 10 + 5
+    assert portfolio.symbol_pnl("ETHUSDT") == -5 - 10
+    assert portfolio.pnl == 15 - 15 - Decimal("1.5")
+    again = Portfolio({}, [btc, eth])
+    again.restore(portfolio.snapshot())
+    assert again.symbol_pnl("BTCUSDT") == 15
+    with pytest.raises(UnknownSymbolError):
+        portfolio.symbol_pnl("DOGEUSDT")

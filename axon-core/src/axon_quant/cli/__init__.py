@@ -22,6 +22,7 @@ USAGE = 2
 INTERRUPTED = 130
 
 _COMMANDS = {
+    "alerts": ("axon_quant.cli.alerts", "Write the alert rules, their runbook and the dashboard."),
     "bench": ("axon_quant.cli.bench", "Measure inference beside the raw runtime."),
     "demo": ("axon_quant.cli.demo", "Trade a made-up market and draw what happened."),
     "journal": ("axon_quant.cli.journal", "Check a journal's hash chain."),

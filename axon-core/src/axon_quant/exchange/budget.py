@@ -91,6 +91,11 @@ class _Window:
                 return at + self.length
         return now
 
+    def left(self, now: int) -> float:
+        """The share that is free for all but cancels, 0 to 1. Changes nothing, so that another thread may ask."""
+        spent = sum(part for at, part in self.taken.copy() if at + self.length > now)
+        return max(0.0, 1.0 - spent / (self.limit - self.reserve))
+
     def take(self, now: int, weight: int) -> None:
         self.taken.append((now, weight))
         self.used += weight
@@ -160,6 +165,17 @@ class RateBudget:
         if not self._closed_until:
             return 0.0
         return max(0.0, (self._closed_until - self._clock.now()) / NANOSECONDS)
+
+    def left(self) -> dict[str, float]:
+        """The share of each limit that is free, 0 to 1, by name, such as `requests/1s`; the smaller of two alike.
+
+        What is reserved for cancels is not counted. May be called from any thread.
+        """
+        now, shares = self._clock.now(), dict[str, float]()
+        for window in self._windows[Request.Order]:
+            name = f"{window.kind}/{window.period:g}s"
+            shares[name] = min(window.left(now), shares.get(name, 1.0))
+        return shares
 
     async def acquire(self, request: Request, weight: int = 1) -> None:
         """Wait until a request of `weight` may leave. Raises RateLimitedError rather than wait beyond `max_wait_ms`."""

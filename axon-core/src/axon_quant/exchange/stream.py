@@ -84,6 +84,11 @@ class EventStream:
         self._error = error
         self._ready.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many events are there and not yet read."""
+        return len(self._events)
+
     def take(self) -> list[AdapterEvent]:
         """What was reported until now and not yet read; the stream goes on after it."""
         taken = list(self._events)

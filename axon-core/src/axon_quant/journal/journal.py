@@ -108,6 +108,11 @@ class Journal:
         return self._writer.lag
 
     @property
+    def lag_seconds(self) -> float:
+        """The age of the oldest event that is not durable yet, too high by one batch at most; 0.0 without one."""
+        return self._writer.lag_seconds
+
+    @property
     def stalls(self) -> int:
         """How often an append found the queue full."""
         return self._writer.stalls

@@ -63,6 +63,7 @@ class Writer:
         self._queue: deque[Ticket] = deque()
         self._room = 0  # queue_limit while a run is open; 0 sends every put to the slow path, which says why
         self._in_flight = 0
+        self._oldest = time.monotonic()
         self._run = 0
         self._chain_notes = False
         self._ended = False
@@ -93,6 +94,11 @@ class Writer:
     def lag(self) -> int:
         """Events taken and not durable yet."""
         return self._in_flight + len(self._queue)
+
+    @property
+    def lag_seconds(self) -> float:
+        """How old the oldest event that is not durable is at most: it came after the last batch was begun."""
+        return time.monotonic() - self._oldest if self.lag and not self._idle else 0.0
 
     def open_run(self, run: int, parent: bytes, *, chain_notes: bool) -> None:
         """Accept events for `run`; its first record follows `parent`. Nothing may be queued."""
@@ -195,6 +201,7 @@ class Writer:
             while not (self._queue or self._closing):
                 self._wake.wait()
                 self._wake.clear()
+            self._oldest = time.monotonic()  # before `_idle` is cleared, for `lag_seconds`
             self._idle = False
         deadline = time.monotonic() + self._linger
         while not (self._urgent or self._closing) and (remaining := deadline - time.monotonic()) > 0:
@@ -205,6 +212,7 @@ class Writer:
     def _drain(self) -> None:
         """Write what is queued now, not what arrives meanwhile: those events gather for the next batch."""
         self._urgent = False
+        began = time.monotonic()
         waiting = len(self._queue)
         while waiting:
             size = min(waiting, _BATCH)
@@ -212,6 +220,7 @@ class Writer:
             self._in_flight = size
             self._write([self._queue.popleft() for _ in range(size)])
             self._in_flight = 0
+        self._oldest = began  # whatever waits now came after that
         if self._storage.unchecked > _CHECKPOINT_BUSY:
             self._checkpoint()
         if time.monotonic() >= self._head_due:

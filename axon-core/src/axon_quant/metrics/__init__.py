@@ -1,4 +1,4 @@
-"""Metrics: local cells on the hot path, read by OpenTelemetry at scrape and served to Prometheus over loopback."""
+"""Metrics: local cells on the hot path, read at scrape and served to Prometheus over loopback, or to OpenTelemetry."""
 
 from axon_quant.metrics.collector import ORDER_OPERATIONS, MetricsCollector
 from axon_quant.metrics.drawdown import Drawdown

@@ -24,6 +24,8 @@ from axon_quant.metrics.server import MetricsServer, Readiness
 from axon_quant.orders.types import Side
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
     from axon_quant.metrics.exposition import Exposition
 
 ORDER_OPERATIONS: Final = frozenset({"place_order", "cancel_order", "replace_order"})
@@ -54,6 +56,7 @@ class MetricsCollector:
             metric.name: {} for metric in names.METRICS if metric.kind is not Kind.Histogram
         }
         self.durations: dict[str, Durations] = {}
+        self.latencies: dict[str, LatencyWindow] = {}
         self.drawdown = Drawdown(None if initial_equity is None else float(initial_equity))
         self.models: dict[str, ModelIdentity] = {}
         self.config_sha256 = ""
@@ -143,6 +146,35 @@ class MetricsCollector:
         """One market message could not be read; `symbol` may be empty when even that is unknown."""
         add(self.series[names.MALFORMED.name], symbol)
 
+    def record_slippage(self, symbol: str, side: str | Side, price: float, quantity: float, arrival: float) -> None:
+        """A fill at `price`, whose order was placed when the mid was `arrival`: dearer or cheaper than that.
+
+        Raises MetricsError for a side other than buy and sell.
+        """
+        notional = price * quantity
+        if not (0.0 < notional < math.inf and 0.0 < arrival < math.inf):
+            self._drop(names.SLIPPAGE)
+            return
+        cost = (price - arrival) * quantity
+        if _side(side) == "sell":
+            cost = -cost
+        series = self.series[names.SLIPPAGE.name]
+        add(series, (symbol, "worse"), max(cost, 0.0))
+        add(series, (symbol, "better"), max(-cost, 0.0))
+        add(self.series[names.FILLED_NOTIONAL.name], symbol, notional)
+
+    def begin(self, metric: Metric, labels: Labels) -> None:
+        """Let a counter exist at 0: Prometheus sees no increase in a series that begins with its first count."""
+        self.series[metric.name].setdefault(labels, 0)
+
+    def set_stream(self, stream: str, *, up: bool) -> None:
+        """A stream of the venue is connected, or is not; coming back after a loss is a reconnect."""
+        series = self.series[names.STREAM_UP.name]
+        self.begin(names.STREAM_RECONNECTS, stream)
+        if up and series.get(stream) == 0:
+            add(self.series[names.STREAM_RECONNECTS.name], stream)
+        series[stream] = int(up)
+
     def set_position(self, symbol: str, quantity: float | Decimal, exposure: float | Decimal) -> None:
         """The signed position of a symbol and its signed market value."""
         self.set_gauge(names.POSITION, float(quantity), symbol)
@@ -187,19 +219,29 @@ class MetricsCollector:
             self._drop(metric)
 
     def watch(self, metric: Metric, read: Callable[[], float | Mapping[str, float]]) -> None:
-        """Read a gauge at scrape instead: a number, or numbers by the value of its one label.
+        """Read a gauge, or a counter that others keep, at scrape: a number, or numbers by the value of its one label.
 
         `read` runs on a server thread. When it raises, only this metric is lost for that scrape. Raises MetricsError
-        for a metric that is not a gauge with at most one label, or that the collector works out itself.
+        for a histogram, a metric with several labels, and one that the collector works out itself.
         """
-        if metric.kind is not Kind.Gauge or len(metric.labels) > 1 or metric.name in self._computed:
-            raise MetricsError(f"{metric.name} cannot be watched", hint="only a plain gauge with at most one label can")
+        if metric.kind is Kind.Histogram or len(metric.labels) > 1 or metric.name in self._computed:
+            raise MetricsError(f"{metric.name} cannot be watched", hint="only one with at most one label can")
 
         def source() -> list[tuple[Labels, float]]:
             value = read()
             return list(value.items()) if isinstance(value, Mapping) else [((), value)]
 
         self._sources[metric.name] = source
+
+    def watch_latency(self, operation: str, window: LatencyWindow) -> None:
+        """Export a window that is never rotated as the histogram of an operation; whoever records it pays nothing."""
+        self.latencies[operation] = window
+
+    def instrument(self, meter: Meter) -> None:
+        """Let an OpenTelemetry meter observe every counter and gauge as well, to export them by OTLP, say."""
+        from axon_quant.metrics.otel import instrument
+
+        instrument(self, meter)
 
     # -- serving
 
@@ -216,7 +258,8 @@ class MetricsCollector:
             raise MetricsError(
                 f"this collector serves port {self._server.port} already", hint="close() it before serving another"
             )
-        if math.isnan(self.drawdown.fraction):
+        values_itself = bool(self.series[names.RUN_INFO.name])
+        if math.isnan(self.drawdown.fraction) and not values_itself:
             _logger.warning("%s is absent until set_equity: no initial equity was given", names.MAX_DRAWDOWN.name)
         self._server = MetricsServer(self.exposition, port=port, host=host, ready=ready)
         return self._server
@@ -228,11 +271,11 @@ class MetricsCollector:
 
     def render(self) -> str:
         """What a scrape would read now, in Prometheus' text format."""
-        return self.exposition.render("")[0].decode()
+        return self.exposition.render().decode()
 
     @property
     def exposition(self) -> Exposition:
-        """The reading side, built on first use so that a run without an endpoint never imports OpenTelemetry."""
+        """The reading side, built on first use."""
         if self._exposition is None:
             from axon_quant.metrics.exposition import Exposition
 
@@ -251,9 +294,6 @@ class MetricsCollector:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        exposition, self._exposition = self._exposition, None
-        if exposition is not None:
-            exposition.close()
 
     def __enter__(self) -> Self:
         return self

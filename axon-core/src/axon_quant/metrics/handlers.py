@@ -22,6 +22,10 @@ def _run_started(collector: MetricsCollector, event: events.RunStarted) -> None:
     collector.config_sha256 = event.config_sha256
     collector.schema_sha256 = event.schema_sha256
     collector.models.update({model.name: model for model in event.models})
+    for model in event.models:
+        for outcome in ("loaded", "refused"):
+            collector.begin(names.MODEL_RELOADS, (model.name, outcome))
+    collector.begin(names.REJECTS, "venue")
     collector.series[names.RUN_INFO.name] = {(event.mode, event.config_sha256, event.schema_sha256): 1}
     if not collector.series[names.RISK_STATE.name]:
         collector.set_risk_state("ACTIVE")
@@ -95,6 +99,10 @@ def _order_updated(collector: MetricsCollector, event: events.OrderUpdated) -> N
         add(collector.series[names.FILLED_QUANTITY.name], key, float(fill.quantity))
 
 
+def _stream_changed(collector: MetricsCollector, event: events.StreamChanged) -> None:
+    collector.set_stream(event.stream, up=event.up)
+
+
 def _risk_state_changed(collector: MetricsCollector, event: events.RiskStateChanged) -> None:
     collector.set_risk_state(event.state)
 
@@ -134,6 +142,7 @@ HANDLERS: Final[Mapping[type[events.Event], Callable[[MetricsCollector, Any], No
         events.OrderPlaced: _order_placed,
         events.CancelRequested: _cancel_requested,
         events.OrderUpdated: _order_updated,
+        events.StreamChanged: _stream_changed,
         events.RiskStateChanged: _risk_state_changed,
         events.RolloutChanged: _rollout_changed,
         events.RolloutJudged: _rollout_judged,

@@ -6,6 +6,10 @@ The table is log-linear: 64 buckets per power of two, so a bucket is at most 1.6
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from axon_quant.clock import NANOSECONDS
 
 _SUB_BITS = 6
 _LINEAR = 1 << (_SUB_BITS + 1)
@@ -67,6 +71,20 @@ class LatencyWindow:
     def quantile(self, q: float) -> float:
         """The `q` quantile in nanoseconds, or NaN when there are too few samples to claim it (`samples_needed`)."""
         return self.estimate(q) if self.count >= samples_needed(q) else math.nan
+
+    def histogram(self, bounds: Sequence[float]) -> tuple[list[int], float]:
+        """How many durations lie in each bucket that ends at one of `bounds` (rising, seconds), and their sum.
+
+        One more bucket holds the rest. Both are up to 1.6 % off: a duration counts as the upper end of its cell.
+        """
+        counts, total = [0] * (len(bounds) + 1), 0
+        cells = [new + old for new, old in zip(self._counts, self._past_counts, strict=True)]
+        for index, count in enumerate(cells):
+            if count:
+                upper = _upper(index)
+                counts[bisect_left(bounds, upper / NANOSECONDS)] += count
+                total += upper * count
+        return counts, total / NANOSECONDS
 
     def estimate(self, q: float) -> float:
         """The nearest-rank `q` quantile (0 < q < 1) in nanoseconds from however few samples; NaN without any.

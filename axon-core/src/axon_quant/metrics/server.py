@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from axon_quant.errors import MetricsError
+from axon_quant.metrics.exposition import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from axon_quant.metrics.exposition import Exposition
@@ -43,9 +44,9 @@ class MetricsServer:
         if not ip_address(self.address).is_loopback:
             _logger.warning("metrics are served on %s without authentication: everyone who reaches it reads them", host)
         self._server.pages = {
-            "/metrics": lambda accept: (HTTPStatus.OK, *exposition.render(accept)),
-            "/livez": lambda _: (HTTPStatus.OK, b"ok\n", "text/plain; charset=utf-8"),
-            "/readyz": lambda _: _readyz(exposition, ready),
+            "/metrics": lambda: (HTTPStatus.OK, exposition.render(), CONTENT_TYPE),
+            "/livez": lambda: (HTTPStatus.OK, b"ok\n", "text/plain; charset=utf-8"),
+            "/readyz": lambda: _readyz(exposition, ready),
         }
         self.port: int = self._server.server_address[1]
         self._thread = Thread(
@@ -70,7 +71,7 @@ class MetricsServer:
         self._thread.join()
 
 
-_Page: TypeAlias = Callable[[str], tuple[HTTPStatus, bytes, str]]
+_Page: TypeAlias = Callable[[], tuple[HTTPStatus, bytes, str]]
 
 
 class _Server(ThreadingMixIn, TCPServer):
@@ -136,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
             return
         try:
-            status, body, content_type = page(self.headers.get("Accept", ""))
+            status, body, content_type = page()
         except Exception:
             _logger.exception("%s could not be answered", self.path)
             status, body, content_type = HTTPStatus.INTERNAL_SERVER_ERROR, b"internal error\n", "text/plain"

@@ -34,7 +34,10 @@ _RANK = {
 
 @attrs.define
 class OrderState:
-    """The life of one order. `cancel_requested` is set between asking for a cancel and its outcome."""
+    """The life of one order. `cancel_requested` is set between asking for a cancel and its outcome.
+
+    `arrival` is the mid of its symbol when it was placed; 0.0 where that is not known, as after a restart.
+    """
 
     order: Order
     status: OrderStatus = OrderStatus.Created
@@ -43,6 +46,7 @@ class OrderState:
     cancel_requested: bool = False
     created_at: int = 0
     reason: str = ""
+    arrival: float = 0.0
     fill_ids: set[str] = attrs.field(factory=set, repr=False)
 
     @property

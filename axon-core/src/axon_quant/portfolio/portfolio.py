@@ -44,6 +44,7 @@ class PortfolioSnapshot(Struct, frozen=True):
     fill_keys: list[tuple[str, str, str]]
     day: int
     day_equity: Decimal
+    realised_by: dict[str, Decimal] = {}
 
 
 class Portfolio:
@@ -73,6 +74,7 @@ class Portfolio:
         self._unpriced: set[str] = set()
         self._cash = self._initial = ZERO
         self._realised = self._fees = ZERO
+        self._realised_by: dict[str, Decimal] = {}
         self._fees_by_asset: dict[str, Decimal] = {}
         self._unvalued_fees: dict[str, Decimal] = {}
         self._fill_keys: dict[tuple[str, str, str], None] = {}
@@ -103,7 +105,7 @@ class Portfolio:
         if fill.symbol in self._unpriced:
             self._settle(fill.symbol, fill.price)
         signed = fill.quantity if fill.side.sign > 0 else EXACT.minus(fill.quantity)
-        self._realise(self._lots[fill.symbol].trade(signed, fill.price))
+        self._realise(fill.symbol, self._lots[fill.symbol].trade(signed, fill.price))
         self._cash = EXACT.subtract(self._cash, EXACT.multiply(signed, fill.price))
         self._marks.setdefault(fill.symbol, float(fill.price))
         if fill.fee:
@@ -203,6 +205,17 @@ class Portfolio:
                 total = EXACT.add(total, EXACT.subtract(value, lots.cost))
         return total
 
+    def symbol_pnl(self, symbol: str) -> Decimal:
+        """What a symbol has brought since the start, realised and unrealised, before fees: over all, `pnl` + `fees`.
+
+        Raises UnknownSymbolError without an instrument.
+        """
+        self.position(symbol)
+        lots, profit = self._lots[symbol], self._realised_by.get(symbol, ZERO)
+        if lots.quantity:
+            profit = EXACT.add(profit, EXACT.fma(lots.quantity, self._exact_mark(symbol), EXACT.minus(lots.cost)))
+        return profit
+
     @property
     def fees(self) -> Decimal:
         """Fees in the quote asset, those in other assets at the price of the moment; without the unvalued ones."""
@@ -233,6 +246,16 @@ class Portfolio:
         return EXACT.subtract(self.equity, self._initial)
 
     @property
+    def day_equity(self) -> Decimal:
+        """The equity when the UTC day began."""
+        return self._day_equity
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether `equity` counts every instrument's holding: nothing waits for its first price."""
+        return not self._unpriced or self._unpriced.isdisjoint(self._instruments)
+
+    @property
     def day_pnl(self) -> Decimal:
         """PnL since the UTC day began."""
         return EXACT.subtract(self.equity, self._day_equity)
@@ -247,6 +270,7 @@ class Portfolio:
             initial=self._initial,
             cash=self._cash,
             realised=self._realised,
+            realised_by=dict(self._realised_by),
             fees=self._fees,
             fees_by_asset=dict(self._fees_by_asset),
             unvalued_fees=dict(self._unvalued_fees),
@@ -272,6 +296,7 @@ class Portfolio:
         self._lots = {symbol: Lots() for symbol in self._instruments} | lots
         self._initial, self._cash = snapshot.initial, snapshot.cash
         self._realised, self._fees = snapshot.realised, snapshot.fees
+        self._realised_by = dict(snapshot.realised_by)
         self._fees_by_asset = dict(snapshot.fees_by_asset)
         self._unvalued_fees = dict(snapshot.unvalued_fees)
         self._opening = dict(snapshot.opening)
@@ -296,7 +321,7 @@ class Portfolio:
         lots = self._lots.setdefault(key, Lots())
         opening = self._opening.pop(key, ZERO)
         if opening:
-            self._realise(lots.trade(opening, price))
+            self._realise(key, lots.trade(opening, price))
             worth = EXACT.multiply(opening, price)
             self._initial = EXACT.add(self._initial, worth)
             self._day_equity = EXACT.add(self._day_equity, worth)
@@ -322,11 +347,13 @@ class Portfolio:
 
     def _pay(self, key: str, fee: Decimal, price: Decimal) -> None:
         """Sell `fee` of a holding at `price` and pay with the proceeds, so the cash does not move."""
-        self._realise(self._lots.setdefault(key, Lots()).trade(EXACT.minus(fee), price))
+        self._realise(key, self._lots.setdefault(key, Lots()).trade(EXACT.minus(fee), price))
         self._fees = EXACT.fma(fee, price, self._fees)
 
-    def _realise(self, profit: Decimal) -> None:
+    def _realise(self, key: str, profit: Decimal) -> None:
         self._realised = EXACT.add(self._realised, profit)
+        if profit:
+            self._realised_by[key] = EXACT.add(self._realised_by.get(key, ZERO), profit)
 
     def _exact_mark(self, key: str) -> Decimal:
         price = self._marks[key]

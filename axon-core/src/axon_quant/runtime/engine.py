@@ -96,6 +96,7 @@ class Engine:
         clock: SimClock,
         stages: Stages,
         on_equity: Callable[[Decimal], None],
+        on_fill: Callable[[Fill, float], None],
     ) -> None:
         self.lanes = lanes
         self.model = model
@@ -107,11 +108,12 @@ class Engine:
         self.clock = clock
         self.stages = stages
         self.due = self.started = 0
-        self.messages = self.ignored = self.decisions = 0
+        self.ignored = self.decisions = 0
         self.orders = self.fills = self.cancels = self.rejects = 0
         self._returns = returns
         self._record = record
         self._on_equity = on_equity
+        self._tell_fill = on_fill
         self._stopping = False
         self.deciding = True
         self.after_decision: Callable[[Lane, int, float], None] | None = None
@@ -128,6 +130,11 @@ class Engine:
         venue = router.handlers(lane.symbol)
         return {kind: (*own, *venue.get(kind, ())) for kind, own in lane.handlers.items()}
 
+    @property
+    def messages(self) -> int:
+        """How many market events came in."""
+        return self.ignored + sum(lane.messages for lane in self.lanes.values())
+
     # Market events come in.
 
     def on_event(self, event: MarketEvent) -> None:
@@ -138,7 +145,6 @@ class Engine:
         clock = self.clock
         if received > clock.time:
             clock.time = received
-        self.messages += 1
         route = self._routes.get(event.symbol)
         if route is None:
             self.ignored += 1
@@ -147,6 +153,7 @@ class Engine:
         if lane.asleep:
             self._wake(lane, received)
         lane.received = received
+        lane.messages += 1
         for handler in handlers[type(event)]:
             handler(event)
 
@@ -268,6 +275,7 @@ class Engine:
         ticket = self._record(OrderPlaced(at, order, decision))
         state = self.tracker.add(order, at)
         state.status = OrderStatus.Submitted
+        state.arrival = self.lanes[order.symbol].price
         self.orders += 1
         self.stages.follow(order.client_order_id, began or start, decided or start)
         self.router.send(order, ticket, at)
@@ -324,6 +332,9 @@ class Engine:
     def _on_fill(self, fill: Fill) -> None:
         self.fills += 1
         self.portfolio.apply_fill(fill)
+        state = self.tracker.get(fill.client_order_id)
+        if state is not None and state.arrival:
+            self._tell_fill(fill, state.arrival)
         context = self._contexts[fill.symbol]
         follow_ups = self.strategy.on_fill(context, fill)
         if follow_ups and not self._stopping:

@@ -14,9 +14,9 @@ from axon_quant.observation import Observation
 class Lane:
     """The market of one symbol as the engine sees it.
 
-    `quote` is the last best quote or None, `received` when anything was last received (UTC ns), `asleep` whether
-    nothing is, `handlers` who is told of which event. `predict` is who decides for it: the engine's model, unless a
-    rollout lets a candidate.
+    `quote` is the last best quote or None, `received` when anything was last received (UTC ns), `messages` how often,
+    `asleep` whether nothing is, `handlers` who is told of which event. `predict` is who decides for it: the engine's
+    model, unless a rollout lets a candidate.
     """
 
     __slots__ = (
@@ -26,6 +26,7 @@ class Lane:
         "features",
         "handlers",
         "instrument",
+        "messages",
         "observation",
         "predict",
         "received",
@@ -39,7 +40,7 @@ class Lane:
         self.book = book
         self.observation = observation
         self.features = observation.features
-        self.received = 0
+        self.received = self.messages = 0
         self.asleep = True
         self._emit = emit
         features = self.features

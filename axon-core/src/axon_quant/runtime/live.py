@@ -35,6 +35,7 @@ from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
+from axon_quant.runtime import telemetry
 from axon_quant.runtime.backfill import backfill
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.past import Past, read_past
@@ -69,6 +70,11 @@ class AdapterRouter:
     def busy(self) -> bool:
         """Whether a request is on its way."""
         return bool(self._tasks)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are on their way, or wait to be."""
+        return len(self._tasks)
 
     def send(self, order: Order, ticket: Ticket, at: int) -> None:  # noqa: ARG002 - an embedded venue needs the time
         task = self._start(self._send(order, ticket))
@@ -111,8 +117,10 @@ class AdapterRouter:
         sending = self._sending.get(client_order_id)
         if sending is not None:
             await asyncio.wait([sending])
+        start = perf_counter_ns()
         try:
             await self._adapter.cancel_order(client_order_id)
+            self._stages.cancelled(perf_counter_ns() - start)
         except NotFoundError:
             return  # it finished first, and the venue reports how
         except ExchangeError as error:
@@ -208,6 +216,8 @@ class Live:
         ) as built:
             started = perf_counter()
             notices = [*killed_before(built.info), *describe(past, account)]
+            built.peak.resume(built.journal.path, account.differences)
+            telemetry.watch_venue(built, self._adapter, stream, own_time=self._feed is None)
             with built.ending():
                 if self._feed is None:  # a feed brings its own time
                     if self._config.observation.backfill:

@@ -147,6 +147,7 @@ class Replay:
             self._config, EmbeddedRouter, mode="replay", recording=self._path, members=self._members
         ) as built:
             self._note = built.journal.note
+            self._count_malformed = built.metrics.record_malformed
             self.notices += killed_before(built.info)
             started = perf_counter()
             with built.ending():
@@ -172,6 +173,7 @@ class Replay:
 
     def _on_malformed(self, malformed: Malformed) -> None:
         logger.warning("left out: %s", malformed)
+        self._count_malformed("")  # a message that cannot be read has no symbol
         self._note("malformed", {"file": malformed.file, "line": malformed.line, "reason": malformed.reason})
         if len(self.notices) < _KEPT_NOTICES:
             self.notices.append(f"left out {malformed}")

@@ -76,6 +76,22 @@ class Stages:
         stamps |= {"decided": path.decided, "durable": path.durable, "sent": path.sent, "acknowledged": now}
         self._note("order-stamps", stamps)
 
+    def cancelled(self, took: int) -> None:
+        """The venue answered a cancel after `took` ns."""
+        self._record_latency("cancel_order", took / 1e6)
+
+    @property
+    def windows(self) -> dict[str, LatencyWindow]:
+        """The windows by stage, but for `order`, which the metrics know as place_order."""
+        return {
+            "observation": self.observation,
+            "inference": self.inference,
+            "strategy": self.strategy,
+            "risk": self.risk,
+            "decision": self.decision,
+            "durable": self._durable,
+        }
+
     def summary(self) -> dict[str, dict[str, float | None]]:
         """p50 and p99 in microseconds per stage that ran; None where there are too few samples to claim one."""
         windows = zip(

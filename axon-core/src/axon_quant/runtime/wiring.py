@@ -30,6 +30,7 @@ from axon_quant.runtime.engine import Engine, Router
 from axon_quant.runtime.lane import Lane
 from axon_quant.runtime.memory import EnsembleMemory
 from axon_quant.runtime.models import build_model, open_store
+from axon_quant.runtime.peak import EquityPeak
 from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.returns import MemberReturns
 from axon_quant.runtime.rollout import LabelStore, Rollout, plan_rollout
@@ -55,6 +56,7 @@ class Pipeline:
     stages: Stages
     info: RunInfo
     reload: HotReload
+    peak: EquityPeak
     rollout: Rollout | None = None
     memory: EnsembleMemory | None = None
 
@@ -69,9 +71,10 @@ class Pipeline:
             raise
 
     def end(self, outcome: str) -> None:
-        """Journal what the ensemble has learnt and how the run ended, and make all of it durable."""
+        """Journal what the ensemble has learnt, the peak and how the run ended, and make all of it durable."""
         if self.memory is not None:
             self.memory.save()
+        self.peak.save()
         self.bus.record(RunEnded(self.clock.time, outcome))
         self.journal.flush()
 
@@ -164,6 +167,7 @@ def pipeline(
             emit=bus.record,
             fee_rate=max(config.exchange.maker_fee, config.exchange.taker_fee),
         )
+        peak = EquityPeak(metrics, portfolio, clock, bus.record if mode == "live" else None)
         router = make_router(Surroundings(config, clock, instruments, books, journal, stages))
         engine = Engine(
             lanes=lanes,
@@ -177,7 +181,10 @@ def pipeline(
             record=bus.record,
             clock=clock,
             stages=stages,
-            on_equity=metrics.set_equity,
+            on_equity=peak.on_equity,
+            on_fill=lambda fill, arrival: metrics.record_slippage(
+                fill.symbol, fill.side, float(fill.price), float(fill.quantity), arrival
+            ),
         )
 
         # every step: events → journal, metrics
@@ -217,6 +224,7 @@ def pipeline(
                 schema=schema,
                 store=store,
             ),
+            peak,
             rollout,
             memory,
         )
