@@ -292,6 +292,17 @@ class RiskStateChanged(Event, frozen=True):
     reason: str
 
 
+class OperatorActed(Event, frozen=True):
+    """A human, or a process of theirs such as the watchdog, took hold of the run.
+
+    `action` is `halt`, `reduce`, `resume` or `rotate-keys`; `who` is the user and the process that asked.
+    """
+
+    action: str
+    reason: str
+    who: str
+
+
 class RolloutChanged(Event, frozen=True):
     """A rollout of a model moved: it began, went a step on, paused, was promoted or rolled back.
 

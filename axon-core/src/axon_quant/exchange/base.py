@@ -375,6 +375,7 @@ class ExchangeAdapter(Checks):
     async def _prepare_order(self, order: Order) -> OrderState:
         """Track and record an order that is about to be sent."""
         self._check_unused(order)  # again: another task may have used the id while this one waited
+        self._refuse_order(self.halted, order)  # likewise: trading may have been halted
         state = self._add_order(order)
         try:
             if self._order_log is not None:

@@ -37,6 +37,7 @@ from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
 from axon_quant.runtime.backfill import backfill
 from axon_quant.runtime.engine import Engine, Handlers
+from axon_quant.runtime.operations import Operations
 from axon_quant.runtime.past import Past, read_past
 from axon_quant.runtime.reconciliation import Account, adopt, describe, read_account, settle, track_past
 from axon_quant.runtime.rollout import LabelStore
@@ -46,6 +47,7 @@ from axon_quant.runtime.wiring import Pipeline, Surroundings, build_instruments,
 
 logger = logging.getLogger("axon_quant.live")
 _AUDIT_EVERY = 60.0
+_LAST_ANSWERS = 1.0
 _TICK = 0.02  # seconds between two looks at the clock while the market is quiet
 
 
@@ -59,6 +61,8 @@ class AdapterRouter:
         self._journal = journal
         self._stages = stages
         self._engine: Engine | None = None
+        self.may_send: Callable[[], bool] = lambda: True
+        """Asked before each order leaves."""
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -95,8 +99,13 @@ class AdapterRouter:
         try:
             await self._journal.durable(ticket)
         except JournalError as error:
-            self._bound.risk.halt("the journal failed")
-            self._reject(order, f"never sent, because it could not be journaled: {error}")
+            with suppress(JournalError):
+                self._bound.risk.halt(f"the journal failed: {error.message}")
+            with suppress(JournalError):  # it is not known to anybody but us
+                self._reject(order, f"never sent, because it could not be journaled: {error}")
+            return
+        if not self.may_send():
+            self._reject(order, f"never sent, because trading is halted: {self._bound.risk.reason}")
             return
         self._stages.durable(order.client_order_id, perf_counter_ns() - start)
         self._bound.on_sent(order)
@@ -174,6 +183,8 @@ class Live:
         self._settled: frozenset[str] = frozenset()
         self.messages = 0
         self.malformed = 0
+        self.built: Pipeline | None = None
+        """The pipeline, once there is one."""
 
     def stop(self) -> None:
         """End after the event at hand."""
@@ -208,42 +219,62 @@ class Live:
         ) as built:
             started = perf_counter()
             notices = [*killed_before(built.info), *describe(past, account)]
+            self.built = built
             with built.ending():
                 if self._feed is None:  # a feed brings its own time
                     if self._config.observation.backfill:
                         played = await backfill(built, self._adapter)
                         notices.append(f"the windows were filled with {played} past trades")
                     built.clock.advance(self._adapter.clock.now())
-                settle(built, past, account, self._foreign)
-                with quiet_collector(), built.reload:
-                    await self._trade(built, stream)
+                async with Operations(self, built, self._adapter, watch_market=self._feed is None) as operations:
+                    settle(built, past, account, self._foreign)
+                    operations.take_standing()
+                    with quiet_collector(), built.reload:
+                        await self._trade(built, stream, operations)
                 outcome = "interrupted" if self._stop.is_set() else "completed"
                 built.end(outcome)
+            notices += operations.notices()
             return summarise(built, self, outcome, perf_counter() - started, notices)
 
-    async def _trade(self, built: Pipeline, stream: EventStream) -> None:
+    async def _trade(self, built: Pipeline, stream: EventStream, operations: Operations) -> None:
         engine, router = built.engine, built.engine.router
         assert isinstance(router, AdapterRouter)  # noqa: S101 - `make_router` made it
+        router.may_send = operations.may_send
         engine.start()
         if self._feed is None:
             await self._subscribe()
+        operations.market_is_up()
         updates = asyncio.create_task(self._take_stream(stream, built))
         work = asyncio.create_task(
             self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router)
         )
         stopped = asyncio.create_task(self._stop.wait())
+        failed = asyncio.create_task(operations.journal_failed.wait())
         audits = asyncio.create_task(self._audit())
         try:
-            await asyncio.wait({work, updates, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            engine.stop()  # the market goes on, but decides nothing any more
-            await router.drain()
-            await asyncio.sleep(_TICK)  # the answers to the last cancels
+            await asyncio.wait({work, updates, stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+            await self._wind_down(built, router, operations)
         finally:
-            for task in (work, stopped, updates, audits):
+            for task in (work, stopped, failed, updates, audits):
                 task.cancel()
         for task in (work, updates, audits):
             with suppress(asyncio.CancelledError):
                 await task
+
+    async def _wind_down(self, built: Pipeline, router: AdapterRouter, operations: Operations) -> None:
+        """Cancel what is open, and take in what the venue says to it. The market goes on, but nothing is decided."""
+        built.engine.deciding = False
+        if built.journal.failed is not None:
+            await operations.settled()  # the failure was a halt
+            raise built.journal.failed
+        built.engine.stop()
+        await router.drain()
+        await operations.settled()
+        await operations.cancel_own()
+        for _ in range(round(_LAST_ANSWERS / _TICK)):
+            await asyncio.sleep(_TICK)  # the answers to the last cancels
+            if not built.engine.tracker.open:
+                break
 
     async def _subscribe(self) -> None:
         for symbol in self._config.market.symbols:

@@ -1,0 +1,269 @@
+"""What people and watchdogs can do to a live run, and what halts it by itself, beside its trading."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from axon_quant.clock import LiveClock
+from axon_quant.control import ControlServer, HaltFile, Peer, Standing
+from axon_quant.errors import AxonError, ConfigError, ControlError, ExchangeError, JournalError
+from axon_quant.events import OperatorActed
+from axon_quant.exchange import Capability, ExchangeAdapter
+from axon_quant.risk import RiskState
+from axon_quant.runtime.halting import Cancelled, cancel_open
+from axon_quant.runtime.status import status
+
+if TYPE_CHECKING:
+    from axon_quant.runtime.live import Live
+    from axon_quant.runtime.wiring import Pipeline
+
+logger = logging.getLogger("axon_quant.live")
+
+_LOOK_EVERY = 0.1
+_LONGEST_REASON = 500
+_ITSELF = "the run itself"
+
+
+class Operations:
+    """The control of one live run, as an async context: its socket answers within the block.
+
+    Every halt, whoever asked for it, cancels what is open and leaves a halt file, so that the next start is halted as
+    well until somebody resumes. The run halts by itself when its journal fails and when the market falls silent; loss,
+    drawdown and rejects are the risk engine's.
+    """
+
+    def __init__(self, live: Live, built: Pipeline, adapter: ExchangeAdapter, *, watch_market: bool) -> None:
+        self.cancelled = Cancelled(0, 0, 0.0)
+        """What became of the open orders at the last halt."""
+        self.watchdog_seen: float | None = None
+        """When a watchdog asked last, on the monotonic clock."""
+        self._live = live
+        self._built = built
+        self._adapter = adapter
+        self._risk = built.risk
+        self._halt_file = HaltFile(built.config.control.halt_file)
+        self._own_market = watch_market
+        self._watches_market = False
+        self._cancelling: asyncio.Task[None] | None = None
+        self._who = _ITSELF
+        self._tasks: list[asyncio.Task[None]] = []
+        self.journal_failed = asyncio.Event()
+        self._server = ControlServer(
+            built.config.control.socket,
+            {
+                "ping": self._ping,
+                "status": self._status,
+                "halt": self._halt,
+                "reduce": self._reduce,
+                "resume": self._resume,
+            },
+        )
+
+    async def __aenter__(self) -> Operations:
+        seconds = self._built.config.operations.cancel_after_s
+        if seconds is not None and Capability.CancelAfter not in self._adapter.capabilities:
+            raise ConfigError(
+                f"{self._adapter.name} has no dead-man switch", hint="leave [operations] cancel_after_s out"
+            )
+        self._risk.on_halt = self._on_halt
+        loop = asyncio.get_running_loop()
+        self._built.journal.on_failure(lambda error: loop.call_soon_threadsafe(self._on_journal_failure, error))
+        await self._server.start()
+        self._tasks.append(asyncio.create_task(self._watch()))
+        if seconds is not None:
+            self._tasks.append(asyncio.create_task(self._keep_alive(seconds)))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.settled()
+        await self._server.stop()
+        self._risk.on_halt = lambda _: None
+
+    def market_is_up(self) -> None:
+        """The venue's market is subscribed: from now on silence is suspicious. A feed may pause as it likes."""
+        self._watches_market = self._own_market
+
+    async def cancel_own(self) -> None:
+        """Cancel what is open still at an orderly end: ours, one by one."""
+        if self._adapter.orders.open:
+            self.cancelled = await cancel_open(self._adapter, at_once=False)
+
+    def notices(self) -> list[str]:
+        """What the run's summary should tell."""
+        found = []
+        if self._risk.state is not RiskState.ACTIVE:
+            found.append(f"{self._risk.state.value}: {self._risk.reason}")
+        if self.cancelled.left:
+            found.append(f"{self.cancelled.left} orders are open still: {self.cancelled.reason}")
+        return found
+
+    def may_send(self) -> bool:
+        """Whether an order may leave now; a watchdog that gave the run up has left a halt file."""
+        if self._halt_file.exists and self._risk.state is RiskState.ACTIVE:
+            self.take_standing()
+        return self._risk.state is not RiskState.HALTED
+
+    async def settled(self) -> None:
+        """Return when the cancels of the last halt have come to an end."""
+        if self._cancelling is not None:
+            await asyncio.wait([self._cancelling])
+
+    # What people ask for.
+
+    async def _ping(self, request: Mapping[str, object], _: Peer) -> Mapping[str, object]:
+        if request.get("watchdog"):
+            self.watchdog_seen = monotonic()
+        return {"run": self._built.info.number, "state": self._risk.state.value}
+
+    async def _status(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:  # noqa: ARG002
+        return status(self._live)
+
+    async def _halt(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+        reason = _reason(request) or "an operator halted it"
+        was = self._risk.state
+        self._record("halt", reason, peer)
+        self._who = str(peer)
+        self._halt_quietly(reason)
+        if was is RiskState.HALTED and self._adapter.orders.open:
+            self._start_cancelling()  # again: some may be left of the first time
+        await self.settled()
+        done = self.cancelled
+        return {
+            "state": self._risk.state.value,
+            "reason": self._risk.reason,
+            "was": was.value,
+            "orders": done.orders,
+            "left": done.left,
+            "ms": done.ms,
+            "why_left": done.reason,
+        }
+
+    async def _reduce(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+        reason = _reason(request) or "an operator set it to reducing"
+        if self._risk.state is RiskState.HALTED:
+            raise ControlError("the run is halted, which is stricter", hint="resume it first")
+        self._halt_file.write(Standing("reducing", reason, str(peer), LiveClock().now()))
+        self._record("reduce", reason, peer)
+        self._risk.reduce(reason)
+        return {"state": self._risk.state.value, "reason": self._risk.reason}
+
+    async def _resume(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+        """`seen` is the reason that the operator was shown: another one since then has not been considered."""
+        await self.settled()
+        risk, reason = self._risk, _reason(request)
+        if not reason:
+            raise ControlError("a resume needs a reason", hint="give --reason: it is journaled")
+        seen = request.get("seen")
+        if seen is not None and seen != risk.reason:
+            raise ControlError(f"meanwhile the state is {risk.state.value}: {risk.reason}", hint="look again")
+        if self._built.journal.failed is not None:
+            raise ControlError("the journal has failed: nothing may be traded", hint="repair the disk and restart")
+        was = risk.state
+        self._halt_file.remove()
+        self._record("resume", reason, peer)
+        self._adapter.halted = ""
+        for strategy in risk.suspended:
+            risk.release(strategy)
+        risk.resume()
+        return {"state": risk.state.value, "was": was.value}
+
+    def _record(self, action: str, reason: str, peer: Peer) -> None:
+        logger.warning("%s by %s: %s", action, peer, reason)
+        with suppress(JournalError):  # a halt must go through without a journal, too
+            self._built.bus.record(OperatorActed(self._built.clock.time, action, reason, str(peer)))
+
+    # Halts.
+
+    def _on_halt(self, reason: str) -> None:
+        logger.error("halted: %s", reason)
+        self._adapter.halted = reason
+        self._start_cancelling()
+
+    def _start_cancelling(self) -> None:
+        if self._cancelling is None or self._cancelling.done():
+            self._cancelling = asyncio.get_running_loop().create_task(self._cancel())
+
+    async def _cancel(self) -> None:
+        standing = Standing("halted", self._risk.reason, self._who, LiveClock().now())
+        self._who = _ITSELF
+        keeping = asyncio.create_task(asyncio.to_thread(self._keep, standing))
+        if self._built.journal.failed is None:
+            with suppress(JournalError):
+                self._built.engine.note_cancels()
+        self.cancelled = done = await cancel_open(self._adapter, at_once=True)
+        await keeping
+        if done.left:
+            logger.critical("%d of %d orders are open still: %s", done.left, done.orders, done.reason)
+        elif done.orders:
+            logger.warning("%d open orders were cancelled in %.0f ms", done.orders, done.ms)
+
+    def _keep(self, standing: Standing) -> None:
+        try:
+            self._halt_file.write(standing)
+        except ControlError as error:
+            logger.critical("%s", error)
+
+    def _halt_quietly(self, reason: str) -> None:
+        try:
+            self._risk.halt(reason)
+        except JournalError as error:
+            logger.error("the halt is not journaled: %s", error)
+
+    def _on_journal_failure(self, error: JournalError) -> None:
+        self._halt_quietly(f"the journal failed: {error.message}")
+        self.journal_failed.set()
+
+    def take_standing(self) -> None:
+        """Be what the halt file says, if there is one."""
+        standing = self._halt_file.read()
+        if standing is None:
+            return
+        by = f" (by {standing.who})" if standing.who else ""
+        if standing.state == "reducing":
+            self._risk.reduce(f"{standing.reason}{by}")
+        elif self._risk.state is not RiskState.HALTED:
+            self._who = standing.who
+            self._halt_quietly(f"{standing.reason}{by}")
+
+    # What nobody has to ask for.
+
+    async def _watch(self) -> None:
+        """Halt when the market is silent, or somebody left a halt file."""
+        limit = self._risk.limits.max_market_silence_ms / 1e3
+        messages, since = -1, monotonic()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if self._risk.state is RiskState.ACTIVE:
+                self.may_send()
+            if not self._watches_market:
+                since = monotonic()
+            elif self._built.engine.messages != messages:
+                messages, since = self._built.engine.messages, monotonic()
+            elif monotonic() - since > limit and self._risk.state is not RiskState.HALTED:
+                self._halt_quietly(f"stale market: nothing was received for {limit:g} s")
+
+    async def _keep_alive(self, seconds: int) -> None:
+        """Arm the venue's dead-man switch again and again; an orderly end disarms it."""
+        try:
+            while True:
+                try:
+                    await self._adapter.cancel_after(seconds)
+                except ExchangeError as error:
+                    logger.warning("the venue's dead-man switch could not be armed: %s", error)
+                await asyncio.sleep(seconds / 3)
+        finally:
+            with suppress(AxonError):
+                await self._adapter.cancel_after(0)
+
+
+def _reason(request: Mapping[str, object]) -> str:
+    given = request.get("reason")
+    return given.strip()[:_LONGEST_REASON] if isinstance(given, str) else ""
