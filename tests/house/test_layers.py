@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "axon-core" / "src" / "axon_quant"
 
 KERNEL = {
-    *("errors", "clock", "events", "provenance", "secrets"),
+    *("errors", "clock", "events", "locks", "provenance", "secrets"),
     *("orders", "orders.types", "orders.ids", "orders.tracker"),
     *("market", "market.types", "market.instrument", "market.book"),
 }

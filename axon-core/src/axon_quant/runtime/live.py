@@ -35,6 +35,7 @@ from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
 from axon_quant.plugins import load_exchange
+from axon_quant.runtime.account_lock import lock_account
 from axon_quant.runtime.backfill import backfill
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.operations import Operations
@@ -193,15 +194,16 @@ class Live:
     async def run(self) -> RunSummary:
         """Settle with the venue what earlier runs left, trade until the market ends or `stop()`, and disconnect."""
         instruments = build_instruments(self._config)
-        past = read_past(self._config.journal.path, instruments)
-        track_past(self._adapter, past)
-        stream = self._adapter.events()
-        await self._adapter.connect()
-        try:
-            account = await read_account(self._adapter, past, stream, instruments)
-            return await self._run_connected(past, account, stream)
-        finally:
-            await self._adapter.close()
+        with lock_account(self._adapter):
+            past = read_past(self._config.journal.path, instruments)
+            track_past(self._adapter, past)
+            stream = self._adapter.events()
+            await self._adapter.connect()
+            try:
+                account = await read_account(self._adapter, past, stream, instruments)
+                return await self._run_connected(past, account, stream)
+            finally:
+                await self._adapter.close()
 
     async def _run_connected(self, past: Past, account: Account, stream: EventStream) -> RunSummary:
         self._settled = account.fill_ids
