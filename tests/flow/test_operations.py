@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,53 +16,14 @@ from axon_quant.events import OperatorActed, OrderPlaced, OrderUpdated, RiskStat
 from axon_quant.journal import verify
 
 sys.path.insert(0, str(Path(__file__).parent))
-from venue_process import AXON, Venue
-
-RESTING = '''
-from axon_quant import Order, Side, Strategy
-
-
-class Resting(Strategy):
-    """Bids below the market, one more with every decision, up to `most`."""
-
-    def __init__(self, most: int = 10) -> None:
-        self.most = most
-
-    def on_decision(self, ctx, action):
-        standing, quote = len(ctx.open_orders(ctx.symbol)), ctx.quote(ctx.symbol)
-        if standing < self.most and quote is not None:
-            instrument, price = ctx.instrument(ctx.symbol), quote.bid
-            offset = 0.96 + 0.0005 * (standing % 20)
-            yield Order(ctx.symbol, Side.Buy, price=instrument.round_price(price * offset), quantity="0.001")
-'''
+from venue_process import axon, resting_venue, standing
 
 
 @pytest.fixture
 def venue(root, tmp_path):
-    venue = Venue("binance", tmp_path, root)
-    (tmp_path / "resting.py").write_text(RESTING)
-    text = re.sub(
-        r"(?s)\[strategy\].*?\[risk\]",
-        '[strategy]\nname = "resting.py:Resting"\n\n[risk]\nmessages_per_second = 100\n',
-        venue.config.read_text(),
-    ).replace('max_position = "0.05"', 'max_position = "0.9"')
-    venue.config.write_text(text.replace("window = 64", "window = 64\nbackfill = true"))
+    venue = resting_venue(tmp_path, root)
     yield venue
     venue.close()
-
-
-def axon(venue, *arguments, code=0, given=None):
-    """Run a command on the venue's configuration, without its secrets in the environment."""
-    environment = {name: value for name, value in venue.environment.items() if not name.startswith("AXON_TEST")}
-    command = [*AXON, *arguments, "-c", str(venue.config)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, input=given)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stdout + done.stderr
-
-
-def standing(venue):
-    return [order for order in venue.truth()["orders"] if order["status"] in ("open", "partially-filled")]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,3 +91,49 @@ class Venue:
         for said in (output.encode(), errors.encode(), *written):
             assert not any(secret in said for secret in SECRETS), "a secret was written down"
         return json.loads(output)
+
+
+RESTING = '''
+from axon_quant import Order, Side, Strategy
+
+
+class Resting(Strategy):
+    """Bids below the market, one more with every decision, up to `most`."""
+
+    def __init__(self, most: int = 10) -> None:
+        self.most = most
+
+    def on_decision(self, ctx, action):
+        standing, quote = len(ctx.open_orders(ctx.symbol)), ctx.quote(ctx.symbol)
+        if standing < self.most and quote is not None:
+            instrument, price = ctx.instrument(ctx.symbol), quote.bid
+            offset = 0.96 + 0.0005 * (standing % 20)
+            yield Order(ctx.symbol, Side.Buy, price=instrument.round_price(price * offset), quantity="0.001")
+'''
+
+
+def resting_venue(folder: Path, root: Path, most: int = 10, extra: str = "") -> Venue:
+    """A Binance, and a run whose strategy rests `most` bids there; `extra` is added to its configuration."""
+    venue = Venue("binance", folder, root)
+    (folder / "resting.py").write_text(RESTING)
+    strategy = f'[strategy]\nname = "resting.py:Resting"\noptions = {{ most = {most} }}\n\n'
+    text = re.sub(
+        r"(?s)\[strategy\].*?\[risk\]", f"{strategy}[risk]\nmessages_per_second = 100\n", venue.config.read_text()
+    ).replace('max_position = "0.05"', 'max_position = "0.9"')
+    venue.config.write_text(text.replace("window = 64", "window = 64\nbackfill = true") + extra)
+    return venue
+
+
+def axon(venue: Venue, *arguments: str, code: int = 0, given: str | None = None) -> str:
+    """Run a command on the venue's configuration, without its secrets in the environment."""
+    environment = {name: value for name, value in venue.environment.items() if not name.startswith("AXON_TEST")}
+    command = [*AXON, *arguments, "-c", str(venue.config)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, input=given)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def standing(venue: Venue) -> list[dict]:
+    """The orders that are open at the venue."""
+    return [order for order in venue.truth()["orders"] if order["status"] in ("open", "partially-filled")]

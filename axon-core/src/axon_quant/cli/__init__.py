@@ -35,6 +35,7 @@ _COMMANDS = {
     "simulate": ("axon_quant.cli.simulate", "Serve a simulated venue on loopback."),
     "status": ("axon_quant.cli.status", "Show what a running process is doing."),
     "validate-config": ("axon_quant.cli.validate_config", "Report every mistake in a configuration."),
+    "watchdog": ("axon_quant.cli.watchdog", "Halt a running process that has stopped answering."),
 }
 """Name → (module whose `command` is the click command, line in the help)."""
 

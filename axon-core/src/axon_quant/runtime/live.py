@@ -345,8 +345,11 @@ class Live:
         return not (self._stop.is_set() or self.messages == self._max_events)
 
 
-def build_adapter(config: Config) -> ExchangeAdapter:
-    """The adapter of the configured venue. Raises PluginError for a venue that nobody provides."""
+def build_adapter(config: Config, *, follow_others: bool = True) -> ExchangeAdapter:
+    """The adapter of the configured venue; without `follow_others` it takes no notice of orders that are not its own.
+
+    Raises PluginError for a venue that nobody provides.
+    """
     entry = config.exchange
     if entry.api_key is None or entry.api_secret is None:
         raise ConfigError(f"the {entry.name} venue needs [exchange] api_key and api_secret", hint='write "env:NAME"')
@@ -359,7 +362,7 @@ def build_adapter(config: Config) -> ExchangeAdapter:
             testnet=entry.testnet,
             rate_limit=RateLimitConfig(limits.requests_per_second, limits.orders_per_minute),
             reconnect=ReconnectConfig(reconnect.max_retries, reconnect.initial_backoff_ms),
-            foreign_orders=ForeignOrders(entry.foreign_orders),
+            foreign_orders=ForeignOrders(entry.foreign_orders) if follow_others else ForeignOrders.Ignore,
         )
     )
 
