@@ -124,14 +124,8 @@ def test_a_killed_run_has_nothing_open_and_its_restart_is_halted(venue, running,
 
 def test_a_watchdog_that_a_run_has_started_ends_with_it_and_outlives_a_kill(venue):
     command = [*AXON, "run", "-c", str(venue.config), "--json", "--watchdog"]
-    process = subprocess.Popen(
-        command,
-        env=venue.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=venue.environment, **pipes)
     try:
         venue.wait_for(lambda: len(standing(venue)) >= 10, process, 20.0)
         time.sleep(1.5)

@@ -172,7 +172,7 @@ class Live:
         audit_every: float = _AUDIT_EVERY,
     ) -> None:
         self._config = config
-        self._adapter = adapter
+        self.adapter = adapter
         self._audit_every = audit_every
         self._labels = labels
         self._feed = feed
@@ -186,6 +186,8 @@ class Live:
         self.malformed = 0
         self.built: Pipeline | None = None
         """The pipeline, once there is one."""
+        self.operations: Operations | None = None
+        """How the run is halted and resumed from within the process, once it can be."""
 
     def stop(self) -> None:
         """End after the event at hand."""
@@ -194,29 +196,29 @@ class Live:
     async def run(self) -> RunSummary:
         """Settle with the venue what earlier runs left, trade until the market ends or `stop()`, and disconnect."""
         instruments = build_instruments(self._config)
-        with lock_account(self._adapter):
+        with lock_account(self.adapter):
             past = read_past(self._config.journal.path, instruments)
-            track_past(self._adapter, past)
-            stream = self._adapter.events()
-            await self._adapter.connect()
+            track_past(self.adapter, past)
+            stream = self.adapter.events()
+            await self.adapter.connect()
             try:
-                account = await read_account(self._adapter, past, stream, instruments)
+                account = await read_account(self.adapter, past, stream, instruments)
                 return await self._run_connected(past, account, stream)
             finally:
-                await self._adapter.close()
+                await self.adapter.close()
 
     async def _run_connected(self, past: Past, account: Account, stream: EventStream) -> RunSummary:
         self._settled = account.fill_ids
 
         def make_router(surroundings: Surroundings) -> AdapterRouter:
-            return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
+            return AdapterRouter(self.adapter, surroundings.journal, surroundings.stages)
 
         with pipeline(
             self._config,
             make_router,
             mode="live",
             recording=self._recording,
-            balances=account.balances if Capability.Balances in self._adapter.capabilities else None,
+            balances=account.balances if Capability.Balances in self.adapter.capabilities else None,
             labels=self._labels,
         ) as built:
             started = perf_counter()
@@ -225,10 +227,11 @@ class Live:
             with built.ending():
                 if self._feed is None:  # a feed brings its own time
                     if self._config.observation.backfill:
-                        played = await backfill(built, self._adapter)
+                        played = await backfill(built, self.adapter)
                         notices.append(f"the windows were filled with {played} past trades")
-                    built.clock.advance(self._adapter.clock.now())
-                async with Operations(self, built, self._adapter, watch_market=self._feed is None) as operations:
+                    built.clock.advance(self.adapter.clock.now())
+                async with Operations(self, built, self.adapter, watch_market=self._feed is None) as operations:
+                    self.operations = operations
                     settle(built, past, account, self._foreign)
                     operations.take_standing()
                     with quiet_collector(), built.reload:
@@ -281,15 +284,15 @@ class Live:
     async def _subscribe(self) -> None:
         for symbol in self._config.market.symbols:
             for channel in Channel:
-                if channel.capability in self._adapter.capabilities:
-                    await self._adapter.subscribe(channel, symbol)
+                if channel.capability in self.adapter.capabilities:
+                    await self.adapter.subscribe(channel, symbol)
 
     async def _audit(self) -> None:
         """Now and then, bring in what the streams have lost without a word; it arrives with the other updates."""
         while True:
             await asyncio.sleep(self._audit_every)
             try:
-                await self._adapter.repair()
+                await self.adapter.repair()
             except ExchangeError as error:
                 logger.warning("the account could not be compared with the venue's: %s", error)
 
@@ -298,7 +301,7 @@ class Live:
         while True:
             await asyncio.sleep(_TICK)
             built.reload.drain()
-            built.engine.advance(self._adapter.clock.now())
+            built.engine.advance(self.adapter.clock.now())
 
     async def _take_stream(self, stream: EventStream, built: Pipeline) -> None:
         """Order updates, and the market unless a feed brings it."""
@@ -318,7 +321,7 @@ class Live:
         if built.engine.tracker.get(update.client_order_id) is not None:
             built.engine.on_update(update)
             return
-        state = self._adapter.orders.get(update.client_order_id)
+        state = self.adapter.orders.get(update.client_order_id)
         if state is None:
             return
         adopt(built, state)

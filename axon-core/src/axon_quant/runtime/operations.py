@@ -58,9 +58,9 @@ class Operations:
             {
                 "ping": self._ping,
                 "status": self._status,
-                "halt": self._halt,
-                "reduce": self._reduce,
-                "resume": self._resume,
+                "halt": self._asked_to_halt,
+                "reduce": self._asked_to_reduce,
+                "resume": self._asked_to_resume,
             },
         )
 
@@ -118,19 +118,11 @@ class Operations:
 
     # What people ask for.
 
-    async def _ping(self, request: Mapping[str, object], _: Peer) -> Mapping[str, object]:
-        if request.get("watchdog"):
-            self.watchdog_seen = monotonic()
-        return {"run": self._built.info.number, "state": self._risk.state.value}
-
-    async def _status(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:  # noqa: ARG002
-        return status(self._live)
-
-    async def _halt(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
-        reason = _reason(request) or "an operator halted it"
+    async def halt(self, reason: str, who: str) -> dict[str, object]:
+        """Halt, and return when the open orders are cancelled: the state, and what became of them."""
         was = self._risk.state
-        self._record("halt", reason, peer)
-        self._who = str(peer)
+        self._record("halt", reason, who)
+        self._who = who
         self._halt_quietly(reason)
         if was is RiskState.HALTED and self._adapter.orders.open:
             self._start_cancelling()  # again: some may be left of the first time
@@ -146,39 +138,58 @@ class Operations:
             "why_left": done.reason,
         }
 
-    async def _reduce(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
-        reason = _reason(request) or "an operator set it to reducing"
+    def reduce(self, reason: str, who: str) -> None:
+        """Take only orders that lower a position. Raises ControlError for a run that is halted, which is stricter."""
         if self._risk.state is RiskState.HALTED:
             raise ControlError("the run is halted, which is stricter", hint="resume it first")
-        self._halt_file.write(Standing("reducing", reason, str(peer), LiveClock().now()))
-        self._record("reduce", reason, peer)
+        self._halt_file.write(Standing("reducing", reason, who, LiveClock().now()))
+        self._record("reduce", reason, who)
         self._risk.reduce(reason)
-        return {"state": self._risk.state.value, "reason": self._risk.reason}
 
-    async def _resume(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
-        """`seen` is the reason that the operator was shown: another one since then has not been considered."""
+    async def resume(self, reason: str, who: str) -> None:
+        """Trade again, suspended strategies too. Raises ControlError when that cannot be."""
         await self.settled()
-        risk, reason = self._risk, _reason(request)
-        if not reason:
-            raise ControlError("a resume needs a reason", hint="give --reason: it is journaled")
-        seen = request.get("seen")
-        if seen is not None and seen != risk.reason:
-            raise ControlError(f"meanwhile the state is {risk.state.value}: {risk.reason}", hint="look again")
         if self._built.journal.failed is not None:
             raise ControlError("the journal has failed: nothing may be traded", hint="repair the disk and restart")
-        was = risk.state
         self._halt_file.remove()
-        self._record("resume", reason, peer)
+        self._record("resume", reason, who)
         self._adapter.halted = ""
-        for strategy in risk.suspended:
-            risk.release(strategy)
-        risk.resume()
-        return {"state": risk.state.value, "was": was.value}
+        for strategy in self._risk.suspended:
+            self._risk.release(strategy)
+        self._risk.resume()
 
-    def _record(self, action: str, reason: str, peer: Peer) -> None:
-        logger.warning("%s by %s: %s", action, peer, reason)
+    # ... over the socket.
+
+    async def _ping(self, request: Mapping[str, object], _: Peer) -> Mapping[str, object]:
+        if request.get("watchdog"):
+            self.watchdog_seen = monotonic()
+        return {"run": self._built.info.number, "state": self._risk.state.value}
+
+    async def _status(self, _: Mapping[str, object], __: Peer) -> Mapping[str, object]:
+        return status(self._live)
+
+    async def _asked_to_halt(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+        return await self.halt(_reason(request) or "an operator halted it", str(peer))
+
+    async def _asked_to_reduce(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+        self.reduce(_reason(request) or "an operator set it to reducing", str(peer))
+        return {"state": self._risk.state.value, "reason": self._risk.reason}
+
+    async def _asked_to_resume(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+        """`seen` is the reason that the operator was shown: another one has not been considered."""
+        await self.settled()
+        was, because, reason = self._risk.state, self._risk.reason, _reason(request)
+        if not reason:
+            raise ControlError("a resume needs a reason", hint="give --reason: it is journaled")
+        if request.get("seen", because) != because:
+            raise ControlError(f"meanwhile it is {was.value} because of this: {because}", hint="look again")
+        await self.resume(reason, str(peer))
+        return {"state": self._risk.state.value, "was": was.value}
+
+    def _record(self, action: str, reason: str, who: str) -> None:
+        logger.warning("%s by %s: %s", action, who, reason)
         with suppress(JournalError):  # a halt must go through without a journal, too
-            self._built.bus.record(OperatorActed(self._built.clock.time, action, reason, str(peer)))
+            self._built.bus.record(OperatorActed(self._built.clock.time, action, reason, who))
 
     # Halts.
 
