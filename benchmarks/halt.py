@@ -116,7 +116,7 @@ def still_open(simulator: Any) -> int:
 
 async def breach(live: Live, simulator: Any, orders: int) -> float:
     """Wait until `orders` rest, show the risk engine an equity of 1, and take the time until none is open, in ms."""
-    await until(lambda: live.built is not None)
+    await until(lambda: live.operations is not None)
     assert live.built is not None
     assert live.operations is not None
     adapter, built = live.adapter, live.built
