@@ -270,7 +270,8 @@ class Live:
         """Cancel what is open, and take in what the venue says to it. The market goes on, but nothing is decided."""
         built.engine.deciding = False
         if built.journal.failed is not None:
-            await operations.settled()  # the failure was a halt
+            operations.on_journal_failure(built.journal.failed)  # if nobody has told it yet
+            await operations.settled()
             raise built.journal.failed
         built.engine.stop()
         await router.drain()
@@ -320,6 +321,8 @@ class Live:
         """A change of an order of ours, or of one that the adapter has adopted just now."""
         if built.engine.tracker.get(update.client_order_id) is not None:
             built.engine.on_update(update)
+            if update.status is OrderStatus.Rejected:
+                built.risk.on_venue_reject(update)
             return
         state = self.adapter.orders.get(update.client_order_id)
         if state is None:

@@ -72,7 +72,7 @@ class Operations:
             )
         self._risk.on_halt = self._on_halt
         loop = asyncio.get_running_loop()
-        self._built.journal.on_failure(lambda error: loop.call_soon_threadsafe(self._on_journal_failure, error))
+        self._built.journal.on_failure(lambda error: loop.call_soon_threadsafe(self.on_journal_failure, error))
         await self._server.start()
         self._tasks.append(asyncio.create_task(self._watch()))
         if seconds is not None:
@@ -104,6 +104,11 @@ class Operations:
         if self.cancelled.left:
             found.append(f"{self.cancelled.left} orders are open still: {self.cancelled.reason}")
         return found
+
+    def on_journal_failure(self, error: JournalError) -> None:
+        """Nothing can be recorded any more: halt, for good."""
+        self._halt_quietly(f"the journal failed: {error.message}")
+        self.journal_failed.set()
 
     def may_send(self) -> bool:
         """Whether an order may leave now; a watchdog that gave the run up has left a halt file."""
@@ -227,10 +232,6 @@ class Operations:
             self._risk.halt(reason)
         except JournalError as error:
             logger.error("the halt is not journaled: %s", error)
-
-    def _on_journal_failure(self, error: JournalError) -> None:
-        self._halt_quietly(f"the journal failed: {error.message}")
-        self.journal_failed.set()
 
     def take_standing(self) -> None:
         """Be what the halt file says, if there is one."""

@@ -1,0 +1,209 @@
+"""Whatever halts a live run, nothing stays open at the venue: a whole run, a simulated Binance, real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from time import perf_counter
+
+import attrs
+import pytest
+
+from axon_quant.config import RateLimitEntry
+from axon_quant.control import HaltFile
+from axon_quant.errors import ControlError, JournalError
+from axon_quant.events import CancelRequested, OrderUpdated, RiskStateChanged
+from axon_quant.exchange.simulator import FaultPlan, FaultRule
+from axon_quant.journal import read
+from axon_quant.journal.storage import Storage
+from axon_quant.runtime.live import Live, build_adapter
+from axon_quant.secrets import Secret
+
+sys.path.insert(0, str(Path(__file__).parent))
+from venue_process import RESTING
+
+pytest.importorskip("axon_exchange_binance")
+OPEN = ("open", "partially-filled")
+
+
+class Desk:
+    """A run and its venue on one loop."""
+
+    def __init__(self, live, simulator, task):
+        self.live, self.simulator, self.task = live, simulator, task
+
+    @property
+    def orders(self):
+        return self.simulator.truth()["accounts"]["main"]["orders"]
+
+    @property
+    def standing(self):
+        return [order for order in self.orders if order["status"] in OPEN]
+
+    async def until(self, condition, seconds=20.0):
+        async with asyncio.timeout(seconds):
+            while not condition():
+                assert not self.task.done() or self.task.result() is None
+                await asyncio.sleep(0.005)
+
+    async def resting(self, count=10):
+        await self.until(lambda: len(self.standing) >= count and self.live.operations is not None)
+        await self.until(lambda: len(self.live.built.engine.tracker.open) >= count)
+
+    @property
+    def risk(self):
+        return self.live.built.risk
+
+
+@pytest.fixture
+def trading(btcusdt, tmp_path, monkeypatch):
+    (tmp_path / "resting.py").write_text(RESTING)
+
+    @asynccontextmanager
+    async def start(*, most=10, requests_per_second=500, **limits):
+        from axon_exchange_binance.simulator import BinanceSimulator
+
+        simulator = BinanceSimulator(history=3.0, engine_timeout=0.2)
+        roots = await simulator.start()
+        monkeypatch.setenv("AXON_BINANCE_REST_URL", roots["rest"])
+        monkeypatch.setenv("AXON_BINANCE_WS_URL", roots["ws"])
+        config = attrs.evolve(
+            btcusdt,
+            folder=tmp_path,
+            exchange=attrs.evolve(
+                btcusdt.exchange,
+                name="binance",
+                api_key=Secret("YOUR_API_KEY"),
+                api_secret=Secret("YOUR_API_SECRET"),
+                testnet=False,
+                rate_limit=RateLimitEntry(requests_per_second=requests_per_second, orders_per_minute=5_000),
+            ),
+            strategy=attrs.evolve(btcusdt.strategy, name="resting.py:Resting", options={"most": most}),
+            risk=attrs.evolve(btcusdt.risk, max_position="1", messages_per_second=1e4, message_burst=1e4, **limits),
+            observation=attrs.evolve(btcusdt.observation, interval_ms=20, backfill=True),
+        )
+        live = Live(config, build_adapter(config))
+        task = asyncio.create_task(live.run())
+        desk = Desk(live, simulator, task)
+        try:
+            yield desk
+        finally:
+            live.stop()
+            await asyncio.wait([task])
+            await simulator.stop()
+
+    return start
+
+
+async def halted(desk, seconds=20.0):
+    await desk.until(lambda: desk.risk.state.value == "halted", seconds)
+    await desk.live.operations.settled()
+
+
+def journaled(desk, *kinds):
+    return [event for _, event in read(desk.live.built.journal.path, kinds=kinds)]
+
+
+async def test_a_drawdown_cancels_everything_at_once_and_lasts(trading):
+    async with trading() as desk:
+        await desk.resting()
+        began = perf_counter()
+        desk.risk.on_equity(Decimal(1), desk.live.built.clock.time)
+        await desk.until(lambda: not desk.live.built.engine.tracker.open)
+        assert perf_counter() - began < 2.0  # the benchmark says what it is: some 20 ms for 50 orders
+        assert not desk.standing
+        await desk.live.operations.settled()
+        assert desk.live.operations.cancelled.left == 0
+        assert HaltFile(desk.live.built.config.control.halt_file).read().reason.startswith("daily-loss")
+    summary = desk.task.result()
+    assert summary.risk_state == "HALTED"
+    assert any(notice.startswith("halted: daily-loss") for notice in summary.notices)
+    asked = {event.client_order_id for event in journaled(desk, CancelRequested)}
+    ended = {e.update.client_order_id for e in journaled(desk, OrderUpdated) if e.update.status.is_terminal}
+    assert asked == ended
+
+
+async def test_a_journal_that_fails_halts_and_ends_the_run_with_nothing_open(trading, monkeypatch):
+    def full(self, batch):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with trading() as desk:
+        await desk.resting()
+        monkeypatch.setattr(Storage, "write", full)
+        await asyncio.wait([desk.task], timeout=20.0)
+        assert not desk.standing
+    with pytest.raises(JournalError, match="disk is full"):
+        desk.task.result()
+    standing = HaltFile(desk.live.built.config.control.halt_file).read()
+    assert "disk is full" in standing.reason
+
+
+async def test_a_silent_market_halts(trading):
+    async with trading(max_market_silence_ms=700) as desk:
+        await desk.resting()
+        desk.simulator.faults = FaultPlan([FaultRule("stall", where="stream:market:*", every=1)])
+        await halted(desk)
+        assert "nothing was received for 0.7 s" in desk.risk.reason
+        assert not desk.standing
+
+
+async def test_orders_that_the_venue_rejects_one_after_the_other_halt(trading):
+    async with trading(max_rejects=5) as desk:
+        await desk.resting()
+        desk.simulator.faults = FaultPlan([FaultRule("refuse", where="request:order.place", every=1)])
+        await desk.live.adapter.cancel_all("BTCUSDT")  # so that the strategy places more
+        await halted(desk)
+        assert "the venue rejected 5 orders within 10 s" in desk.risk.reason
+        assert not desk.standing
+
+
+@pytest.mark.parametrize("kind", ["slow", "late-accept", "lose-response"])
+async def test_orders_in_doubt_are_cancelled_too(trading, kind):
+    async with trading(most=3) as desk:
+        await desk.until(lambda: desk.live.operations is not None)
+        desk.simulator.faults = FaultPlan([FaultRule(kind, where="request:order.place", every=1, seconds=0.4)])
+        await desk.until(lambda: len(desk.live.adapter.orders.open) >= 3)
+        desk.risk.halt("now")
+        await desk.live.operations.settled()
+        await asyncio.sleep(1.0)
+        assert not desk.standing
+        assert not desk.live.adapter.orders.open
+        assert desk.live.operations.cancelled.left == 0
+
+
+async def test_an_order_that_waits_for_the_rate_budget_does_not_leave_after_a_halt(trading):
+    async with trading(most=40, requests_per_second=10) as desk:
+        await desk.until(lambda: len(desk.orders) >= 6)
+        desk.risk.halt("now")
+        count = len(desk.orders)
+        await desk.live.operations.settled()
+        await asyncio.sleep(1.5)
+        assert len(desk.orders) - count <= 2, "only what was on its way"
+        assert not desk.standing
+
+
+async def test_cancels_that_the_venue_refuses_are_sent_again(trading):
+    async with trading() as desk:
+        await desk.resting()
+        desk.simulator.faults = FaultPlan([FaultRule("refuse", where="request:*cancel*", every=1, limit=3)])
+        answer = await desk.live.operations.halt("now", "a test")
+        assert (answer["orders"], answer["left"], answer["was"]) == (10, 0, "active")
+        assert not desk.standing
+
+
+async def test_a_halt_file_that_somebody_left_is_obeyed_before_the_next_order(trading):
+    async with trading() as desk:
+        await desk.resting()
+        desk.live.built.config.control.halt_file.touch()
+        await halted(desk, 2.0)
+        assert "does not say why" in desk.risk.reason
+        assert not desk.standing
+        with pytest.raises(ControlError, match="halted, which is stricter"):
+            desk.live.operations.reduce("less", "a test")
+        await desk.live.operations.resume("a test", "a test")
+        await desk.resting()
+    assert [event.state for event in journaled(desk, RiskStateChanged)] == ["halted", "active"]
