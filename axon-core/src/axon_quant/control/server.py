@@ -97,7 +97,7 @@ class ControlServer:
             return
         if not stat.S_ISSOCK(mode):
             raise ControlError(
-                "is there already and no socket", file=self.path, hint="give another path as [operations] socket"
+                "is there already, and is no socket", file=self.path, hint="give another path as [operations] socket"
             )
         with socket.socket(socket.AF_UNIX) as probe, reachable(self.path) as address:
             probe.settimeout(1.0)
