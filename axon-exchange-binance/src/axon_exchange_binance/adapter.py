@@ -170,6 +170,14 @@ class BinanceAdapter(CcxtAdapter):
             session, self._addresses.streams, clock=self.clock, publish=self._publish, snapshot=self._depth
         )
 
+    def _use_keys(self) -> None:
+        super()._use_keys()
+        if self.config is None or self._session is None or self._requests is None:
+            return
+        self._key, self._sign = self.config.api_key, signer(self.config)
+        self._session.headers["X-MBX-APIKEY"] = self._key.reveal()
+        self._requests.sign_with(self._sign)
+
     async def _close(self) -> None:
         await super()._close()
         session, self._session = self._session, None

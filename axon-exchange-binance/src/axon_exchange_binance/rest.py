@@ -89,6 +89,10 @@ class Rest:
         payload = f"{parameters}&{stamp}" if parameters else stamp
         return f"{payload}&signature={self._sign(payload)}"
 
+    def sign_with(self, sign: Callable[[str], str]) -> None:
+        """Sign with another key from now on."""
+        self._sign = sign
+
     def hold(self, seconds: float) -> None:
         """Send nothing for `seconds`."""
         self._closed_until = max(self._closed_until, self._now() + round(seconds * NANOSECONDS))

@@ -31,6 +31,7 @@ _COMMANDS = {
     "predict": ("axon_quant.cli.predict", "Ask a model about windows in a file."),
     "reduce": ("axon_quant.cli.reduce", "Let a running process only lower its positions."),
     "resume": ("axon_quant.cli.resume", "Let a halted process trade again."),
+    "rotate-keys": ("axon_quant.cli.rotate_keys", "Have a running process read its keys again."),
     "run": ("axon_quant.cli.run", "Trade a live or a recorded market."),
     "simulate": ("axon_quant.cli.simulate", "Serve a simulated venue on loopback."),
     "status": ("axon_quant.cli.status", "Show what a running process is doing."),

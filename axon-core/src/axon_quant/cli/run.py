@@ -51,7 +51,7 @@ def command(config_file: Path, recording: Path | None, max_events: int | None, w
             summary = _replay(config, recording, max_events, progress)
         else:
             with _watched(config_file) if watchdog else nullcontext():
-                summary = _live(config, recording, max_events, progress)
+                summary = _live(config_file, config, recording, max_events, progress)
     if as_json:
         click.echo(_json(summary))
     else:
@@ -70,9 +70,12 @@ def _replay(config: Config, recording: Path | None, max_events: int | None, prog
         return replay.run()
 
 
-def _live(config: Config, recording: Path | None, max_events: int | None, progress: Progress) -> RunSummary:
+def _live(
+    config_file: Path, config: Config, recording: Path | None, max_events: int | None, progress: Progress
+) -> RunSummary:
     import asyncio
 
+    from axon_quant.config import load_config
     from axon_quant.market.recordings import open_recording
     from axon_quant.runtime.live import Live, build_adapter, paced
 
@@ -85,6 +88,7 @@ def _live(config: Config, recording: Path | None, max_events: int | None, progre
             recording=recording,
             max_events=max_events,
             on_progress=progress.update,
+            read_config=lambda: load_config(config_file),
         )
         loop = asyncio.get_running_loop()
         with _interruptible(lambda: loop.call_soon_threadsafe(live.stop)):

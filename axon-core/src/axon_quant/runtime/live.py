@@ -15,7 +15,7 @@ from time import perf_counter, perf_counter_ns
 
 from axon_quant.clock import NANOSECONDS, NEVER, LiveClock
 from axon_quant.config import Config
-from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, JournalError, NotFoundError, UnsupportedError
+from axon_quant.errors import AmbiguousError, ExchangeError, JournalError, NotFoundError, UnsupportedError
 from axon_quant.events import StreamChanged
 from axon_quant.exchange import (
     BalanceUpdate,
@@ -23,20 +23,17 @@ from axon_quant.exchange import (
     Channel,
     EventStream,
     ExchangeAdapter,
-    ExchangeConfig,
     ForeignOrder,
     ForeignOrders,
-    RateLimitConfig,
-    ReconnectConfig,
     StreamState,
 )
 from axon_quant.inference.collector import quiet_collector
 from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
-from axon_quant.plugins import load_exchange
 from axon_quant.runtime.account_lock import lock_account
 from axon_quant.runtime.backfill import backfill
+from axon_quant.runtime.connecting import build_adapter as build_adapter
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.operations import Operations
 from axon_quant.runtime.past import Past, read_past
@@ -156,7 +153,7 @@ class Live:
     The market comes from the adapter, or from `feed` (see `paced`). `max_events` ends the run; `stop()` ends it after
     the event at hand. At the end open orders are cancelled and everything is durable. `labels` is told when a rollout
     has promoted its candidate. Every `audit_every` seconds orders, fills and balances are compared with the venue's,
-    because a stream may lose a message without breaking.
+    because a stream may lose a message without breaking. `read_config` reads the configuration again, for its keys.
     """
 
     def __init__(
@@ -170,8 +167,10 @@ class Live:
         on_progress: Callable[[Pipeline], None] | None = None,
         labels: LabelStore | None = None,
         audit_every: float = _AUDIT_EVERY,
+        read_config: Callable[[], Config] | None = None,
     ) -> None:
         self._config = config
+        self._read_config = read_config
         self.adapter = adapter
         self._audit_every = audit_every
         self._labels = labels
@@ -230,7 +229,9 @@ class Live:
                         played = await backfill(built, self.adapter)
                         notices.append(f"the windows were filled with {played} past trades")
                     built.clock.advance(self.adapter.clock.now())
-                async with Operations(self, built, self.adapter, watch_market=self._feed is None) as operations:
+                async with Operations(
+                    self, built, self.adapter, watch_market=self._feed is None, read_config=self._read_config
+                ) as operations:
                     self.operations = operations
                     settle(built, past, account, self._foreign)
                     operations.take_standing()
@@ -349,28 +350,6 @@ class Live:
         if self.messages % 512 == 0 and self._on_progress is not None:
             self._on_progress(built)
         return not (self._stop.is_set() or self.messages == self._max_events)
-
-
-def build_adapter(config: Config, *, follow_others: bool = True) -> ExchangeAdapter:
-    """The adapter of the configured venue; without `follow_others` it takes no notice of orders that are not its own.
-
-    Raises PluginError for a venue that nobody provides.
-    """
-    entry = config.exchange
-    if entry.api_key is None or entry.api_secret is None:
-        raise ConfigError(f"the {entry.name} venue needs [exchange] api_key and api_secret", hint='write "env:NAME"')
-    limits, reconnect = entry.rate_limit, entry.reconnect
-    return load_exchange(entry.name)(
-        ExchangeConfig(
-            api_key=entry.api_key,
-            api_secret=entry.api_secret,
-            passphrase=entry.passphrase,
-            testnet=entry.testnet,
-            rate_limit=RateLimitConfig(limits.requests_per_second, limits.orders_per_minute),
-            reconnect=ReconnectConfig(reconnect.max_retries, reconnect.initial_backoff_ms),
-            foreign_orders=ForeignOrders(entry.foreign_orders) if follow_others else ForeignOrders.Ignore,
-        )
-    )
 
 
 async def paced(market: Iterable[MarketEvent], *, speed: float = 1.0) -> AsyncIterator[MarketEvent]:

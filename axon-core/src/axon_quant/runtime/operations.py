@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from axon_quant.clock import LiveClock
+from axon_quant.config import Config
 from axon_quant.control import ControlServer, HaltFile, Peer, Standing
 from axon_quant.errors import AxonError, ConfigError, ControlError, ExchangeError, JournalError
 from axon_quant.events import OperatorActed
 from axon_quant.exchange import Capability, ExchangeAdapter
 from axon_quant.risk import RiskState
+from axon_quant.runtime.account_lock import lock_account
+from axon_quant.runtime.connecting import build_adapter
 from axon_quant.runtime.halting import Cancelled, cancel_open
 from axon_quant.runtime.status import status
 
@@ -37,11 +40,23 @@ class Operations:
     drawdown and rejects are the risk engine's.
     """
 
-    def __init__(self, live: Live, built: Pipeline, adapter: ExchangeAdapter, *, watch_market: bool) -> None:
+    def __init__(
+        self,
+        live: Live,
+        built: Pipeline,
+        adapter: ExchangeAdapter,
+        *,
+        watch_market: bool,
+        read_config: Callable[[], Config] | None = None,
+    ) -> None:
         self.cancelled = Cancelled(0, 0, 0.0)
         """What became of the open orders at the last halt."""
         self.watchdog_seen: float | None = None
         """When a watchdog asked last, on the monotonic clock."""
+        self.rotations = 0
+        """How often the keys were changed."""
+        self._read_config = read_config
+        self._locks = ExitStack()
         self._live = live
         self._built = built
         self._adapter = adapter
@@ -61,6 +76,7 @@ class Operations:
                 "halt": self._asked_to_halt,
                 "reduce": self._asked_to_reduce,
                 "resume": self._asked_to_resume,
+                "rotate-keys": self._asked_to_rotate_keys,
             },
         )
 
@@ -85,6 +101,7 @@ class Operations:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.settled()
         await self._server.stop()
+        self._locks.close()
         self._risk.on_halt = lambda _: None
 
     def market_is_up(self) -> None:
@@ -163,12 +180,41 @@ class Operations:
             self._risk.release(strategy)
         self._risk.resume()
 
+    async def rotate_keys(self, reason: str, who: str) -> None:
+        """Read the keys again from where the configuration says they are, try them out, and go on with them.
+
+        Raises ControlError when they are the same, AuthError and others when the venue does not take them; the run then
+        goes on with those that it has.
+        """
+        if self._read_config is None or self._adapter.config is None:
+            raise ControlError("this run does not know where its keys are from")
+        config = await asyncio.to_thread(self._read_config)
+        candidate = build_adapter(config, follow_others=False)
+        new, present = candidate.config, self._adapter.config
+        if new is None or (new.api_key, new.api_secret, new.passphrase) == (
+            present.api_key,
+            present.api_secret,
+            present.passphrase,
+        ):
+            raise ControlError("the keys are the same as before", hint="replace the files that the configuration names")
+        with ExitStack() as held:
+            if new.api_key != present.api_key:
+                held.enter_context(lock_account(candidate))
+            try:
+                await candidate.connect()
+            finally:
+                await candidate.close()
+            self._adapter.use_keys(new)
+            self._locks.push(held.pop_all())
+        self.rotations += 1
+        self._record("rotate-keys", reason, who)
+
     # ... over the socket.
 
     async def _ping(self, request: Mapping[str, object], _: Peer) -> Mapping[str, object]:
         if request.get("watchdog"):
             self.watchdog_seen = monotonic()
-        return {"run": self._built.info.number, "state": self._risk.state.value}
+        return {"run": self._built.info.number, "state": self._risk.state.value, "rotations": self.rotations}
 
     async def _status(self, _: Mapping[str, object], __: Peer) -> Mapping[str, object]:
         return status(self._live)
@@ -190,6 +236,10 @@ class Operations:
             raise ControlError(f"meanwhile it is {was.value} because of this: {because}", hint="look again")
         await self.resume(reason, str(peer))
         return {"state": self._risk.state.value, "was": was.value}
+
+    async def _asked_to_rotate_keys(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+        await self.rotate_keys(_reason(request) or "the keys were replaced", str(peer))
+        return {"venue": self._adapter.name}
 
     def _record(self, action: str, reason: str, who: str) -> None:
         logger.warning("%s by %s: %s", action, who, reason)

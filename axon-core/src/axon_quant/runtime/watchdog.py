@@ -19,7 +19,7 @@ from time import monotonic
 from axon_quant.clock import LiveClock
 from axon_quant.config import Config
 from axon_quant.control import HaltFile, Standing, ask
-from axon_quant.errors import AuthError, AxonError, ControlError, ExchangeError, NotRunningError
+from axon_quant.errors import AuthError, AxonError, ConfigError, ControlError, ExchangeError, NotRunningError
 from axon_quant.exchange import ExchangeAdapter
 from axon_quant.runtime.sweeping import sweep
 
@@ -48,6 +48,8 @@ class Watchdog:
         self._parent = os.getppid()
         self._adapter: ExchangeAdapter | None = None
         self._connecting = asyncio.Lock()
+        self._rotations: object = 0
+        self._keys_changed = asyncio.Event()
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -95,9 +97,12 @@ class Watchdog:
     async def _beat(self) -> ControlError | None:
         """Ask for a sign of life; why there is none, or None."""
         try:
-            await asyncio.to_thread(ask, self._socket, "ping", timeout=self._timeout / _BEATS, watchdog=True)
+            said = await asyncio.to_thread(ask, self._socket, "ping", timeout=self._timeout / _BEATS, watchdog=True)
         except ControlError as error:
             return error
+        if said["rotations"] != self._rotations:
+            self._rotations = said["rotations"]
+            self._keys_changed.set()
         return None
 
     async def _take_over(self, reason: str) -> float:
@@ -140,7 +145,7 @@ class Watchdog:
         while True:
             try:
                 count = await sweep(await self._connected(), self._symbols)
-            except ExchangeError as error:
+            except (ExchangeError, ConfigError) as error:
                 logger.critical("the open orders could not be cancelled, trying again: %s", error)
                 if isinstance(error, AuthError):
                     await self._disconnect()  # the keys were changed, perhaps: read them again
@@ -165,14 +170,18 @@ class Watchdog:
             return self._adapter
 
     async def _stay_connected(self) -> None:
-        """Have a connection before it is needed."""
+        """Have a connection before it is needed, with the keys that the run has."""
         while True:
             try:
                 await self._connected()
-                return
-            except ExchangeError as error:
+            except (ExchangeError, ConfigError) as error:
                 logger.warning("no connection to the venue yet: %s", error)
                 await asyncio.sleep(_RETRY)
+                continue
+            await self._keys_changed.wait()
+            self._keys_changed.clear()
+            logger.info("the run has changed its keys")
+            await self._disconnect()
 
     async def _disconnect(self) -> None:
         adapter, self._adapter = self._adapter, None
