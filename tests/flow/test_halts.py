@@ -13,13 +13,14 @@ from time import perf_counter
 import attrs
 import pytest
 
-from axon_quant.config import RateLimitEntry
+from axon_quant.config import OperationsConfig, RateLimitEntry
 from axon_quant.control import HaltFile
-from axon_quant.errors import ControlError, JournalError
+from axon_quant.errors import ConfigError, ControlError, ExchangeError, JournalError
 from axon_quant.events import CancelRequested, OrderUpdated, RiskStateChanged
 from axon_quant.exchange.simulator import FaultPlan, FaultRule
 from axon_quant.journal import read
 from axon_quant.journal.storage import Storage
+from axon_quant.plugins import load_simulator
 from axon_quant.runtime.live import Live, build_adapter
 from axon_quant.secrets import Secret
 
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from venue_process import RESTING
 
 pytest.importorskip("axon_exchange_binance")
+pytest.importorskip("axon_exchange_okx")
 OPEN = ("open", "partially-filled")
 
 
@@ -64,19 +66,21 @@ def trading(btcusdt, tmp_path, monkeypatch):
     (tmp_path / "resting.py").write_text(RESTING)
 
     @asynccontextmanager
-    async def start(*, most=10, requests_per_second=500, **limits):
-        from axon_exchange_binance.simulator import BinanceSimulator
-
-        simulator = BinanceSimulator(history=3.0, engine_timeout=0.2)
+    async def start(*, venue="binance", symbol="BTCUSDT", most=10, requests_per_second=500, operations=None, **limits):
+        simulator = load_simulator(venue)(symbols=(symbol,), history=3.0, engine_timeout=0.2)
         roots = await simulator.start()
-        monkeypatch.setenv("AXON_BINANCE_REST_URL", roots["rest"])
-        monkeypatch.setenv("AXON_BINANCE_WS_URL", roots["ws"])
+        monkeypatch.setenv(f"AXON_{venue.upper()}_REST_URL", roots["rest"])
+        monkeypatch.setenv(f"AXON_{venue.upper()}_WS_URL", roots["ws"])
+        instruments = tuple(attrs.evolve(one, symbol=symbol) for one in btcusdt.market.instruments)
         config = attrs.evolve(
             btcusdt,
             folder=tmp_path,
+            market=attrs.evolve(btcusdt.market, symbols=(symbol,), instruments=instruments),
+            operations=operations or btcusdt.operations,
             exchange=attrs.evolve(
                 btcusdt.exchange,
-                name="binance",
+                name=venue,
+                passphrase=Secret("YOUR_PASSPHRASE"),
                 api_key=Secret("YOUR_API_KEY"),
                 api_secret=Secret("YOUR_API_SECRET"),
                 testnet=False,
@@ -207,3 +211,32 @@ async def test_a_halt_file_that_somebody_left_is_obeyed_before_the_next_order(tr
         await desk.live.operations.resume("a test", "a test")
         await desk.resting()
     assert [event.state for event in journaled(desk, RiskStateChanged)] == ["halted", "active"]
+
+
+async def test_a_halt_at_a_venue_of_another_kind(trading):
+    async with trading(venue="okx", symbol="BTC-USDT") as desk:
+        await desk.resting()
+        answer = await desk.live.operations.halt("now", "a test")
+        assert (answer["orders"], answer["left"]) == (10, 0)
+        assert not desk.standing
+
+
+async def test_the_venues_own_switch_is_armed_while_the_run_lives_and_disarmed_at_its_end(trading):
+    options = {"venue": "okx", "symbol": "BTC-USDT", "operations": OperationsConfig(cancel_after_s=10)}
+    async with trading(**options) as desk:
+        await desk.resting()
+        (first,) = desk.simulator._deadlines.values()
+        await desk.until(lambda: [*desk.simulator._deadlines.values()] != [first])  # armed again
+    assert not desk.simulator._deadlines
+    assert not desk.standing
+
+
+@pytest.mark.parametrize(("venue", "seconds", "error"), [("binance", 10, ConfigError), ("okx", 5, ExchangeError)])
+async def test_a_switch_that_the_venue_does_not_have_is_known_at_once(trading, venue, seconds, error):
+    symbol = {"binance": "BTCUSDT", "okx": "BTC-USDT"}[venue]
+    operations = OperationsConfig(cancel_after_s=seconds)
+    async with trading(venue=venue, symbol=symbol, operations=operations) as desk:
+        await asyncio.wait([desk.task], timeout=20.0)
+        assert not desk.orders
+    with pytest.raises(error, match="dead-man switch"):
+        desk.task.result()

@@ -86,6 +86,8 @@ class Operations:
             raise ConfigError(
                 f"{self._adapter.name} has no dead-man switch", hint="leave [operations] cancel_after_s out"
             )
+        if seconds is not None:
+            await self._adapter.cancel_after(seconds)  # what the venue does not take is known before anything trades
         self._risk.on_halt = self._on_halt
         loop = asyncio.get_running_loop()
         self._built.journal.on_failure(lambda error: loop.call_soon_threadsafe(self.on_journal_failure, error))
@@ -313,17 +315,18 @@ class Operations:
                 self._halt_quietly(f"stale market: nothing was received for {limit:g} s")
 
     async def _keep_alive(self, seconds: int) -> None:
-        """Arm the venue's dead-man switch again and again; an orderly end disarms it."""
+        """Arm the venue's dead-man switch again and again; an end that leaves nothing open disarms it."""
         try:
             while True:
+                await asyncio.sleep(seconds / 3)
                 try:
                     await self._adapter.cancel_after(seconds)
                 except ExchangeError as error:
                     logger.warning("the venue's dead-man switch could not be armed: %s", error)
-                await asyncio.sleep(seconds / 3)
         finally:
-            with suppress(AxonError):
-                await self._adapter.cancel_after(0)
+            if not self._adapter.orders.open:  # else the venue had better cancel what we could not
+                with suppress(AxonError):
+                    await self._adapter.cancel_after(0)
 
 
 def _reason(request: Mapping[str, object]) -> str:
