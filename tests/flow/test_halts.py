@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
+import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +19,7 @@ import pytest
 from axon_quant.config import OperationsConfig, RateLimitEntry
 from axon_quant.control import HaltFile
 from axon_quant.errors import ConfigError, ControlError, ExchangeError, JournalError
-from axon_quant.events import CancelRequested, OrderUpdated, RiskStateChanged
+from axon_quant.events import CancelRequested, OrderPlaced, OrderUpdated, RiskSaved, RiskStateChanged
 from axon_quant.exchange.simulator import FaultPlan, FaultRule
 from axon_quant.journal import read
 from axon_quant.journal.storage import Storage
@@ -104,6 +107,7 @@ def trading(btcusdt, tmp_path, monkeypatch):
 
 
 async def halted(desk, seconds=20.0):
+    await desk.until(lambda: desk.live.operations is not None)
     await desk.until(lambda: desk.risk.state.value == "halted", seconds)
     await desk.live.operations.settled()
 
@@ -240,3 +244,51 @@ async def test_a_switch_that_the_venue_does_not_have_is_known_at_once(trading, v
         assert not desk.orders
     with pytest.raises(error, match="dead-man switch"):
         desk.task.result()
+
+
+async def test_a_restart_forgives_no_loss(trading):
+    async with trading() as desk:
+        await desk.resting()
+        equity = desk.live.built.portfolio.equity
+        desk.risk.on_equity(equity * Decimal("1.05"), desk.live.built.clock.time)  # it was better before
+        desk.live.stop()
+        await desk.task
+        assert desk.risk.state.value == "active"
+    assert journaled(desk, RiskSaved)[-1].peak == equity * Decimal("1.05")
+    async with trading(max_drawdown="0.04") as desk:
+        await halted(desk)
+        assert desk.risk.reason.startswith("drawdown")
+        assert not desk.standing
+        await desk.live.operations.resume("it is known", "a test")
+        await desk.resting()
+    async with trading(max_drawdown="0.04") as desk:
+        await desk.resting()
+        assert desk.risk.state.value == "active", "what was forgiven stays forgiven"
+
+
+async def test_a_stop_journals_the_end_of_every_order_however_busy_the_market(trading):
+    async with trading(most=30) as desk:
+        await desk.resting(30)
+        handle, live = desk.live._take, desk.live
+
+        def slowly(event, built):
+            if live._stop.is_set():
+                time.sleep(0.01)
+            return handle(event, built)
+
+        live._take = slowly
+        live.stop()
+        await desk.task
+        assert not desk.standing
+    placed = {event.order.client_order_id for event in journaled(desk, OrderPlaced)}
+    assert placed == {e.update.client_order_id for e in journaled(desk, OrderUpdated) if e.update.status.is_terminal}
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_both_ways(root):
+    command = [sys.executable, str(root / "benchmarks" / "halt.py"), "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["cancel_all"]["orders"] == found["one_by_one"]["orders"] == 50
+    assert 0 < found["cancel_all"]["worst_ms"] < 3_000  # 100 is what a machine of its own keeps

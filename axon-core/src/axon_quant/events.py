@@ -292,6 +292,18 @@ class RiskStateChanged(Event, frozen=True):
     reason: str
 
 
+class RiskSaved(Event, frozen=True):
+    """What the risk engine measures from, for the next live run to go on with.
+
+    The UTC day (days since 1970), the equity at its start, the highest equity, and the strategies that are suspended.
+    """
+
+    day: int
+    day_equity: Decimal | None
+    peak: Decimal | None
+    suspended: tuple[str, ...]
+
+
 class OperatorActed(Event, frozen=True):
     """A human, or a process of theirs such as the watchdog, took hold of the run.
 

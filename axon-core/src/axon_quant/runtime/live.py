@@ -179,6 +179,7 @@ class Live:
         self._max_events = max_events
         self._on_progress = on_progress
         self._stop = asyncio.Event()
+        self._ended = asyncio.Event()  # the market, for us
         self._foreign = ForeignOrders.Ignore if adapter.config is None else adapter.config.foreign_orders
         self._settled: frozenset[str] = frozenset()
         self.messages = 0
@@ -255,13 +256,14 @@ class Live:
             self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router)
         )
         stopped = asyncio.create_task(self._stop.wait())
+        ended = asyncio.create_task(self._ended.wait())
         failed = asyncio.create_task(operations.journal_failed.wait())
         audits = asyncio.create_task(self._audit())
         try:
-            await asyncio.wait({work, updates, stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, updates, stopped, ended, failed}, return_when=asyncio.FIRST_COMPLETED)
             await self._wind_down(built, router, operations)
         finally:
-            for task in (work, stopped, failed, updates, audits):
+            for task in (work, stopped, ended, failed, updates, audits):
                 task.cancel()
         for task in (work, updates, audits):
             with suppress(asyncio.CancelledError):
@@ -306,7 +308,7 @@ class Live:
             built.engine.advance(self.adapter.clock.now())
 
     async def _take_stream(self, stream: EventStream, built: Pipeline) -> None:
-        """Order updates, and the market unless a feed brings it."""
+        """Order updates, and the market unless a feed brings it; the former also after the market has ended for us."""
         own = self._feed is None
         async for event in stream:
             if isinstance(event, OrderUpdate):
@@ -315,8 +317,8 @@ class Live:
                 built.bus.record(StreamChanged(event.at, event.stream, event.up, event.reason))
             elif isinstance(event, ForeignOrder):
                 self._meet(event, built)
-            elif own and not isinstance(event, BalanceUpdate) and not self._take(event, built):
-                return
+            elif own and not (isinstance(event, BalanceUpdate) or self._ended.is_set() or self._take(event, built)):
+                self._ended.set()
 
     def _take_update(self, update: OrderUpdate, built: Pipeline) -> None:
         """A change of an order of ours, or of one that the adapter has adopted just now."""

@@ -19,6 +19,7 @@ from axon_quant.risk import RiskState
 from axon_quant.runtime.account_lock import lock_account
 from axon_quant.runtime.connecting import build_adapter
 from axon_quant.runtime.halting import Cancelled, cancel_open
+from axon_quant.runtime.risk_memory import RiskMemory
 from axon_quant.runtime.status import status
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("axon_quant.live")
 
 _LOOK_EVERY = 0.1
+_SAVE_EVERY = 10.0
 _LONGEST_REASON = 500
 _ITSELF = "the run itself"
 
@@ -61,6 +63,7 @@ class Operations:
         self._built = built
         self._adapter = adapter
         self._risk = built.risk
+        self._memory = RiskMemory(built.risk, built.bus.record, built.clock)
         self._halt_file = HaltFile(built.config.control.halt_file)
         self._own_market = watch_market
         self._watches_market = False
@@ -88,6 +91,7 @@ class Operations:
             )
         if seconds is not None:
             await self._adapter.cancel_after(seconds)  # what the venue does not take is known before anything trades
+        self._memory.resume(self._built.journal.path)
         self._risk.on_halt = self._on_halt
         loop = asyncio.get_running_loop()
         self._built.journal.on_failure(lambda error: loop.call_soon_threadsafe(self.on_journal_failure, error))
@@ -102,6 +106,7 @@ class Operations:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.settled()
+        self._memory.save()
         await self._server.stop()
         self._locks.close()
         self._risk.on_halt = lambda _: None
@@ -181,6 +186,7 @@ class Operations:
         for strategy in self._risk.suspended:
             self._risk.release(strategy)
         self._risk.resume()
+        self._memory.save()
 
     async def rotate_keys(self, reason: str, who: str) -> None:
         """Read the keys again from where the configuration says they are, try them out, and go on with them.
@@ -300,11 +306,15 @@ class Operations:
     # What nobody has to ask for.
 
     async def _watch(self) -> None:
-        """Halt when the market is silent, or somebody left a halt file."""
+        """Halt when the market is silent, or somebody left a halt file; keep what risk measures from."""
         limit = self._risk.limits.max_market_silence_ms / 1e3
         messages, since = -1, monotonic()
+        saved = monotonic()
         while True:
             await asyncio.sleep(_LOOK_EVERY)
+            if monotonic() - saved > _SAVE_EVERY:
+                self._memory.save()
+                saved = monotonic()
             if self._risk.state is RiskState.ACTIVE:
                 self.may_send()
             if not self._watches_market:
