@@ -2,100 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import time
-import urllib.request
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from axon_quant.errors import JournalError
 from axon_quant.events import AccountReconciled, Decision, FeatureRow, OrderAdopted, OrderPlaced, OrderUpdated
 from axon_quant.journal import read, runs, verify
 
-AXON = [sys.executable, "-m", "axon_quant.cli"]
-SECRETS = (b"YOUR_API_KEY", b"YOUR_API_SECRET", b"YOUR_PASSPHRASE")
-VENUES = {
-    "binance": ("BTCUSDT", ""),
-    "okx": ("BTC-USDT", 'passphrase = "env:AXON_TEST_PASSPHRASE"\n'),
-}
-
-
-class Venue:
-    """A simulated venue in a process of its own, and runs that trade there."""
-
-    def __init__(self, name: str, folder: Path, root: Path) -> None:
-        self.name, self.folder = name, folder
-        self.symbol, passphrase = VENUES[name]
-        text = (root / "examples" / "btcusdt.toml").read_text().replace("BTCUSDT", self.symbol)
-        text = text.replace("interval_ms = 100", "interval_ms = 20").replace(
-            "order_lifetime_ms = 300", "order_lifetime_ms = 2000"
-        )
-        start, end = text.index("[exchange]"), text.index("[journal]")
-        exchange = f'[exchange]\nname = "{name}"\napi_key = "env:AXON_TEST_KEY"\napi_secret = "env:AXON_TEST_SECRET"\n'
-        exchange += (
-            passphrase + "testnet = false\nrate_limit = { requests_per_second = 50, orders_per_minute = 1000 }\n\n"
-        )
-        self.config = folder / "run.toml"
-        self.config.write_text(text[:start] + exchange + text[end:])
-        self.journal = folder / "journal" / "btcusdt.db"
-        command = [*AXON, "simulate", name, "--port", "0", "--symbol", self.symbol]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.roots = json.loads(self.process.stdout.readline())
-        prefix = f"AXON_{name.upper()}"
-        self.environment = {
-            **os.environ,
-            f"{prefix}_REST_URL": self.roots["rest"],
-            f"{prefix}_WS_URL": self.roots["ws"],
-            "AXON_TEST_KEY": "YOUR_API_KEY",
-            "AXON_TEST_SECRET": "YOUR_API_SECRET",
-            "AXON_TEST_PASSPHRASE": "YOUR_PASSPHRASE",
-        }
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        self.process.stdout.close()
-
-    def truth(self) -> dict:
-        with urllib.request.urlopen(self.roots["rest"] + "/simulator/truth") as answer:
-            return json.load(answer)["accounts"]["main"]
-
-    def run(self) -> subprocess.Popen[str]:
-        command = [*AXON, "run", "-c", str(self.config), "--json"]
-        return subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def wait_for(self, condition, process: subprocess.Popen[str], seconds: float = 40.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline, "it never happened"
-            time.sleep(0.02)
-
-    def recorded(self, *kinds, run=None) -> list:
-        try:
-            return [event for _, event in read(self.journal, run=run, kinds=kinds)]
-        except JournalError:
-            return []
-
-    def stop(self, process: subprocess.Popen[str]) -> dict:
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=40)
-        assert process.returncode == 130, errors
-        assert "Traceback" not in errors, errors
-        written = [path.read_bytes() for path in self.folder.rglob("*") if path.is_file()]
-        for said in (output.encode(), errors.encode(), *written):
-            assert not any(secret in said for secret in SECRETS), "a secret was written down"
-        return json.loads(output)
+sys.path.insert(0, str(Path(__file__).parent))
+from venue_process import VENUES, Venue
 
 
 @pytest.fixture(params=sorted(VENUES))

@@ -10,12 +10,12 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "axon-core" / "src" / "axon_quant"
 
 KERNEL = {
-    *("errors", "clock", "events", "provenance", "secrets"),
+    *("errors", "clock", "events", "locks", "provenance", "secrets"),
     *("orders", "orders.types", "orders.ids", "orders.tracker"),
     *("market", "market.types", "market.instrument", "market.book"),
 }
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
-BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": set(), "report": set()}
+BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": set(), "report": set(), "control": set()}
 """Packages beside the pipeline: they import the kernel only."""
 ANYTHING = {"runtime", "cli", "demo", "testing"}
 CONFIG_MAY = {"risk", "market"}

@@ -31,6 +31,10 @@
     ├── JournalError                   the journal cannot be written or read
     │   ├── JournalTamperedError       the chain does not hold; `.sequence` names the first bad record
     │   └── JournalLockedError         another process writes to it
+    ├── ControlError                   a running process cannot be controlled, or refuses
+    │   ├── NotRunningError            no process answers on the control socket
+    │   ├── NoAnswerError              there is one, but it does not answer: it may hang
+    │   └── AccountLockedError         another process trades on this account
     └── MetricsError                   the metrics endpoint cannot be served
 
 Every error says what happened, where, and what to do. The keyword arguments of `AxonError` are the "where"; they
@@ -258,6 +262,22 @@ class JournalTamperedError(JournalError):
 
 class JournalLockedError(JournalError):
     """Another process writes to this journal."""
+
+
+class ControlError(AxonError):
+    """A running process cannot be controlled, or refuses."""
+
+
+class NotRunningError(ControlError):
+    """No process answers on the control socket."""
+
+
+class NoAnswerError(ControlError):
+    """There is a process, but it does not answer: it may hang."""
+
+
+class AccountLockedError(ControlError):
+    """Another process trades on this account."""
 
 
 class MetricsError(AxonError):

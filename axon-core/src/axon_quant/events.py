@@ -298,6 +298,29 @@ class EquityPeaked(Event, frozen=True):
     equity: float
 
 
+class RiskSaved(Event, frozen=True):
+    """What the risk engine measures from, for the next live run to go on with.
+
+    The UTC day (days since 1970), the equity at its start, the highest equity, and the strategies that are suspended.
+    """
+
+    day: int
+    day_equity: Decimal | None
+    peak: Decimal | None
+    suspended: tuple[str, ...]
+
+
+class OperatorActed(Event, frozen=True):
+    """A human, or a process of theirs such as the watchdog, took hold of the run.
+
+    `action` is `halt`, `reduce`, `resume` or `rotate-keys`; `who` is the user and the process that asked.
+    """
+
+    action: str
+    reason: str
+    who: str
+
+
 class RolloutChanged(Event, frozen=True):
     """A rollout of a model moved: it began, went a step on, paused, was promoted or rolled back.
 

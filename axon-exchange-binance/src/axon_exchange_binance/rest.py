@@ -103,6 +103,10 @@ class Rest:
         payload = f"{parameters}&{stamp}" if parameters else stamp
         return f"{payload}&signature={self._sign(payload)}"
 
+    def sign_with(self, sign: Callable[[str], str]) -> None:
+        """Sign with another key from now on."""
+        self._sign = sign
+
     async def _send(
         self, method: str, url: URL, body: BytesPayload | None, symbol: str | None, *, changes: bool
     ) -> bytes:

@@ -131,6 +131,14 @@ class BinanceVenue(CcxtAdapter):
         if session is not None:
             await session.close()
 
+    def _use_keys(self) -> None:
+        super()._use_keys()
+        if self.config is None or self._session is None or self._requests is None:
+            return
+        self._key, self._sign = self.config.api_key, signer(self.config)
+        self._session.headers["X-MBX-APIKEY"] = self._key.reveal()
+        self._requests.sign_with(self._sign)
+
     async def _fetch_time(self) -> int:
         answer = await self._rest.get(f"{self.paths.root}/time")
         return self._told(answer, ServerTime).server_time * MILLISECOND

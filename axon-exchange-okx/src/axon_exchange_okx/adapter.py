@@ -107,6 +107,11 @@ class OkxAdapter(CcxtAdapter):
         self._rest = Rest(self._roots["rest"], self._signer, self.venue_time, pace, self.budget)
         self._asking = Lookups(self._rest, self._placed, self._turn)
 
+    def _use_keys(self) -> None:
+        super()._use_keys()
+        if self.config is not None:
+            self._signer.use_keys(self.config)
+
     async def _close(self) -> None:
         await super()._close()
         rest, self._rest = self._rest, None

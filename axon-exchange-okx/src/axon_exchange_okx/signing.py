@@ -22,6 +22,13 @@ class Signer:
     """
 
     def __init__(self, config: ExchangeConfig) -> None:
+        self._fixed = {"x-simulated-trading": "1"} if config.testnet else {}
+        self._second = -1
+        self._text = ""
+        self.use_keys(config)
+
+    def use_keys(self, config: ExchangeConfig) -> None:
+        """Sign with the keys of `config` from now on."""
         if config.passphrase is None:
             raise AuthError(
                 "the configuration has no passphrase",
@@ -29,9 +36,6 @@ class Signer:
                 hint="pass the one chosen when the API key was made: ExchangeConfig(…, passphrase=…)",
             )
         self._key, self._secret, self._passphrase = config.api_key, config.api_secret, config.passphrase
-        self._fixed = {"x-simulated-trading": "1"} if config.testnet else {}
-        self._second = -1
-        self._text = ""
 
     @property
     def public_headers(self) -> dict[str, str]:

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from axon_quant.clock import LiveClock
-from axon_quant.errors import OrderError
+from axon_quant.errors import JournalError, OrderError
 from axon_quant.events import OrderRefused, RiskStateChanged
 from axon_quant.market import Instrument
-from axon_quant.orders import Order, OrderType, Side
+from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate, Side
 from axon_quant.risk import FixedAccount, LastPrices, RiskEngine, RiskSnapshot, RiskState
 
 DAY = 86_400 * 10**9
@@ -275,3 +275,39 @@ def test_a_halt_and_its_peak_survive_a_restart(desk):
     again.engine.resume()
     again.engine.on_equity(Decimal(89_999), MIDNIGHT + 1)
     assert again.engine.state is RiskState.HALTED
+
+
+def test_who_sends_orders_is_told_of_every_halt_even_when_the_event_cannot_be_kept(desk):
+    it, told = desk(), []
+    it.engine.on_halt = told.append
+    it.engine.halt("first")
+    it.engine.halt("again")
+    it.engine.resume()
+
+    def failing(event):
+        raise JournalError("the disk is full")
+
+    it.engine._emit = failing
+    with pytest.raises(JournalError):
+        it.engine.halt("second")
+    assert it.engine.state is RiskState.HALTED
+    assert told == ["first", "second"]
+
+
+def rejected(it, number):
+    return OrderUpdate(f"o{number}", OrderStatus.Rejected, it.clock.now(), "BTCUSDT", reason="no such symbol")
+
+
+def test_many_rejects_within_the_window_halt_and_a_resume_forgets_them(desk):
+    it = desk(max_rejects=3, reject_window_ms=1_000)
+    for number in range(10):
+        it.engine.on_venue_reject(rejected(it, number))
+        it.clock.advance(it.clock.now() + 600_000_000)
+    assert it.engine.state is RiskState.ACTIVE, "they are too far apart"
+    for number in range(3):
+        it.engine.on_venue_reject(rejected(it, number))
+    assert it.engine.state is RiskState.HALTED
+    assert it.engine.reason == ("rejects: the venue rejected 3 orders within 1 s, the last one because: no such symbol")
+    it.engine.resume()
+    it.engine.on_venue_reject(rejected(it, 4))
+    assert it.engine.state is RiskState.ACTIVE

@@ -25,13 +25,19 @@ _COMMANDS = {
     "alerts": ("axon_quant.cli.alerts", "Write the alert rules, their runbook and the dashboard."),
     "bench": ("axon_quant.cli.bench", "Measure inference beside the raw runtime."),
     "demo": ("axon_quant.cli.demo", "Trade a made-up market and draw what happened."),
+    "halt": ("axon_quant.cli.halt", "Stop a running process from trading, and cancel its orders."),
     "journal": ("axon_quant.cli.journal", "Check a journal's hash chain."),
     "models": ("axon_quant.cli.models", "List, promote and roll back the versions of models."),
     "plugins": ("axon_quant.cli.plugins", "List the plugins found, and why one is not used."),
     "predict": ("axon_quant.cli.predict", "Ask a model about windows in a file."),
+    "reduce": ("axon_quant.cli.reduce", "Let a running process only lower its positions."),
+    "resume": ("axon_quant.cli.resume", "Let a halted process trade again."),
+    "rotate-keys": ("axon_quant.cli.rotate_keys", "Have a running process read its keys again."),
     "run": ("axon_quant.cli.run", "Trade a live or a recorded market."),
     "simulate": ("axon_quant.cli.simulate", "Serve a simulated venue on loopback."),
+    "status": ("axon_quant.cli.status", "Show what a running process is doing."),
     "validate-config": ("axon_quant.cli.validate_config", "Report every mistake in a configuration."),
+    "watchdog": ("axon_quant.cli.watchdog", "Halt a running process that has stopped answering."),
 }
 """Name → (module whose `command` is the click command, line in the help)."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -25,8 +26,9 @@ _FILE = click.Path(path_type=Path)
 @click.option("-c", "--config", "config_file", required=True, type=_FILE, help="The run's TOML file.")
 @click.option("--replay", "recording", type=_FILE, help="Play this recording: .jsonl, .csv (.gz) or .parquet.")
 @click.option("--max-events", type=click.IntRange(min=1), help="End after this many market events.")
+@click.option("--watchdog", is_flag=True, help="Have `axon watchdog` look after this run, in a process of its own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def command(config_file: Path, recording: Path | None, max_events: int | None, as_json: bool) -> None:
+def command(config_file: Path, recording: Path | None, max_events: int | None, watchdog: bool, as_json: bool) -> None:
     """Trade a market through the configured models, and journal every step.
 
     With `--replay` and the paper venue a recording is played as fast as it goes, in its own time. Any other venue is
@@ -43,8 +45,13 @@ def command(config_file: Path, recording: Path | None, max_events: int | None, a
     config = load_config(config_file)
     title = config_file.name if recording is None else recording.name
     with Progress(title, shown=sys.stderr.isatty()) as progress:
-        run = _replay if config.exchange.name == "paper" else _live
-        summary = run(config, recording, max_events, progress)
+        if config.exchange.name == "paper":
+            if watchdog:
+                raise click.UsageError("--watchdog is for a venue outside the process; the paper venue dies with it")
+            summary = _replay(config, recording, max_events, progress)
+        else:
+            with _watched(config_file) if watchdog else nullcontext():
+                summary = _live(config_file, config, recording, max_events, progress)
     if as_json:
         click.echo(_json(summary))
     else:
@@ -63,9 +70,12 @@ def _replay(config: Config, recording: Path | None, max_events: int | None, prog
         return replay.run()
 
 
-def _live(config: Config, recording: Path | None, max_events: int | None, progress: Progress) -> RunSummary:
+def _live(
+    config_file: Path, config: Config, recording: Path | None, max_events: int | None, progress: Progress
+) -> RunSummary:
     import asyncio
 
+    from axon_quant.config import load_config
     from axon_quant.market.recordings import open_recording
     from axon_quant.runtime.live import Live, build_adapter, paced
 
@@ -78,6 +88,7 @@ def _live(config: Config, recording: Path | None, max_events: int | None, progre
             recording=recording,
             max_events=max_events,
             on_progress=progress.update,
+            read_config=lambda: load_config(config_file),
         )
         loop = asyncio.get_running_loop()
         with _interruptible(lambda: loop.call_soon_threadsafe(live.stop)):
@@ -90,6 +101,18 @@ def _json(summary: RunSummary) -> str:
     import msgspec
 
     return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode()
+
+
+@contextmanager
+def _watched(config_file: Path) -> Iterator[None]:
+    """A watchdog beside this process, which outlives it if it is killed."""
+    command = [sys.executable, "-m", "axon_quant.cli", "watchdog", "-c", str(config_file), "--until-end"]
+    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own
+    try:
+        yield
+    finally:  # an orderly end, after which there is nothing to watch
+        process.terminate()
+        process.wait(10)
 
 
 @contextmanager

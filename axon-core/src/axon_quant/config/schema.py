@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from axon_quant.config.identity import sha256_of
+from axon_quant.config.paths import ControlPaths
 from axon_quant.config.rollout import RolloutEntry
 from axon_quant.config.validators import NAME, STORED, above, between, distinct, each, matches, not_empty
 from axon_quant.market.instrument import Instrument
@@ -194,6 +195,20 @@ class MetricsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class OperationsConfig:
+    """[operations]: how a live run is controlled and watched while it runs.
+
+    `socket` is where `axon halt` and its kin reach it; default: the journal's path with `.sock`. A watchdog takes a run
+    that has not answered for `watchdog_timeout_ms` for hung. With `cancel_after_s` the venue itself cancels every order
+    unless the run says every third of that time that it lives; a venue must have such a dead-man switch.
+    """
+
+    socket: Path | None = None
+    watchdog_timeout_ms: int = attrs.field(default=1_500, validator=between(100, 600_000))
+    cancel_after_s: int | None = attrs.field(default=None, validator=_optional(between(3, 3_600)))
+
+
+@attrs.frozen(kw_only=True)
 class Config:
     """Everything a run needs. `folder` is where relative paths start: the configuration's own folder."""
 
@@ -207,6 +222,7 @@ class Config:
     risk: RiskLimits = attrs.field(factory=RiskLimits)
     exchange: ExchangeEntry = attrs.field(factory=ExchangeEntry)
     metrics: MetricsConfig = attrs.field(factory=MetricsConfig)
+    operations: OperationsConfig = attrs.field(factory=OperationsConfig)
     rollout: RolloutEntry | None = None
     model_store: ModelStoreConfig | None = None
     folder: Path = attrs.field(factory=Path, eq=False, metadata={"in_file": False})
@@ -216,6 +232,11 @@ class Config:
         """The models' weights in their order, or None when they have none."""
         weights = tuple(model.weight for model in self.models if model.weight is not None)
         return weights or None
+
+    @property
+    def control(self) -> ControlPaths:
+        """Where a live run of this configuration is controlled, and what keeps it halted over a restart."""
+        return ControlPaths.beside(self.journal.path, self.operations.socket)
 
     @property
     def sha256(self) -> str:

@@ -16,6 +16,7 @@ from axon_quant.errors import (
     NotFoundError,
     RejectedError,
     UnavailableError,
+    UnsupportedError,
 )
 from axon_quant.exchange.budget import Request, Sleep
 from axon_quant.exchange.capabilities import Capability, Channel
@@ -110,6 +111,23 @@ class ExchangeAdapter(Checks):
             for stream in self._streams:
                 stream.close()
             self._streams.clear()
+
+    def use_keys(self, config: ExchangeConfig) -> None:
+        """Sign with the keys of `config` from the next request on; the account's stream is opened anew with them.
+
+        They are to belong to the same account, and are not tried out here: connect another adapter with them first.
+        Raises UnsupportedError for a plugin that cannot change its keys while it is connected.
+        """
+        if type(self)._use_keys is VenuePrimitives._use_keys:  # noqa: SLF001 - our own
+            raise UnsupportedError("this adapter cannot change its keys while it is connected", plugin=self.name)
+        self._require_connection()
+        if self.config is None:
+            raise UnsupportedError("this adapter has no keys", plugin=self.name)
+        self.config = attrs.evolve(
+            self.config, api_key=config.api_key, api_secret=config.api_secret, passphrase=config.passphrase
+        )
+        self._use_keys()
+        self._renew("account", "the keys were changed")
 
     # Orders.
 
@@ -375,6 +393,7 @@ class ExchangeAdapter(Checks):
     async def _prepare_order(self, order: Order) -> OrderState:
         """Track and record an order that is about to be sent."""
         self._check_unused(order)  # again: another task may have used the id while this one waited
+        self._refuse_order(self.halted, order)  # likewise: trading may have been halted
         state = self._add_order(order)
         try:
             if self._order_log is not None:

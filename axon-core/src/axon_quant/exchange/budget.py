@@ -134,7 +134,7 @@ class RateBudget:
         self.limit(venue_limits)
 
     def limit(self, venue_limits: tuple[VenueLimit, ...]) -> None:
-        """The venue's limits are these from here on; a penalty goes on, and so does what is used of limits that stay."""
+        """The venue's limits are these from here on. A penalty goes on, and so does the use of limits that stay."""
         limits = self._limits
         share = (RateLimitConfig() if limits is None else limits).cancel_reserve
         windows = [

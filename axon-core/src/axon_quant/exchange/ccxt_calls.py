@@ -15,6 +15,7 @@ from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.urls import roots
 from axon_quant.plugins.capabilities import Capability
+from axon_quant.secrets import Secret
 
 _T = TypeVar("_T")
 
@@ -40,6 +41,7 @@ class CcxtCalls(ExchangeAdapter):
         super().__init__(config, clock=clock, sleep=sleep, order_log=order_log)
         self._client: Any = None
         self._market_client: Any = None
+        self._signed_with: list[Secret] = []
 
     @property
     def client(self) -> Any:
@@ -48,6 +50,12 @@ class CcxtCalls(ExchangeAdapter):
             streams = self.watches_account and Capability.AccountStream in self.capabilities
             self._client = self._make_client(streams=streams, exact=True)
         return self._client
+
+    def _use_keys(self) -> None:
+        """ccxt reads its keys for every request."""
+        for client in (self._client, self._market_client):
+            if client is not None and self.config is not None:
+                ccxt_client.give_keys(client, self.config)
 
     async def _close(self) -> None:
         clients = [client for client in (self._client, self._market_client) if client is not None]
@@ -93,15 +101,11 @@ class CcxtCalls(ExchangeAdapter):
         raise problem
 
     def _problem(self, error: Exception, symbol: str | None, *, changes: bool) -> ExchangeError:
-        secrets = (
-            ()
-            if self.config is None
-            else tuple(
-                secret.reveal()
-                for secret in (self.config.api_key, self.config.api_secret, self.config.passphrase)
-                if secret is not None
-            )
-        )
+        if self.config is not None:
+            for secret in (self.config.api_key, self.config.api_secret, self.config.passphrase):
+                if secret is not None and secret not in self._signed_with:
+                    self._signed_with.append(secret)  # an error may tell of a request made before they were changed
+        secrets = tuple(secret.reveal() for secret in self._signed_with)
         if not any(above.__module__.startswith("ccxt.") for above in type(error).__mro__):
             # A mistake within ccxt, in an answer it did not expect: for an order, that says nothing of its outcome.
             kind = AmbiguousError if changes else UnavailableError

@@ -68,6 +68,13 @@ def make(
     return client
 
 
+def give_keys(client: Any, config: ExchangeConfig) -> None:
+    """Have a client sign with the keys of `config` from now on."""
+    client.apiKey, client.secret = config.api_key.reveal(), config.api_secret.reveal()
+    if config.passphrase is not None:
+        client.password = config.passphrase.reveal()
+
+
 def point(client: Any, roots: Mapping[str, str]) -> None:
     """Replace scheme and host of every URL of the client by the roots `rest` and `ws`, where they are given."""
 

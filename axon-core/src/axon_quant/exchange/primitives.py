@@ -28,6 +28,7 @@ It subclasses `ExchangeAdapter`, sets three class attributes and writes a few pr
 | `_run_account(link)`                    | AccountStream   | when the connection is lost, or raises                   |
 | `_subscribe(channel, symbol)`           | any …Stream     | once the channel flows on the connection there is        |
 | `_run_market(link)`                     | no              | when the connection is lost, or raises                   |
+| `_use_keys()`                           | no              | `self.config` has other keys: sign with them from now on |
 
 **Sending.** `_send_order` raises AmbiguousError when the outcome is unknown: the connection was lost or timed out after
 the request may have left, or the venue says that it does not know. ClockError: refused for its timestamp; the base
@@ -201,4 +202,7 @@ class VenuePrimitives(ABC):
         raise NotImplementedError
 
     async def _run_market(self, link: Link) -> None:
+        raise NotImplementedError
+
+    def _use_keys(self) -> None:
         raise NotImplementedError

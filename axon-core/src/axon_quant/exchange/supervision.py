@@ -27,13 +27,16 @@ _FLAPPING = 3  # the most doublings of the wait for links that come up and are l
 class SupervisedLink:
     """What the supervisor sees of one connection."""
 
-    __slots__ = ("_on_up", "is_up", "quiet", "up_at")
+    __slots__ = ("_on_up", "ended", "is_up", "quiet", "task", "up_at")
 
     def __init__(self, on_up: Callable[[], object]) -> None:
         self._on_up = on_up
         self.is_up = False
         self.quiet = 0
         self.up_at = 0
+        self.task: asyncio.Future[None] | None = None
+        self.ended = ""
+        """Why we have ended it ourselves."""
 
     def up(self) -> None:
         """Logged in and subscribed to everything."""
@@ -124,7 +127,7 @@ class Supervision(Repairs):
 
     async def _live_through(self, link: SupervisedLink, run: Callable[[Link], Awaitable[None]]) -> ExchangeError:
         """One connection's life; why it ended."""
-        task = asyncio.ensure_future(self._run_noting(link, run))
+        task = link.task = asyncio.ensure_future(self._run_noting(link, run))
         try:
             while not (await asyncio.wait({task}, timeout=self.stale_after / _LOOKS))[0]:
                 link.quiet += 1
@@ -134,6 +137,8 @@ class Supervision(Repairs):
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=1.0)
+        if link.ended:
+            return UnavailableError(link.ended, venue=self.name)
         failure = None if task.cancelled() else task.exception()
         if failure is None:
             return UnavailableError("the venue closed the connection", venue=self.name)
@@ -175,6 +180,13 @@ class Supervision(Repairs):
             self._seen_all = self._account_ready = False
             self._stop_repair()
         self._tell_change()
+
+    def _renew(self, stream: StreamName, reason: str) -> None:
+        """End a connection, so that another is made."""
+        link = self._links.get(stream)
+        if link is not None and link.task is not None:
+            link.ended = reason
+            link.task.cancel()
 
     def _give_up(self, stream: StreamName, error: ExchangeError) -> None:
         logger.error("%s: gave the %s stream up after %s attempts", self.name, stream, self._reconnect.max_retries)

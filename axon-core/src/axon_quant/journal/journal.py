@@ -10,7 +10,7 @@ from types import TracebackType
 from axon_quant.errors import JournalError
 from axon_quant.events import Event
 from axon_quant.journal.codec import Note
-from axon_quant.journal.lock import FileLock
+from axon_quant.journal.lock import lock_journal
 from axon_quant.journal.storage import RunInfo, Storage
 from axon_quant.journal.writer import FailureCallback, Ticket, Writer
 
@@ -36,7 +36,7 @@ class Journal:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+            self._lock = lock_journal(self.path)
         except OSError as error:
             raise JournalError(f"cannot be opened: {error}", file=self.path) from error
         try:

@@ -10,7 +10,8 @@ always pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -89,6 +90,9 @@ class RiskEngine:
             controls.MaxExposure(limits, self._instruments, account, self._valuation, reservations),
         )
         self._reducing: Controls = (controls.Reducing(), *self._active)
+        self.on_halt: Callable[[str], object] = _ignore
+        """Told why, whenever the engine has halted: who sends orders cancels what is open."""
+        self._rejected_at: deque[int] = deque(maxlen=int(limits.max_rejects))
         self._state = RiskState.ACTIVE
         self._reason = ""
         self._day = -1
@@ -172,6 +176,20 @@ class RiskEngine:
         if filled is not None:
             self._throttle.count(filled.order.strategy, update.at)
 
+    def on_venue_reject(self, update: OrderUpdate) -> None:
+        """The venue rejected an order that these controls had let through: too many of them halt.
+
+        Orders that fail one after the other mean that we and the venue do not agree about something.
+        """
+        rejected, limits = self._rejected_at, self.limits
+        rejected.append(update.at)
+        window = limits.reject_window_ms * MILLISECOND
+        if len(rejected) == rejected.maxlen and update.at - rejected[0] <= window:
+            self.halt(
+                f"rejects: the venue rejected {len(rejected)} orders within {limits.reject_window_ms / 1e3:g} s,"
+                f" the last one because: {update.reason}"
+            )
+
     def adopt(self, order: Order, *, filled: Decimal = Decimal(0)) -> None:
         """Reserve for an order that is at the venue already (after a restart), whatever the limits say."""
         if self._reservations.get(order.client_order_id) is not None:
@@ -191,7 +209,7 @@ class RiskEngine:
     # State
 
     def halt(self, reason: str) -> None:
-        """Refuse every order until a human resumes. The caller cancels what is open when it sees the event."""
+        """Refuse every order until a human resumes, and have what is open cancelled (`on_halt`)."""
         self._enter(RiskState.HALTED, reason)
 
     def reduce(self, reason: str) -> None:
@@ -204,6 +222,7 @@ class RiskEngine:
         if self._last_equity is not None:
             self._day_equity = self._peak = self._last_equity
             self._floor = None
+        self._rejected_at.clear()
         self._enter(RiskState.ACTIVE, "")
 
     def release(self, strategy: str) -> None:
@@ -292,8 +311,12 @@ class RiskEngine:
         if state is self._state:
             return
         self._state, self._reason = state, reason
-        self._emit(RiskStateChanged(self._clock.now(), state.value, reason))
+        try:
+            self._emit(RiskStateChanged(self._clock.now(), state.value, reason))
+        finally:  # a journal that has failed is a reason to halt
+            if state is RiskState.HALTED:
+                self.on_halt(reason)
 
 
-def _ignore(event: Event) -> None:
+def _ignore(event: Event | str) -> None:
     """Nobody listens."""

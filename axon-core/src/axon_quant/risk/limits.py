@@ -9,6 +9,8 @@ import attrs
 
 from axon_quant.orders.types import to_decimal
 
+_LATER = {"added_later": True}
+
 
 def _fraction(_: RiskLimits, attribute: attrs.Attribute[Decimal], value: Decimal) -> None:
     if not (value.is_finite() and 0 < value <= 1):
@@ -68,5 +70,11 @@ class RiskLimits:
     """Orders that one decision may fan out to."""
     max_executions_per_minute: int = attrs.field(default=1_000, validator=_positive)
     """Fills of one strategy within a minute; beyond, it is suspended until a human releases it."""
+    max_rejects: int = attrs.field(default=20, validator=_positive, metadata=_LATER)
+    """Orders that the venue rejects within `reject_window_ms`; that many halt trading."""
+    reject_window_ms: float = attrs.field(default=10_000, validator=_positive, metadata=_LATER)
+    """How far back rejected orders are counted."""
+    max_market_silence_ms: float = attrs.field(default=30_000, validator=_positive, metadata=_LATER)
+    """How long a live market may say nothing at all before trading is halted."""
     reservation_ttl_ms: float = attrs.field(default=60_000, validator=_positive)
     """How long a checked order that was never sent holds its share of the limits."""

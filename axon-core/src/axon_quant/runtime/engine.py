@@ -302,6 +302,13 @@ class Engine:
         for client_order_id in list(self.tracker.open):
             self.cancel(client_order_id)
 
+    def note_cancels(self) -> None:
+        """Record that every open order is about to be cancelled by somebody else than `cancel`."""
+        for state in self.tracker.open.values():
+            if not state.cancel_requested:
+                state.cancel_requested = True
+                self._record(CancelRequested(self.clock.time, state.order.symbol, state.order.client_order_id))
+
     # Updates come back.
 
     def on_sent(self, order: Order) -> None:

@@ -15,7 +15,7 @@ from time import perf_counter, perf_counter_ns
 
 from axon_quant.clock import NANOSECONDS, NEVER, LiveClock
 from axon_quant.config import Config
-from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, JournalError, NotFoundError, UnsupportedError
+from axon_quant.errors import AmbiguousError, ExchangeError, JournalError, NotFoundError, UnsupportedError
 from axon_quant.events import StreamChanged
 from axon_quant.exchange import (
     BalanceUpdate,
@@ -23,21 +23,20 @@ from axon_quant.exchange import (
     Channel,
     EventStream,
     ExchangeAdapter,
-    ExchangeConfig,
     ForeignOrder,
     ForeignOrders,
-    RateLimitConfig,
-    ReconnectConfig,
     StreamState,
 )
 from axon_quant.inference.collector import quiet_collector
 from axon_quant.journal import Journal, Ticket
 from axon_quant.market import MarketEvent
 from axon_quant.orders import Order, OrderStatus, OrderUpdate
-from axon_quant.plugins import load_exchange
 from axon_quant.runtime import telemetry
+from axon_quant.runtime.account_lock import lock_account
 from axon_quant.runtime.backfill import backfill
+from axon_quant.runtime.connecting import build_adapter as build_adapter
 from axon_quant.runtime.engine import Engine, Handlers
+from axon_quant.runtime.operations import Operations
 from axon_quant.runtime.past import Past, read_past
 from axon_quant.runtime.reconciliation import Account, adopt, describe, read_account, settle, track_past
 from axon_quant.runtime.rollout import LabelStore
@@ -47,6 +46,7 @@ from axon_quant.runtime.wiring import Pipeline, Surroundings, build_instruments,
 
 logger = logging.getLogger("axon_quant.live")
 _AUDIT_EVERY = 60.0
+_LAST_ANSWERS = 1.0
 _TICK = 0.02  # seconds between two looks at the clock while the market is quiet
 
 
@@ -60,6 +60,8 @@ class AdapterRouter:
         self._journal = journal
         self._stages = stages
         self._engine: Engine | None = None
+        self.may_send: Callable[[], bool] = lambda: True
+        """Asked before each order leaves."""
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -101,8 +103,13 @@ class AdapterRouter:
         try:
             await self._journal.durable(ticket)
         except JournalError as error:
-            self._bound.risk.halt("the journal failed")
-            self._reject(order, f"never sent, because it could not be journaled: {error}")
+            with suppress(JournalError):
+                self._bound.risk.halt(f"the journal failed: {error.message}")
+            with suppress(JournalError):  # it is not known to anybody but us
+                self._reject(order, f"never sent, because it could not be journaled: {error}")
+            return
+        if not self.may_send():
+            self._reject(order, f"never sent, because trading is halted: {self._bound.risk.reason}")
             return
         self._stages.durable(order.client_order_id, perf_counter_ns() - start)
         self._bound.on_sent(order)
@@ -154,7 +161,7 @@ class Live:
     The market comes from the adapter, or from `feed` (see `paced`). `max_events` ends the run; `stop()` ends it after
     the event at hand. At the end open orders are cancelled and everything is durable. `labels` is told when a rollout
     has promoted its candidate. Every `audit_every` seconds orders, fills and balances are compared with the venue's,
-    because a stream may lose a message without breaking.
+    because a stream may lose a message without breaking. `read_config` reads the configuration again, for its keys.
     """
 
     def __init__(
@@ -168,9 +175,11 @@ class Live:
         on_progress: Callable[[Pipeline], None] | None = None,
         labels: LabelStore | None = None,
         audit_every: float = _AUDIT_EVERY,
+        read_config: Callable[[], Config] | None = None,
     ) -> None:
         self._config = config
-        self._adapter = adapter
+        self._read_config = read_config
+        self.adapter = adapter
         self._audit_every = audit_every
         self._labels = labels
         self._feed = feed
@@ -178,10 +187,15 @@ class Live:
         self._max_events = max_events
         self._on_progress = on_progress
         self._stop = asyncio.Event()
+        self._ended = asyncio.Event()  # the market, for us
         self._foreign = ForeignOrders.Ignore if adapter.config is None else adapter.config.foreign_orders
         self._settled: frozenset[str] = frozenset()
         self.messages = 0
         self.malformed = 0
+        self.built: Pipeline | None = None
+        """The pipeline, once there is one."""
+        self.operations: Operations | None = None
+        """How the run is halted and resumed from within the process, once it can be."""
 
     def stop(self) -> None:
         """End after the event at hand."""
@@ -190,83 +204,109 @@ class Live:
     async def run(self) -> RunSummary:
         """Settle with the venue what earlier runs left, trade until the market ends or `stop()`, and disconnect."""
         instruments = build_instruments(self._config)
-        past = read_past(self._config.journal.path, instruments)
-        track_past(self._adapter, past)
-        stream = self._adapter.events()
-        await self._adapter.connect()
-        try:
-            account = await read_account(self._adapter, past, stream, instruments)
-            return await self._run_connected(past, account, stream)
-        finally:
-            await self._adapter.close()
+        with lock_account(self.adapter):
+            past = read_past(self._config.journal.path, instruments)
+            track_past(self.adapter, past)
+            stream = self.adapter.events()
+            await self.adapter.connect()
+            try:
+                account = await read_account(self.adapter, past, stream, instruments)
+                return await self._run_connected(past, account, stream)
+            finally:
+                await self.adapter.close()
 
     async def _run_connected(self, past: Past, account: Account, stream: EventStream) -> RunSummary:
         self._settled = account.fill_ids
 
         def make_router(surroundings: Surroundings) -> AdapterRouter:
-            return AdapterRouter(self._adapter, surroundings.journal, surroundings.stages)
+            return AdapterRouter(self.adapter, surroundings.journal, surroundings.stages)
 
         with pipeline(
             self._config,
             make_router,
             mode="live",
             recording=self._recording,
-            balances=account.balances if Capability.Balances in self._adapter.capabilities else None,
+            balances=account.balances if Capability.Balances in self.adapter.capabilities else None,
             labels=self._labels,
         ) as built:
             started = perf_counter()
             notices = [*killed_before(built.info), *describe(past, account)]
+            self.built = built
             built.peak.resume(built.journal.path, account.differences)
-            telemetry.watch_venue(built, self._adapter, stream, own_time=self._feed is None)
+            telemetry.watch_venue(built, self.adapter, stream, own_time=self._feed is None)
             with built.ending():
                 if self._feed is None:  # a feed brings its own time
                     if self._config.observation.backfill:
-                        played = await backfill(built, self._adapter)
+                        played = await backfill(built, self.adapter)
                         notices.append(f"the windows were filled with {played} past trades")
-                    built.clock.advance(self._adapter.clock.now())
-                settle(built, past, account, self._foreign)
-                with quiet_collector(), built.reload:
-                    await self._trade(built, stream)
+                    built.clock.advance(self.adapter.clock.now())
+                async with Operations(
+                    self, built, self.adapter, watch_market=self._feed is None, read_config=self._read_config
+                ) as operations:
+                    self.operations = operations
+                    settle(built, past, account, self._foreign)
+                    operations.take_standing()
+                    with quiet_collector(), built.reload:
+                        await self._trade(built, stream, operations)
                 outcome = "interrupted" if self._stop.is_set() else "completed"
                 built.end(outcome)
+            notices += operations.notices()
             return summarise(built, self, outcome, perf_counter() - started, notices)
 
-    async def _trade(self, built: Pipeline, stream: EventStream) -> None:
+    async def _trade(self, built: Pipeline, stream: EventStream, operations: Operations) -> None:
         engine, router = built.engine, built.engine.router
         assert isinstance(router, AdapterRouter)  # noqa: S101 - `make_router` made it
+        router.may_send = operations.may_send
         engine.start()
         if self._feed is None:
             await self._subscribe()
+        operations.market_is_up()
         updates = asyncio.create_task(self._take_stream(stream, built))
         work = asyncio.create_task(
             self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router)
         )
         stopped = asyncio.create_task(self._stop.wait())
+        ended = asyncio.create_task(self._ended.wait())
+        failed = asyncio.create_task(operations.journal_failed.wait())
         audits = asyncio.create_task(self._audit())
         try:
-            await asyncio.wait({work, updates, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            engine.stop()  # the market goes on, but decides nothing any more
-            await router.drain()
-            await asyncio.sleep(_TICK)  # the answers to the last cancels
+            await asyncio.wait({work, updates, stopped, ended, failed}, return_when=asyncio.FIRST_COMPLETED)
+            await self._wind_down(built, router, operations)
         finally:
-            for task in (work, stopped, updates, audits):
+            for task in (work, stopped, ended, failed, updates, audits):
                 task.cancel()
         for task in (work, updates, audits):
             with suppress(asyncio.CancelledError):
                 await task
 
+    async def _wind_down(self, built: Pipeline, router: AdapterRouter, operations: Operations) -> None:
+        """Cancel what is open, and take in what the venue says to it. The market goes on, but nothing is decided."""
+        built.engine.deciding = False
+        if built.journal.failed is not None:
+            operations.on_journal_failure(built.journal.failed)  # if nobody has told it yet
+            await operations.settled()
+            raise built.journal.failed
+        built.engine.stop()
+        await router.drain()
+        await operations.settled()
+        await operations.cancel_own()
+        for _ in range(round(_LAST_ANSWERS / _TICK)):
+            await asyncio.sleep(_TICK)  # the answers to the last cancels
+            if not built.engine.tracker.open:
+                break
+
     async def _subscribe(self) -> None:
         for symbol in self._config.market.symbols:
             for channel in Channel:
-                if channel.capability in self._adapter.capabilities:
-                    await self._adapter.subscribe(channel, symbol)
+                if channel.capability in self.adapter.capabilities:
+                    await self.adapter.subscribe(channel, symbol)
 
     async def _audit(self) -> None:
         """Now and then, bring in what the streams have lost without a word; it arrives with the other updates."""
         while True:
             await asyncio.sleep(self._audit_every)
             try:
-                await self._adapter.repair()
+                await self.adapter.repair()
             except ExchangeError as error:
                 logger.warning("the account could not be compared with the venue's: %s", error)
 
@@ -275,10 +315,10 @@ class Live:
         while True:
             await asyncio.sleep(_TICK)
             built.reload.drain()
-            built.engine.advance(self._adapter.clock.now())
+            built.engine.advance(self.adapter.clock.now())
 
     async def _take_stream(self, stream: EventStream, built: Pipeline) -> None:
-        """Order updates, and the market unless a feed brings it."""
+        """Order updates, and the market unless a feed brings it; the former also after the market has ended for us."""
         own = self._feed is None
         async for event in stream:
             if isinstance(event, OrderUpdate):
@@ -287,15 +327,17 @@ class Live:
                 built.bus.record(StreamChanged(event.at, event.stream, event.up, event.reason))
             elif isinstance(event, ForeignOrder):
                 self._meet(event, built)
-            elif own and not isinstance(event, BalanceUpdate) and not self._take(event, built):
-                return
+            elif own and not (isinstance(event, BalanceUpdate) or self._ended.is_set() or self._take(event, built)):
+                self._ended.set()
 
     def _take_update(self, update: OrderUpdate, built: Pipeline) -> None:
         """A change of an order of ours, or of one that the adapter has adopted just now."""
         if built.engine.tracker.get(update.client_order_id) is not None:
             built.engine.on_update(update)
+            if update.status is OrderStatus.Rejected:
+                built.risk.on_venue_reject(update)
             return
-        state = self._adapter.orders.get(update.client_order_id)
+        state = self.adapter.orders.get(update.client_order_id)
         if state is None:
             return
         adopt(built, state)
@@ -320,25 +362,6 @@ class Live:
         if self.messages % 512 == 0 and self._on_progress is not None:
             self._on_progress(built)
         return not (self._stop.is_set() or self.messages == self._max_events)
-
-
-def build_adapter(config: Config) -> ExchangeAdapter:
-    """The adapter of the configured venue. Raises PluginError for a venue that nobody provides."""
-    entry = config.exchange
-    if entry.api_key is None or entry.api_secret is None:
-        raise ConfigError(f"the {entry.name} venue needs [exchange] api_key and api_secret", hint='write "env:NAME"')
-    limits, reconnect = entry.rate_limit, entry.reconnect
-    return load_exchange(entry.name)(
-        ExchangeConfig(
-            api_key=entry.api_key,
-            api_secret=entry.api_secret,
-            passphrase=entry.passphrase,
-            testnet=entry.testnet,
-            rate_limit=RateLimitConfig(limits.requests_per_second, limits.orders_per_minute),
-            reconnect=ReconnectConfig(reconnect.max_retries, reconnect.initial_backoff_ms),
-            foreign_orders=ForeignOrders(entry.foreign_orders),
-        )
-    )
 
 
 async def paced(market: Iterable[MarketEvent], *, speed: float = 1.0) -> AsyncIterator[MarketEvent]:

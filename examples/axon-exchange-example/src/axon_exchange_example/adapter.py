@@ -116,6 +116,9 @@ class ExampleAdapter(ExchangeAdapter):
                 if kind is not None:
                     self._publish(kind(received=self.clock.now(), **said))
 
+    def _use_keys(self) -> None:
+        """Nothing is kept of them."""
+
     def _signed(self, body: str) -> dict[str, str]:
         assert self.config is not None
         stamp = f"{self.venue_time()}:{round(self.validity * 1000)}"
