@@ -29,6 +29,7 @@ TORCH = "./axon-backend-torch"
 EXAMPLE = "./examples/axon-exchange-example"
 BINANCE = "./axon-exchange-binance"
 OKX = "./axon-exchange-okx"
+EXPLAIN = "./axon-explain"
 PLUGINS = {
     "axon-core": [],
     "onnx": [ONNX],
@@ -78,7 +79,7 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE]
+    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, EXAMPLE]
     install(session, *distributions, tools=[*TEST_TOOLS, *SDKS])
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
@@ -95,7 +96,14 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy, strict; the torch backend's types need torch and are checked in its own session."""
     install(
-        session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, BINANCE, OKX, tools=["mypy==2.4.1", "pyarrow-stubs"]
+        session,
+        CORE + "[parquet,testing]",
+        ONNX,
+        SAFETENSORS,
+        BINANCE,
+        OKX,
+        EXPLAIN,
+        tools=["mypy==2.4.1", "pyarrow-stubs"],
     )
     packages = [path for path in sorted(ROOT.glob("axon-*/src/*")) if path.name != "axon_backend_torch"]
     session.run("mypy", *map(os.fspath, packages))
