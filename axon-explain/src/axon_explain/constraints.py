@@ -78,6 +78,18 @@ class Constraints:
     step: NDArray[np.float64]
     free: NDArray[np.bool_]
     dtype: np.dtype[np.floating]
+    limited: bool = attrs.field(init=False)
+    """Whether there are bounds or steps at all."""
+    frozen: bool = attrs.field(init=False)
+    """Whether anything is not free."""
+
+    @limited.default
+    def _limited(self) -> bool:
+        return bool(np.isfinite(self.low).any() or np.isfinite(self.high).any() or self.step.any())
+
+    @frozen.default
+    def _frozen(self) -> bool:
+        return not self.free.all()
 
     @classmethod
     def of(
@@ -124,14 +136,9 @@ class Constraints:
             on = f" on a grid of {self.step[cell]}" if on_grid[cell] else ""
             raise ExplainError(f"{name}: no value lies between {self.low[cell]} and {self.high[cell]}{on}")
 
-    @property
-    def limited(self) -> bool:
-        """Whether there are bounds or steps at all."""
-        return bool(np.isfinite(self.low).any() or np.isfinite(self.high).any() or self.step.any())
-
     def applied(self, rows: Floats, origin: Floats) -> Floats:
-        """`rows` `[rows, cells]` with every changed value allowed: frozen, on its grid, within its bounds, as dtype."""
-        if not self.free.all():
+        """`rows` `[…, cells]` with every changed value allowed: frozen, on its grid, within its bounds, as dtype."""
+        if self.frozen:
             rows = np.where(self.free, rows, origin)
         if not self.limited:
             return rows

@@ -11,7 +11,7 @@ import numpy as np
 from axon_explain.background import Background, background
 from axon_explain.choice import Option, choose
 from axon_explain.constraints import Bounds, Constraints, Feature, Names, Steps
-from axon_explain.distances import Metric
+from axon_explain.distances import Metric, Spread
 from axon_explain.inquiry import Inquiry
 from axon_explain.moves import Space
 from axon_explain.players import Groups, Players, players
@@ -188,7 +188,7 @@ class CounterfactualGenerator:
         self._seed = seed
         self._feature_names = None if feature_names is None else tuple(feature_names)
         self._store = store
-        self._known: tuple[object, Background, Metric] | None = None
+        self._known: tuple[object, Background, Spread] | None = None
 
     def generate(
         self,
@@ -218,14 +218,15 @@ class CounterfactualGenerator:
         margin = float(inquiry.margin(scores[None])[0])
         inquiry.nearest = origin.ravel(), margin
         grouped = self._players(origin.shape)
-        rows, metric = self._measured(origin, background_data, grouped)
+        rows, spread = self._measured(origin, background_data)
+        metric = Metric(spread, origin.ravel(), grouped.index.ravel())
         names = Names(origin.shape, grouped.names, grouped.index, self._columns(origin.shape))
         limits = Constraints.of(names, origin.dtype, self._bounds, self._immutable, self._steps)
         space = Space(origin.ravel(), grouped.index.ravel(), limits, metric)
         inquiry.keep(min(wanted * SPARES, inquiry.left // 2))
         generator = np.random.default_rng(self._seed)
-        search = Search(inquiry, space, wanted=wanted, enough=enough, generator=generator)
-        items = self._verified(search, margin, wanted, grouped)
+        search = Search(inquiry, space, margin, wanted=wanted, enough=enough, generator=generator)
+        items = self._verified(search, wanted, grouped)
         missed = None
         if not items:
             row, left = inquiry.nearest
@@ -274,8 +275,8 @@ class CounterfactualGenerator:
         own = self._feature_names
         return own if own is not None and len(own) == shape[-1] else tuple(f"f{n}" for n in range(shape[-1]))
 
-    def _measured(self, origin: Floats, given: object, grouped: Players) -> tuple[Background, Metric]:
-        """The background and the distances it defines; the constructor's are worked out once."""
+    def _measured(self, origin: Floats, given: object) -> tuple[Background, Spread]:
+        """The background and its spread; the constructor's is worked out once."""
         key = (origin.shape, self._subject.models)
         if given is None and self._known is not None and self._known[0] == key:
             return self._known[1], self._known[2]
@@ -288,18 +289,18 @@ class CounterfactualGenerator:
             otherwise=BASELINE,
             stacklevel=5,
         )
-        metric = Metric.of(rows, origin, grouped.index.ravel())
+        spread = Spread.of(rows)
         if given is None and rows.source != "baseline":
-            self._known = key, rows, metric
-        return rows, metric
+            self._known = key, rows, spread
+        return rows, spread
 
-    def _verified(self, search: Search, margin: float, wanted: int, grouped: Players) -> tuple[Counterfactual, ...]:
+    def _verified(self, search: Search, wanted: int, grouped: Players) -> tuple[Counterfactual, ...]:
         """Results in order, each asked about on its own."""
-        candidates = search.run(margin)
+        candidates = search.run()
         space, inquiry = search.space, search.inquiry
         if not candidates:
             return ()
-        far = space.metric.distance(np.stack([c.row for c in candidates]), space.origin)
+        far = space.metric.distance(np.stack([c.row for c in candidates]))
         options = [
             Option(frozenset(c.players), float(d), space.metric.plausibility(c.row))
             for c, d in zip(candidates, far, strict=True)
@@ -325,10 +326,11 @@ class CounterfactualGenerator:
     ) -> Counterfactual:
         changes = []
         for player in sorted(option.players):
-            cells = space.players == player
+            cells = space.cells[player]
             before, after = float(space.origin[cells].mean()), float(row[cells].mean())
-            relative = float((np.abs(row - space.origin) * space.metric.weight)[cells].sum())
-            changes.append((-relative, Change(grouped.names[player], player, before, after, after - before)))
+            changes.append(
+                (-space.share(row, player), Change(grouped.names[player], player, before, after, after - before))
+            )
         changes.sort(key=lambda pair: (pair[0], pair[1].index))
         return Counterfactual(
             changes=tuple(change for _, change in changes),

@@ -14,51 +14,77 @@ NEIGHBOURS = 5
 
 
 @attrs.frozen(eq=False)
-class Metric:
-    """L1/MAD: the sum over features of |difference| / scale; a group of cells counts as the mean over its cells.
+class Spread:
+    """A background as the search uses it: its rows `[rows, cells]`, none for a baseline, and the spread of each cell.
 
-    `scale` `[cells]` is the median absolute deviation over the background (pooled over time for a window), the standard
-    deviation where that is 0, and without either 1, or the size of the value itself where that is larger.
-    `background` `[rows, cells]` has no rows for a baseline: nothing is near or far then.
+    That is the median absolute deviation (pooled over time for a window), the standard deviation where that is 0, and
+    0 where a feature never moves.
     """
 
-    scale: NDArray[np.float64]
-    weight: Floats
-    background: Floats
+    rows: Floats
+    size: NDArray[np.float64]
 
     @classmethod
-    def of(cls, background: Background, observation: Floats, players: NDArray[np.intp]) -> Metric:
-        """`players` `[cells]` gives each cell its feature or group."""
-        flat = observation.ravel()
-        scale = np.maximum(1.0, np.abs(flat.astype(np.float64)))
-        known = np.empty((0, flat.size), flat.dtype)
-        if background.source != "baseline":
-            spread = _spread(background.rows, observation.shape)
-            scale = np.where(spread > 0.0, spread, scale)
-            known = np.ascontiguousarray(background.rows.reshape(len(background), -1))
-        sizes = np.bincount(players)[players]
-        return cls(scale, (1.0 / (scale * sizes)).astype(flat.dtype), known)
+    def of(cls, background: Background) -> Spread:
+        """Takes a while for many windows."""
+        rows = np.ascontiguousarray(background.rows.reshape(len(background), -1))
+        if background.source == "baseline":
+            return cls(rows[:0], np.zeros(rows.shape[1]))
+        shape = background.rows.shape[1:]
+        columns = background.rows.reshape(-1, shape[-1]).astype(np.float64)
+        middle = np.median(columns, axis=0)
+        deviation = np.median(np.abs(columns - middle), axis=0)
+        size = np.where(deviation > 0.0, deviation, columns.std(axis=0))
+        return cls(rows, np.ascontiguousarray(np.broadcast_to(size, shape)).ravel())
 
-    def distance(self, rows: Floats, origin: Floats) -> NDArray[np.float64]:
-        """Of each row `[rows, cells]` from `origin` `[cells]`."""
-        return np.abs(rows - origin).astype(np.float64) @ self.weight.astype(np.float64)
 
-    def nearest(self, row: Floats) -> NDArray[np.intp]:
-        """Indices of the background's rows, the nearest first; empty for a baseline."""
-        return np.argsort(self.distance(self.background, row), kind="stable")
+class Metric:
+    """L1/MAD from one observation: the sum over features of |difference| / scale, the mean over its cells for a group.
+
+    `scale` `[cells]` is the background's spread; where there is none, 1, or the size of the value itself where that is
+    larger. `weight` `[cells]` is what a unit of difference adds.
+    """
+
+    __slots__ = ("_apart", "_wide", "origin", "scale", "spread", "weight")
+
+    def __init__(self, spread: Spread, origin: Floats, players: NDArray[np.intp]) -> None:
+        self.spread = spread
+        self.origin = origin
+        self.scale = np.where(spread.size > 0.0, spread.size, np.maximum(1.0, np.abs(origin.astype(np.float64))))
+        self.weight: NDArray[np.float64] = 1.0 / (self.scale * np.bincount(players)[players])
+        self._wide = origin.astype(np.float64)
+        self._apart: NDArray[np.float64] | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a background, rather than a baseline."""
+        return len(self.spread.rows) > 0
+
+    def distance(self, rows: Floats) -> NDArray[np.float64]:
+        """Of each row `[rows, cells]` from the observation."""
+        found: NDArray[np.float64] = np.abs(rows - self._wide) @ self.weight
+        return found
+
+    @property
+    def apart(self) -> NDArray[np.float64]:
+        """Distance of the observation from each row of the background."""
+        if self._apart is None:
+            weight = self.weight.astype(self.origin.dtype)
+            parts = [np.abs(part - self.origin) @ weight for part in _parts(self.spread.rows)]
+            self._apart = np.concatenate(parts).astype(np.float64) if parts else np.empty(0)
+        return self._apart
 
     def plausibility(self, row: Floats) -> float | None:
-        """Mean distance to the nearest rows of the background: small is plausible. None for a baseline."""
-        if len(self.background) == 0:
+        """Mean distance of a row `[cells]` to the nearest of the background, small if plausible. None for a baseline."""
+        if not self.known:
             return None
-        k = min(NEIGHBOURS, len(self.background))
-        return float(np.partition(self.distance(self.background, row), k - 1)[:k].mean())
+        cells = np.flatnonzero(row != self.origin)
+        there = self.spread.rows[:, cells]
+        moved = (np.abs(there - row[cells]) - np.abs(there - self.origin[cells])) @ self.weight[cells]
+        k = min(NEIGHBOURS, len(there))
+        return float(np.partition(self.apart + moved, k - 1)[:k].mean())
 
 
-def _spread(rows: Floats, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """MAD of each cell, a channel's for all of its times; the standard deviation where it is 0."""
-    columns = rows.reshape(-1, shape[-1]).astype(np.float64)
-    middle = np.median(columns, axis=0)
-    deviation = np.median(np.abs(columns - middle), axis=0)
-    spread = np.where(deviation > 0.0, deviation, columns.std(axis=0))
-    return np.ascontiguousarray(np.broadcast_to(spread, shape)).ravel()
+def _parts(rows: Floats) -> list[Floats]:
+    """Few rows at a time, so that what is computed of them stays in the cache."""
+    return [rows[start : start + 16] for start in range(0, len(rows), 16)]

@@ -70,7 +70,7 @@ class Inquiry:
         """Of scores `[rows, outputs]`."""
         wanted = self.original if self.desired is None else self.desired
         others = np.delete(scores, wanted, axis=1).max(axis=1)
-        difference = (scores[:, wanted] - others).astype(np.float64)
+        difference: NDArray[np.float64] = np.subtract(scores[:, wanted], others, dtype=np.float64)
         return difference if self.desired is None else -difference
 
     def margins(self, rows: Floats) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import attrs
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,105 +11,90 @@ from axon_explain.constraints import Constraints
 from axon_explain.distances import Metric
 from axon_explain.subject import Floats
 
-QUANTILES = np.array([0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
-"""Values of a feature that are tried, as shares of the background below them."""
-STEPS_OUT = np.array([0.25, 0.5, 1.0, 2.0, 4.0, 8.0])
-"""Without a background: how many scales up and down."""
+QUANTILES = (0.01, 0.99, 0.05, 0.95, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5)
+"""Values of a feature that are tried, as shares of the background below them; the outer ones flip most."""
+STEPS_OUT = (2.0, 8.0, 0.5, 4.0, 1.0, 0.25)
+"""Without a background: how many scales up and down, in the order in which they are tried."""
 
 
-@attrs.frozen(eq=False)
 class Space:
     """The observation `origin` `[cells]`, the player of each cell, what is allowed, and how distance is measured."""
 
-    origin: Floats
-    players: NDArray[np.intp]
-    constraints: Constraints
-    metric: Metric
+    def __init__(self, origin: Floats, players: NDArray[np.intp], constraints: Constraints, metric: Metric) -> None:
+        self.origin, self.players, self.constraints, self.metric = origin, players, constraints, metric
+        self.count = int(players.max()) + 1
+        self.single = bool(np.array_equal(players, np.arange(len(origin))))
+        """Whether every player is the one cell of its number."""
 
-    @property
-    def count(self) -> int:
-        """How many players there are."""
-        return int(self.players.max()) + 1
-
-    @property
-    def single(self) -> bool:
-        """Whether every player is one cell."""
-        return self.count == len(self.origin)
+    @cached_property
+    def cells(self) -> list[NDArray[np.intp]]:
+        """The cells of each player."""
+        order = np.argsort(self.players, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self.players, minlength=self.count))[:-1])
 
     def changed(self, row: Floats) -> tuple[int, ...]:
         """The players that a row changes, in order."""
-        return tuple(np.unique(self.players[row != self.origin]).tolist())
+        different = np.flatnonzero(row != self.origin)
+        return tuple((different if self.single else np.unique(self.players[different])).tolist())
 
     def allowed(self, rows: Floats) -> Floats:
-        """Rows as the constraints have them."""
+        """Rows `[…, cells]` as the constraints have them."""
         return self.constraints.applied(rows, self.origin)
 
+    def restore(self, row: Floats, player: int) -> None:
+        """Put a player's own values back into a row."""
+        cells = self.cells[player]
+        row[cells] = self.origin[cells]
 
-@attrs.frozen(eq=False)
+    def share(self, row: Floats, player: int) -> float:
+        """What a player adds to the distance of a row."""
+        cells = self.cells[player]
+        return float(np.abs(row[cells] - self.origin[cells]) @ self.metric.weight[cells])
+
+
 class Moves:
     """Rows `[moves, cells]` that each give every player another value; a search takes single players out of them."""
 
-    rows: Floats
+    def __init__(self, space: Space, rows: NDArray[np.floating]) -> None:
+        self.space = space
+        self.rows: Floats = space.allowed(rows.astype(space.origin.dtype, copy=False))
 
     @classmethod
-    def quantiles(cls, space: Space) -> Moves:
-        """One row for each quantile of the background."""
-        levels = QUANTILES[np.argsort(-np.abs(QUANTILES - 0.5), kind="stable")]
-        return cls._of(space, np.quantile(space.metric.background, levels, axis=0))
-
-    @classmethod
-    def outward(cls, space: Space) -> Moves:
-        """Up and down by scales, and to zero."""
-        scale = space.metric.scale
-        sizes = np.concatenate([[sign * size] for size in STEPS_OUT for sign in (1.0, -1.0)])
-        moved = space.origin + sizes[:, None] * scale
-        return cls._of(space, np.concatenate([moved, np.zeros((1, len(scale)))]))
-
-    @classmethod
-    def donors(cls, space: Space, chosen: Floats) -> Moves:
-        """Other observations."""
-        return cls(space.allowed(chosen.astype(space.origin.dtype, copy=False)))
-
-    @classmethod
-    def _of(cls, space: Space, rows: NDArray[np.floating]) -> Moves:
-        """With the bounds themselves, where there are any."""
-        limits = space.constraints
-        for bound in (limits.low, limits.high):
+    def of(cls, space: Space) -> Moves:
+        """Quantiles of the background, or steps outward from the observation and zero; and the bounds, if there are."""
+        if space.metric.known:
+            rows = np.quantile(space.metric.spread.rows, QUANTILES, axis=0).astype(np.float64)
+        else:
+            sizes = np.array([sign * size for size in STEPS_OUT for sign in (1.0, -1.0)])
+            out = space.origin + sizes[:, None] * space.metric.scale
+            rows = np.concatenate([out, np.zeros((1, len(space.origin)))])
+        for bound in (space.constraints.low, space.constraints.high):
             if np.isfinite(bound).any():
                 rows = np.concatenate([rows, np.where(np.isfinite(bound), bound, space.origin)[None]])
-        return cls(space.allowed(rows.astype(space.origin.dtype)))
+        return cls(space, rows)
 
-    def singles(self, space: Space, order: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def singles(self, order: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Move and player of every single change that changes anything, move by move, players in `order`."""
-        differs = self.rows != space.origin
-        if space.single:
-            effective = differs
-        else:
-            effective = np.zeros((len(self.rows), space.count), bool)
-            for move, where in enumerate(differs):
-                effective[move, np.unique(space.players[where])] = True
+        effective = self.rows != self.space.origin
+        if not self.space.single:
+            cells = np.concatenate(self.space.cells)
+            starts = np.cumsum([0, *map(len, self.space.cells[:-1])])
+            effective = np.logical_or.reduceat(effective[:, cells], starts, axis=1)
         moves, places = np.nonzero(effective[:, order])
         players = order[places]
-        if space.single:  # equal values of neighbouring quantiles are asked once
-            values = self.rows[moves, players].astype(np.float64)
-            _, first = np.unique(np.stack([players, values]), axis=1, return_index=True)
-            keep = np.sort(first)
+        if self.space.single:  # equal values, of neighbouring quantiles or of a grid, are asked once
+            pairs = np.stack([players.astype(np.float64), self.rows[moves, players].astype(np.float64)])
+            keep = np.sort(np.unique(pairs, axis=1, return_index=True)[1])
             moves, players = moves[keep], players[keep]
         return moves, players
 
-    def apply(self, space: Space, moves: NDArray[np.intp], players: NDArray[np.intp]) -> Floats:
-        """Rows that differ from the origin in one player each."""
-        rows = np.repeat(space.origin[None], len(moves), axis=0)
-        if space.single:
+    def apply(self, moves: NDArray[np.intp], players: NDArray[np.intp]) -> Floats:
+        """Rows that differ from the observation in one player each."""
+        rows = np.repeat(self.space.origin[None], len(moves), axis=0)
+        if self.space.single:
             rows[np.arange(len(moves)), players] = self.rows[moves, players]
             return rows
-        cells = cells_of(space)
-        for row, move, player in zip(rows, moves, players, strict=True):
-            row[cells[player]] = self.rows[move, cells[player]]
+        for row, move, player in zip(rows, moves.tolist(), players.tolist(), strict=True):
+            cells = self.space.cells[player]
+            row[cells] = self.rows[move, cells]
         return rows
-
-
-def cells_of(space: Space) -> list[NDArray[np.intp]]:
-    """The cells of each player."""
-    order = np.argsort(space.players, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(space.players, minlength=space.count))[:-1])

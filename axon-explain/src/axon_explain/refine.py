@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from axon_explain.inquiry import Candidate, Inquiry
-from axon_explain.moves import Space, cells_of
+from axon_explain.moves import Space
 from axon_explain.subject import Floats
 
 POINTS = np.arange(8) / 8.0
@@ -18,81 +17,79 @@ POLISHED = 3
 
 def prune(inquiry: Inquiry, space: Space, candidate: Candidate) -> None:
     """Take back every feature that the flip does not need, the least needed first."""
-    cells = cells_of(space)
     while len(candidate.players) > 1:
         players = candidate.players
         without = np.repeat(candidate.row[None], len(players), axis=0)
         for row, player in zip(without, players, strict=True):
-            row[cells[player]] = space.origin[cells[player]]
+            space.restore(row, player)
         margins = inquiry.margins(without)
-        if len(margins) < len(players) or not (margins < 0.0).any():
+        harmless = int((margins < 0.0).sum())
+        if harmless == 0:
             return
-        order = np.argsort(margins, kind="stable")[: int((margins < 0.0).sum())]
-        both = np.repeat(candidate.row[None], len(order), axis=0)
-        for count, place in enumerate(order):
-            both[count:, cells[players[place]]] = space.origin[cells[players[place]]]
-        both = both[[bool((row != space.origin).any()) for row in both]]
-        found = inquiry.margins(both)
+        order = np.argsort(margins, kind="stable")[:harmless]
+        _take(space, candidate, without[order[0]], float(margins[order[0]]))
+        if harmless == 1:
+            return
+        together = np.repeat(candidate.row[None], harmless - 1, axis=0)
+        for count, place in enumerate(order[1:].tolist()):
+            for row in together[count:]:
+                space.restore(row, players[place])
+        together = together[(together != space.origin).any(axis=1)]
+        found = inquiry.margins(together)
         flips = np.flatnonzero(found < 0.0)
-        best = int(flips[-1]) if len(flips) else 0
-        row = both[best] if len(flips) else without[order[0]]
-        margin = float(found[best]) if len(flips) else float(margins[order[0]])
-        _take(space, candidate, row, margin)
-        if len(order) == 1:
-            return
+        if len(flips):
+            _take(space, candidate, together[flips[-1]], float(found[flips[-1]]))
 
 
 def shorten(inquiry: Inquiry, space: Space, candidates: list[Candidate]) -> None:
     """Move each change towards the observation as far as the decision stays flipped."""
-    origins = [np.broadcast_to(space.origin, c.row.shape) for c in candidates]
-    _section(inquiry, space, candidates, origins)
+    _section(inquiry, space, candidates, [space.origin] * len(candidates))
 
 
 def polish(inquiry: Inquiry, space: Space, candidates: list[Candidate]) -> None:
     """The same feature by feature, for changes of few features: one may go back further than the others."""
-    cells = cells_of(space)
     for turn in range(POLISHED):
         several = [c for c in candidates if 1 < len(c.players) <= POLISHED and turn < len(c.players)]
         ends = []
         for candidate in several:
-            away = space.metric.weight * np.abs(candidate.row - space.origin)
-            by_size = sorted(candidate.players, key=lambda player: float(away[cells[player]].sum()))
+            by_size = sorted(candidate.players, key=lambda player: space.share(candidate.row, player))
             end = candidate.row.copy()
-            end[cells[by_size[turn]]] = space.origin[cells[by_size[turn]]]
+            space.restore(end, by_size[turn])
             ends.append(end)
         _section(inquiry, space, several, ends)
 
 
 def _section(inquiry: Inquiry, space: Space, candidates: list[Candidate], ends: list[Floats]) -> None:
     """Between each candidate's row and an end, find the point nearest to the end that still flips."""
-    near = list(ends)
+    if not candidates:
+        return
+    near = np.stack(ends)
     for _ in range(ROUNDS):
-        if not candidates:
-            return
-        rows = [_between(space, end, c.row) for c, end in zip(candidates, near, strict=True)]
-        margins = inquiry.margins(np.concatenate(rows))
-        asked = 0
-        for place, (candidate, points) in enumerate(zip(candidates, rows, strict=True)):
-            found = margins[asked : asked + len(points)]
-            asked += len(points)
-            flips = np.flatnonzero(found < 0.0)
-            if len(flips) == 0:
-                if len(found) == len(points):
-                    near[place] = points[-1]
-                continue
-            first = int(flips[0])
-            near[place] = points[first - 1] if first else near[place]
-            _take(space, candidate, points[first], float(found[first]))
+        points = _between(space, near, np.stack([c.row for c in candidates]))
+        changes = (points != space.origin).any(axis=2)
+        margins = np.full(changes.shape, np.inf)
+        asked = inquiry.margins(points[changes])
+        places = np.flatnonzero(changes)[: len(asked)]
+        margins.ravel()[places] = asked
+        complete = len(asked) == changes.sum()
+        for place, candidate in enumerate(candidates):
+            flips = np.flatnonzero(margins[place] < 0.0)
+            first = int(flips[0]) if len(flips) else len(POINTS)
+            if len(flips):
+                _take(space, candidate, points[place, first], float(margins[place, first]))
+            if complete and first > 0:
+                near[place] = points[place, first - 1]
 
 
-def _between(space: Space, end: Floats, row: Floats) -> Floats:
-    """Points on the way, allowed ones, without those where nothing is changed."""
-    wide = end.astype(np.float64)
-    points = wide + POINTS[:, None] * (row.astype(np.float64) - wide)
-    rounded = space.allowed(np.where(row == end, row, points.astype(row.dtype)))
-    kept: NDArray[np.bool_] = (rounded != space.origin).any(axis=1)
-    return rounded[kept]
+def _between(space: Space, ends: Floats, rows: Floats) -> Floats:
+    """Points `[candidates, points, cells]` on the way from ends to rows, allowed ones."""
+    wide = ends.astype(np.float64)
+    ways = rows.astype(np.float64) - wide
+    points = (wide[:, None] + POINTS[:, None] * ways[:, None]).astype(rows.dtype)
+    still = (rows == ends)[:, None]
+    exact = np.where(still, rows[:, None], points)
+    return space.allowed(exact)
 
 
 def _take(space: Space, candidate: Candidate, row: Floats, margin: float) -> None:
-    candidate.row, candidate.margin, candidate.players = row, margin, space.changed(row)
+    candidate.row, candidate.margin, candidate.players = row.copy(), margin, space.changed(row)

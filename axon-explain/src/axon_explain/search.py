@@ -18,119 +18,162 @@ DONORS = 2
 """Neighbours that groups of cells are taken from."""
 NEIGHBOURS_ASKED = 64
 """Rows of the background that are asked for their decision, the nearest first."""
+SIZES = 24
+"""How many numbers of features are tried at first between one and all."""
+SMALL = 256
+"""Single changes that are asked about at once, at least."""
+REFINED = 4
+"""Candidates that are made smaller, for each result that is wanted."""
 
 
 class Search:
-    """One search. `enough`: evaluations after which it is content if it has found anything."""
+    """One search. `margin` is the observation's own; `enough` evaluations are, if anything was found."""
 
     def __init__(
-        self, inquiry: Inquiry, space: Space, *, wanted: int, enough: int, generator: np.random.Generator
+        self,
+        inquiry: Inquiry,
+        space: Space,
+        margin: float,
+        *,
+        wanted: int,
+        enough: int,
+        generator: np.random.Generator,
     ) -> None:
         self.inquiry, self.space = inquiry, space
-        self.found: list[Candidate] = []
-        self._wanted, self._enough = wanted, enough
+        self._found: list[Candidate] = []
+        self._kinds: set[tuple[int, ...]] = set()
+        self._margin, self._wanted, self._enough = margin, wanted, enough
         self._order = generator.permutation(space.count).astype(np.intp)
-        self._margin = 0.0
 
-    def run(self, margin: float) -> list[Candidate]:
-        """Candidates that flip, each as small as it was made; `margin` is the observation's own."""
-        self._margin = margin
-        known = len(self.space.metric.background) > 0
+    def run(self) -> list[Candidate]:
+        """Candidates that flip, each as small as it could be made."""
         if self.space.single:
-            moves = Moves.quantiles(self.space) if known else Moves.outward(self.space)
-            gains = self._singles(moves)
-            if not self._content():
-                self._pairs(moves, gains)
-            if len(self.found) < self._wanted and not self._content():
-                self._composite(moves, gains)
+            self._features()
         else:
-            moves = self._neighbours(DONORS) if known else Moves.outward(self.space)
-            gains = self._singles(moves)
-            if known and not self._content():
-                for donor in range(len(moves.rows)):
-                    self._prefixes(moves, np.full(self.space.count, donor), gains[donor])
-            if len(self.found) < self._wanted and not self._content():
-                self._composite(moves, gains)
-        if known and self.space.single and len(self.found) < self._wanted and not self._content():
+            self._groups()
+        chosen = self._distinct(self._found)[: REFINED * self._wanted]
+        shorten(self.inquiry, self.space, chosen)
+        polish(self.inquiry, self.space, chosen)
+        return self._distinct(chosen)
+
+    def _features(self) -> None:
+        """Single values: a grid of one feature, of two, then as many as it takes."""
+        moves = Moves.of(self.space)
+        gains = self._singles(moves)
+        if not self._content():
+            self._pairs(moves, gains)
+        self._composite(moves, gains)
+        if self._lacking() and self.space.metric.known:
             donors = self._neighbours(self._wanted)
             for donor, row in enumerate(donors.rows):
                 self._prefixes(donors, np.full(self.space.count, donor), self._gains_of(row, moves, gains))
-        return self._refined()
+
+    def _groups(self) -> None:
+        """Blocks of cells: from windows that are decided otherwise, or moved as a whole."""
+        known = self.space.metric.known
+        moves = self._neighbours(DONORS) if known else Moves.of(self.space)
+        gains = self._singles(moves)
+        for donor in range(len(moves.rows) if known else 0):
+            self._prefixes(moves, np.full(self.space.count, donor), gains[donor])
+        self._composite(moves, gains)
+        if known and not self._found and self.inquiry.left:
+            outward = Moves.of(self.space)
+            self._composite(outward, self._singles(outward))
 
     def _content(self) -> bool:
-        return bool(self.found) and self.inquiry.spent >= self._enough
+        return bool(self._found) and self.inquiry.spent >= self._enough
+
+    def _lacking(self) -> bool:
+        return len(self._kinds) < self._wanted and not self._content() and self.inquiry.left > 0
 
     def _singles(self, moves: Moves) -> NDArray[np.float64]:
         """Ask about every single change. Returns what each helps, `[moves, players]`, -inf for what was not asked."""
         gains = np.full((len(moves.rows), self.space.count), -np.inf)
-        which, players = moves.singles(self.space, self._order)
-        half = max(1, self.inquiry.left // 2)
-        which, players = which[:half], players[:half]
-        rows = moves.apply(self.space, which, players)
-        margins = self._ask(rows)
-        asked = len(margins)
-        gains[which[:asked], players[:asked]] = self._margin - margins
+        which, players = moves.singles(self._order)
+        half = (self.inquiry.left + 1) // 2
+        chunk = max(SMALL, 2 * self.space.count)
+        for start in range(0, min(half, len(which)), chunk):
+            some = slice(start, min(half, start + chunk))
+            margins = self._ask(moves.apply(which[some], players[some]))
+            gains[which[some], players[some]] = self._margin - margins
+            if self._content() or len(self._kinds) >= REFINED * self._wanted:
+                break
         return gains
 
     def _pairs(self, moves: Moves, gains: NDArray[np.float64]) -> None:
         """Two features at once, those that help most, each with a few of its values."""
-        best = gains.max(axis=0)
-        leading = np.argsort(-best, kind="stable")[:PAIRED]
+        leading = np.argsort(-gains.max(axis=0), kind="stable")[:PAIRED].tolist()
         options = {}
-        for player in leading.tolist():
+        for player in leading:
             helpful = np.flatnonzero(gains[:, player] > 0.0)
             helpful = helpful[np.argsort(-gains[helpful, player], kind="stable")]
-            options[player] = helpful[[0, len(helpful) // 3, 2 * len(helpful) // 3]] if len(helpful) else helpful
-        rows = []
-        for first, second in combinations(leading.tolist(), 2):
-            for one in options[first]:
-                for other in options[second]:
-                    row = self.space.origin.copy()
-                    row[first], row[second] = moves.rows[one, first], moves.rows[other, second]
-                    rows.append(row)
-        if rows:
-            self._ask(np.stack(rows))
+            options[player] = helpful[[0, len(helpful) // 3, 2 * len(helpful) // 3]].tolist() if len(helpful) else []
+        tried = [
+            (first, second, one, other)
+            for first, second in combinations(leading, 2)
+            for one in options[first]
+            for other in options[second]
+        ]
+        if tried:
+            first, second, one, other = np.array(tried).T
+            rows = np.repeat(self.space.origin[None], len(tried), axis=0)
+            number = np.arange(len(tried))
+            rows[number, first], rows[number, second] = moves.rows[one, first], moves.rows[other, second]
+            self._ask(rows)
 
     def _composite(self, moves: Moves, gains: NDArray[np.float64]) -> None:
-        """Every feature with the move that helps it most, the most helpful features first."""
+        """Every feature with the move that helps it most."""
         self._prefixes(moves, gains.argmax(axis=0), gains.max(axis=0))
 
     def _prefixes(self, moves: Moves, which: NDArray[np.intp], gains: NDArray[np.float64]) -> None:
-        """The first feature, the first two, … in the order of what they help; then the smallest number that flips."""
+        """As many features as it takes, the most helpful first; then again without those that were needed."""
+        gains = gains.copy()
+        alone = [players[0] for players in self._kinds if len(players) == 1]
+        gains[alone] = -np.inf
+        values = moves.rows[which[self.space.players], np.arange(len(self.space.origin))]
+        while self._lacking():
+            candidate = self._prefix(values, gains)
+            if candidate is None:
+                return
+            prune(self.inquiry, self.space, candidate)
+            self._found.append(candidate)
+            self._kinds.add(candidate.players)
+            gains[list(candidate.players)] = -np.inf
+
+    def _prefix(self, values: Floats, gains: NDArray[np.float64]) -> Candidate | None:
+        """The smallest number of features, in the order of what they help, whose values flip the decision."""
         order = np.argsort(-gains, kind="stable")
         order = order[np.isfinite(gains[order])]
         if len(order) == 0:
-            return
-        values = moves.rows[which[self.space.players], np.arange(len(self.space.origin))]
+            return None
         rank = np.full(self.space.count, len(order), np.intp)
         rank[order] = np.arange(len(order))
         place = rank[self.space.players]
-        sizes = np.unique(np.geomspace(1, len(order), 24).astype(int))
+        sizes = np.unique(np.geomspace(1, len(order), SIZES).astype(int))
         low = 0
-        while len(sizes):
+        while True:
             rows = np.where(place < sizes[:, None], values, self.space.origin)
             margins = self.inquiry.margins(rows)
             flips = np.flatnonzero(margins < 0.0)
             if len(flips) == 0:
-                return
+                return None
             first = int(flips[0])
             low = int(sizes[first - 1]) if first else low
-            between = np.arange(low + 1, int(sizes[first]))
-            if len(between) == 0 or self.inquiry.left == 0:
-                self._keep(rows[first : first + 1], margins[first : first + 1])
-                return
-            sizes = np.append(between, sizes[first])
+            size = int(sizes[first])
+            if size == low + 1 or self.inquiry.left < size - low:
+                return self._candidate(rows[first], float(margins[first]))
+            sizes = np.arange(low + 1, size + 1)
 
     def _neighbours(self, count: int) -> Moves:
         """The nearest rows of the background that are decided otherwise; those that come nearest, if none is."""
-        near = self.space.metric.nearest(self.space.origin)[:NEIGHBOURS_ASKED]
-        rows = Moves.donors(self.space, self.space.metric.background[near]).rows
-        rows = rows[(rows != self.space.origin).any(axis=1)]
-        margins = self.inquiry.margins(rows[: max(1, self.inquiry.left // 4)])
+        near = np.argsort(self.space.metric.apart, kind="stable")[:NEIGHBOURS_ASKED]
+        moves = Moves(self.space, self.space.metric.spread.rows[near])
+        rows = moves.rows[(moves.rows != self.space.origin).any(axis=1)]
+        margins = self.inquiry.margins(rows[: (self.inquiry.left + 3) // 4])
         unlike = np.flatnonzero(margins < 0.0)[:count]
         if len(unlike) == 0:
             unlike = np.argsort(margins, kind="stable")[:count]
-        return Moves(rows[unlike])
+        return Moves(self.space, rows[unlike])
 
     def _gains_of(self, donor: Floats, moves: Moves, gains: NDArray[np.float64]) -> NDArray[np.float64]:
         """How much each feature of a donor helps, taken from the nearest value that was asked."""
@@ -138,35 +181,30 @@ class Search:
         return np.where(donor != self.space.origin, gains[apart.argmin(axis=0), np.arange(len(donor))], -np.inf)
 
     def _ask(self, rows: Floats) -> NDArray[np.float64]:
-        margins = self.inquiry.margins(rows)
-        flips = np.flatnonzero(margins < 0.0)
-        self._keep(rows[flips], margins[flips])
+        """Margins of rows; those that flip are kept. What the budget has no room for counts as no help at all."""
+        margins = np.full(len(rows), np.inf)
+        asked = self.inquiry.margins(rows)
+        margins[: len(asked)] = asked
+        for at in np.flatnonzero(margins < 0.0):
+            self._found.append(self._candidate(rows[at], float(margins[at])))
+            self._kinds.add(self._found[-1].players)
         return margins
 
-    def _keep(self, rows: Floats, margins: NDArray[np.float64]) -> None:
-        for row, margin in zip(rows, margins, strict=True):
-            self.found.append(Candidate(row, float(margin), self.space.changed(row), row))
-
-    def _refined(self) -> list[Candidate]:
-        """The most promising ones, smaller: one for each set of features and direction."""
-        for candidate in self.found:
-            if len(candidate.players) > 2:
-                prune(self.inquiry, self.space, candidate)
-        chosen = self._distinct(self.found)[: 4 * self._wanted]
-        shorten(self.inquiry, self.space, chosen)
-        polish(self.inquiry, self.space, chosen)
-        return self._distinct(chosen)
+    def _candidate(self, row: Floats, margin: float) -> Candidate:
+        return Candidate(row, margin, self.space.changed(row), row)
 
     def _distinct(self, candidates: list[Candidate]) -> list[Candidate]:
-        """The nearest of each kind, in order of the number of features and distance."""
+        """The nearest of each set of features and direction, in order of the number of features and distance.
+
+        Near is what will be: on a straight way the margin reaches 0 before the row does.
+        """
         if not candidates:
             return []
         rows = np.stack([c.row for c in candidates])
-        away = self.space.metric.distance(rows, self.space.origin)
-        ranked = sorted(range(len(rows)), key=lambda at: (len(candidates[at].players), away[at]))
+        margins = np.array([c.margin for c in candidates])
+        away = self.space.metric.distance(rows) * self._margin / (self._margin - margins)
+        up = rows > self.space.origin if self.space.single else np.zeros((len(rows), 1), bool)
         kinds: dict[object, Candidate] = {}
-        for at in ranked:
-            candidate = candidates[at]
-            up = (candidate.row > self.space.origin).tobytes() if self.space.single else b""
-            kinds.setdefault((candidate.players, up), candidate)
+        for at in sorted(range(len(rows)), key=lambda at: (len(candidates[at].players), away[at])):
+            kinds.setdefault((candidates[at].players, up[at].tobytes()), candidates[at])
         return list(kinds.values())
