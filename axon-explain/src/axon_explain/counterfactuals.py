@@ -227,10 +227,7 @@ class CounterfactualGenerator:
         generator = np.random.default_rng(self._seed)
         search = Search(inquiry, space, margin, wanted=wanted, enough=enough, generator=generator)
         items = self._verified(search, wanted, grouped)
-        missed = None
-        if not items:
-            row, left = inquiry.nearest
-            missed = Nearest(observation=row.reshape(origin.shape), margin=left)
+        missed = None if items else self._missed(inquiry, origin.shape)
         return Counterfactuals(
             items=items,
             original_action=subject.actions[inquiry.original],
@@ -265,6 +262,14 @@ class CounterfactualGenerator:
                 raise ExplainError(f"{subject.name} decides {subject.actions[decided]} already")
         return scores
 
+    def _missed(self, inquiry: Inquiry, shape: tuple[int, ...]) -> Nearest:
+        """How near the search came, by the margin of that observation on its own if the budget has room for it."""
+        row, margin = inquiry.nearest
+        answer = inquiry.alone(row)
+        if answer is not None:
+            margin = float(inquiry.margin(answer[1][None])[0])
+        return Nearest(observation=row.reshape(shape), margin=margin)
+
     def _players(self, shape: tuple[int, ...]) -> Players:
         groups = self._groups
         if groups is None and len(shape) > 1 and np.prod(shape) > MANY_CELLS:
@@ -285,9 +290,9 @@ class CounterfactualGenerator:
             origin,
             call=given,
             constructor=self._background_data,
-            store=self._store,
+            store=self._store if self._subject.models else None,  # it is kept by the model's identity
             otherwise=BASELINE,
-            stacklevel=5,
+            stacklevel=4,
         )
         spread = Spread.of(rows)
         if given is None and rows.source != "baseline":
@@ -306,13 +311,16 @@ class CounterfactualGenerator:
             for c, d in zip(candidates, far, strict=True)
         ]
         made: list[Counterfactual] = []
-        order = choose(options, len(options))
-        for at in order:
-            answer = inquiry.alone(candidates[at].row) if len(made) < wanted else None
+        for at in choose(options, len(options)):
+            if len(made) == wanted:
+                break
+            row = candidates[at].row
+            answer = inquiry.alone(row)
             if answer is None:
                 break
+            # In a batch the last bits of scores may differ, so that one in many does not flip when asked about alone.
             if inquiry.flips(answer[0]):
-                made.append(self._result(space, candidates[at].row, answer, options[at], inquiry.spent, grouped))
+                made.append(self._result(space, row, answer, options[at], inquiry.spent, grouped))
         return tuple(sorted(made, key=lambda each: (len(each.changes), each.distance)))
 
     def _result(

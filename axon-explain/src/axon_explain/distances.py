@@ -75,7 +75,7 @@ class Metric:
         return self._apart
 
     def plausibility(self, row: Floats) -> float | None:
-        """Mean distance of a row `[cells]` to the nearest of the background, small if plausible. None for a baseline."""
+        """Mean distance of a row `[cells]` to the nearest of the background, small if plausible; None without one."""
         if not self.known:
             return None
         cells = np.flatnonzero(row != self.origin)

@@ -23,7 +23,7 @@ class Inquiry:
         self.budget = budget
         self.original = -1
         self.desired: int | None = None
-        self.nearest: tuple[Floats, float] | None = None
+        self.nearest: tuple[Floats, float] = np.empty(0), np.inf
         self._shape = shape
         self._began = subject.evaluations
         self._kept = 0
@@ -80,7 +80,7 @@ class Inquiry:
             return np.empty(0)
         found = self.margin(self.subject.scores(rows.reshape(len(rows), *self._shape)))
         least = int(found.argmin())
-        if self.nearest is None or found[least] < self.nearest[1]:
+        if found[least] < self.nearest[1]:
             self.nearest = rows[least].copy(), float(found[least])
         return found
 
@@ -94,9 +94,8 @@ class Inquiry:
 
 @attrs.define(eq=False)
 class Candidate:
-    """A row `[cells]` that flips the decision, with the players it changes; `found` is how it was first found."""
+    """A row `[cells]` that flips the decision, with the players it changes."""
 
     row: Floats
     margin: float
     players: tuple[int, ...]
-    found: Floats

@@ -42,7 +42,8 @@ class Search:
         self.inquiry, self.space = inquiry, space
         self._found: list[Candidate] = []
         self._kinds: set[tuple[int, ...]] = set()
-        self._margin, self._wanted, self._enough = margin, wanted, enough
+        self._margin = max(margin, 0.0)  # below 0 by rounding only: a tie that went to hold
+        self._wanted, self._enough = wanted, enough
         self._order = generator.permutation(space.count).astype(np.intp)
 
     def run(self) -> list[Candidate]:
@@ -191,7 +192,7 @@ class Search:
         return margins
 
     def _candidate(self, row: Floats, margin: float) -> Candidate:
-        return Candidate(row, margin, self.space.changed(row), row)
+        return Candidate(row, margin, self.space.changed(row))
 
     def _distinct(self, candidates: list[Candidate]) -> list[Candidate]:
         """The nearest of each set of features and direction, in order of the number of features and distance.
