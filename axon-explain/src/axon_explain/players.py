@@ -133,7 +133,7 @@ def _custom(shape: tuple[int, ...], groups: Mapping[str, Any], labels: _Labels) 
     return Players(names, index.reshape(shape), "custom")
 
 
-def _cells(shape: tuple[int, ...], group: str, given: object, labels: _Labels) -> NDArray[np.intp]:
+def _cells(shape: tuple[int, ...], group: str, given: Any, labels: _Labels) -> NDArray[np.intp]:
     """Numbers of the cells of one group."""
     cells = np.arange(prod(shape))
     named = [given] if isinstance(given, str) else given
@@ -159,11 +159,11 @@ def _cells(shape: tuple[int, ...], group: str, given: object, labels: _Labels) -
         ) from error
 
 
-def _numbers(given: object) -> Iterator[object]:
+def _numbers(given: Any) -> Iterator[object]:
     if isinstance(given, int | np.integer):
         yield given
     else:
-        yield from given  # type: ignore[attr-defined]
+        yield from given
 
 
 def _by_name(shape: tuple[int, ...], group: str, wanted: Sequence[str], labels: _Labels) -> NDArray[np.intp]:
