@@ -83,6 +83,10 @@ class Constraints:
     frozen: bool = attrs.field(init=False)
     """Whether anything is not free."""
 
+    least: Floats = attrs.field(init=False)
+    most: Floats = attrs.field(init=False)
+    """The bounds in the dtype, never outside of what was asked for."""
+
     @limited.default
     def _limited(self) -> bool:
         return bool(np.isfinite(self.low).any() or np.isfinite(self.high).any() or self.step.any())
@@ -90,6 +94,14 @@ class Constraints:
     @frozen.default
     def _frozen(self) -> bool:
         return not self.free.all()
+
+    @least.default
+    def _least(self) -> Floats:
+        return _inward(self.low, self.dtype, np.inf)
+
+    @most.default
+    def _most(self) -> Floats:
+        return _inward(self.high, self.dtype, -np.inf)
 
     @classmethod
     def of(
@@ -125,7 +137,7 @@ class Constraints:
         return made
 
     def _check(self, names: Names) -> None:
-        wrong = ~(self.low <= self.high)
+        wrong = ~(self.least <= self.most)  # NaN fails, and bounds that no number of the dtype lies between
         on_grid = self.step > 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
             first, last = _grid_ends(self.low, self.high, self.step)
@@ -134,7 +146,7 @@ class Constraints:
             cell = int(np.flatnonzero(wrong)[0])
             name = names.players[names.index.ravel()[cell]]
             on = f" on a grid of {self.step[cell]}" if on_grid[cell] else ""
-            raise ExplainError(f"{name}: no value lies between {self.low[cell]} and {self.high[cell]}{on}")
+            raise ExplainError(f"{name}: no {self.dtype} lies between {self.low[cell]} and {self.high[cell]}{on}")
 
     def applied(self, rows: Floats, origin: Floats) -> Floats:
         """`rows` `[…, cells]` with every changed value allowed: frozen, on its grid, within its bounds, as dtype."""
@@ -148,15 +160,15 @@ class Constraints:
             first, last = _grid_ends(self.low, self.high, step)
             gridded = np.clip(np.rint(wide / step), first, last) * step
         wide = np.where(self.step > 0.0, gridded, wide)
-        allowed = np.clip(wide.astype(self.dtype), self._inward(self.low, np.inf), self._inward(self.high, -np.inf))
+        allowed = np.clip(wide.astype(self.dtype), self.least, self.most)
         return np.where(rows != origin, allowed, origin)
 
-    def _inward(self, bound: NDArray[np.float64], towards: float) -> Floats:
-        """A bound in the dtype, never outside of what was asked for."""
-        with np.errstate(over="ignore"):
-            near = bound.astype(self.dtype)
-        outside = near < bound if towards > 0 else near > bound
-        return np.where(outside, np.nextafter(near, self.dtype.type(towards)), near)
+
+def _inward(bound: NDArray[np.float64], dtype: np.dtype[np.floating], towards: float) -> Floats:
+    with np.errstate(over="ignore"):
+        near: Floats = bound.astype(dtype)
+    outside = near < bound if towards > 0 else near > bound
+    return np.where(outside, np.nextafter(near, dtype.type(towards)), near)
 
 
 def _grid_ends(

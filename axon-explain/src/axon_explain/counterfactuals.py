@@ -149,7 +149,8 @@ class CounterfactualGenerator:
     `model` is a backend, an ensemble, a policy, a classifier, or a function of a batch `[batch, …shape]` that returns
     `[batch, outputs]`; `actions` names the outputs of a function. `background_data` `[rows, …shape]` says what values
     features have: it gives the candidates, the scales and the plausibility. Without it, the sample that `store` keeps
-    with the model is used, else scales are guessed, with a warning.
+    with the model is used, else scales are guessed, with a warning. `feature_names` name all cells, or the channels of
+    a window (default: those of the schema in the store, else `f0…`).
 
     `bounds` maps features to (low, high), None for an open end; `immutable` names those that stay; `steps` maps
     features to the step whose multiples they may take. A feature is named by its name or number, a channel of a window
@@ -185,7 +186,9 @@ class CounterfactualGenerator:
         self._immutable = (immutable,) if isinstance(immutable, str) else tuple(immutable)
         self._groups = groups
         self._budget = _positive(budget, "budget")
-        self._seed = seed
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise ExplainError(f"seed must be a whole number, at least 0, got {seed!r}")
+        self._seed = int(seed)
         self._feature_names = None if feature_names is None else tuple(feature_names)
         self._store = store
         self._known: tuple[object, Background, Spread] | None = None
@@ -210,18 +213,19 @@ class CounterfactualGenerator:
         decides, a desired one that is, a model with one output; what the model raises goes through.
         """
         subject = self._subject
-        origin = subject.observation(observation)
+        origin = subject.observation(observation, self._background_data if background_data is None else background_data)
         enough = self._budget if n_samples is None else _positive(n_samples, "n_samples")
         wanted = _positive(max_results, "max_results")
         inquiry = Inquiry(subject, origin.shape, self._budget)
         scores = self._decision(inquiry, origin, original_action, desired)
         margin = float(inquiry.margin(scores[None])[0])
         inquiry.nearest = origin.ravel(), margin
-        grouped = self._players(origin.shape)
+        names = self._feature_names or subject.feature_names(self._store)
+        grouped = self._players(origin.shape, names)
         rows, spread = self._measured(origin, background_data)
         metric = Metric(spread, origin.ravel(), grouped.index.ravel())
-        names = Names(origin.shape, grouped.names, grouped.index, self._columns(origin.shape))
-        limits = Constraints.of(names, origin.dtype, self._bounds, self._immutable, self._steps)
+        parts = Names(origin.shape, grouped.names, grouped.index, _columns(origin.shape, names))
+        limits = Constraints.of(parts, origin.dtype, self._bounds, self._immutable, self._steps)
         space = Space(origin.ravel(), grouped.index.ravel(), limits, metric)
         inquiry.keep(min(wanted * SPARES, inquiry.left // 2))
         generator = np.random.default_rng(self._seed)
@@ -241,7 +245,7 @@ class CounterfactualGenerator:
             background_sha256=rows.sha256,
             background_rows=len(rows),
             background_source=rows.source,
-            models=subject.models,
+            models=inquiry.models,
         )
 
     def _decision(self, inquiry: Inquiry, origin: Floats, original: Target, desired: Target) -> Floats:
@@ -270,15 +274,11 @@ class CounterfactualGenerator:
             margin = float(inquiry.margin(answer[1][None])[0])
         return Nearest(observation=row.reshape(shape), margin=margin)
 
-    def _players(self, shape: tuple[int, ...]) -> Players:
+    def _players(self, shape: tuple[int, ...], names: tuple[str, ...] | None) -> Players:
         groups = self._groups
         if groups is None and len(shape) > 1 and np.prod(shape) > MANY_CELLS:
             groups = "channel"
-        return players(shape, groups, self._feature_names)
-
-    def _columns(self, shape: tuple[int, ...]) -> tuple[str, ...]:
-        own = self._feature_names
-        return own if own is not None and len(own) == shape[-1] else tuple(f"f{n}" for n in range(shape[-1]))
+        return players(shape, groups, names)
 
     def _measured(self, origin: Floats, given: object) -> tuple[Background, Spread]:
         """The background and its spread; the constructor's is worked out once."""
@@ -290,7 +290,7 @@ class CounterfactualGenerator:
             origin,
             call=given,
             constructor=self._background_data,
-            store=self._store if self._subject.models else None,  # it is kept by the model's identity
+            store=self._store,
             otherwise=BASELINE,
             stacklevel=4,
         )
@@ -349,6 +349,11 @@ class CounterfactualGenerator:
             plausibility=option.plausibility,
             evaluations=evaluations,
         )
+
+
+def _columns(shape: tuple[int, ...], names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Names of the channels."""
+    return names if names is not None and len(names) == shape[-1] else tuple(f"f{n}" for n in range(shape[-1]))
 
 
 def _positive(value: Any, name: str) -> int:

@@ -27,7 +27,7 @@ class Inquiry:
         self._shape = shape
         self._began = subject.evaluations
         self._kept = 0
-        self._models = subject.models
+        self.models = subject.models
 
     @property
     def spent(self) -> int:
@@ -48,19 +48,14 @@ class Inquiry:
 
         Raises ExplainError when another version of the model answers than before.
         """
-        observation = row.reshape(self._shape)
-        scorer = self.subject.scorer
-        if scorer is None:
-            scores = self.subject.scores(observation[None])[0]
-            names = self.subject.actions
-            hold = names.index("hold") if "hold" in names else None
-            return choose(scores.tolist(), hold), scores
-        action = scorer.decode(scorer.score(observation))
-        self.subject.evaluations += 1
-        if self._models and self.subject.models != self._models:
+        scores = self.subject.scores(row.reshape(1, *self._shape))[0]
+        if self.subject.models != self.models:
             raise ExplainError(f"{self.subject.name} was replaced during the search", hint="ask again")
-        self._models = self.subject.models
-        return action.index, np.array(action.scores, np.float64)
+        scorer = self.subject.scorer
+        if scorer is not None:
+            return scorer.decode(scores.tolist()).index, scores
+        names = self.subject.actions
+        return choose(scores.tolist(), names.index("hold") if "hold" in names else None), scores
 
     def flips(self, decision: int) -> bool:
         """Whether that decision is what is looked for."""
