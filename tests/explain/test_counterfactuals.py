@@ -110,6 +110,36 @@ def test_every_result_flips_and_is_what_it_may_be(seed, limits, dtype, wanted, k
         assert found.nearest is None
 
 
+@settings(max_examples=60)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(["channel", "time", "features", {"a": slice(0, 5), "b": [7, 9]}]),
+    st.sampled_from([None, 0, 1, 25]),
+    st.integers(1, 400),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=6),
+    st.none() | st.floats(0.1, 1.5),
+)
+def test_groups_of_cells_are_changed_as_they_may_be(seed, groups, known, budget, fixed, bound):
+    model = Network(seed, features=20)
+    rng = np.random.default_rng(seed)
+    x, rows = rng.standard_normal((4, 5)), rng.standard_normal((25, 4, 5))
+    given = {None: None, 0: x[None], 1: rows[:1], 25: rows}[known]  # 0: the observation itself, which says nothing
+    bounds = None if bound is None else (-bound, bound)
+    options = {"groups": groups, "budget": budget, "immutable": fixed, "bounds": bounds}
+    generator = CounterfactualGenerator(model, background_data=given, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = generator.generate(x)
+    assert model.rows == found.evaluations <= budget
+    for each in found:
+        assert model.decision(each.observation) != model.decision(x)
+        moved = each.observation != x
+        assert not any(moved[cell] for cell in fixed)
+        assert bound is None or (np.abs(each.observation[moved]) <= bound).all()
+        assert len(each.changes) == len({change.index for change in each.changes}) > 0
+    assert (found.nearest is None) == bool(found)
+
+
 @settings(max_examples=20)
 @given(st.integers(0, 10_000), st.integers(2, 400))
 def test_equal_arguments_give_equal_results(seed, budget):

@@ -223,7 +223,7 @@ class CounterfactualGenerator:
         names = self._feature_names or subject.feature_names(self._store)
         grouped = self._players(origin.shape, names)
         rows, spread = self._measured(origin, background_data)
-        metric = Metric(spread, origin.ravel(), grouped.index.ravel())
+        metric = Metric(spread, origin.ravel(), grouped.index.ravel(), origin.shape[-1])
         parts = Names(origin.shape, grouped.names, grouped.index, _columns(origin.shape, names))
         limits = Constraints.of(parts, origin.dtype, self._bounds, self._immutable, self._steps)
         space = Space(origin.ravel(), grouped.index.ravel(), limits, metric)

@@ -42,15 +42,17 @@ class Metric:
     """L1/MAD from one observation: the sum over features of |difference| / scale, the mean over its cells for a group.
 
     `scale` `[cells]` is the background's spread; where there is none, 1, or the size of the value itself where that is
-    larger. `weight` `[cells]` is what a unit of difference adds.
+    larger, the mean over time for a window. `weight` `[cells]` is what a unit of difference adds.
     """
 
     __slots__ = ("_apart", "_wide", "origin", "scale", "spread", "weight")
 
-    def __init__(self, spread: Spread, origin: Floats, players: NDArray[np.intp]) -> None:
+    def __init__(self, spread: Spread, origin: Floats, players: NDArray[np.intp], channels: int) -> None:
         self.spread = spread
         self.origin = origin
-        self.scale = np.where(spread.size > 0.0, spread.size, np.maximum(1.0, np.abs(origin.astype(np.float64))))
+        sizes = np.maximum(1.0, np.abs(origin.astype(np.float64))).reshape(-1, channels)
+        own = np.broadcast_to(sizes.mean(axis=0), sizes.shape).ravel()
+        self.scale = np.where(spread.size > 0.0, spread.size, own)
         self.weight: NDArray[np.float64] = 1.0 / (self.scale * np.bincount(players)[players])
         self._wide = origin.astype(np.float64)
         self._apart: NDArray[np.float64] | None = None

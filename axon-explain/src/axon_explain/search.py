@@ -124,7 +124,8 @@ class Search:
 
     def _composite(self, moves: Moves, gains: NDArray[np.float64]) -> None:
         """Every feature with the move that helps it most."""
-        self._prefixes(moves, gains.argmax(axis=0), gains.max(axis=0))
+        if len(gains):
+            self._prefixes(moves, gains.argmax(axis=0), gains.max(axis=0))
 
     def _prefixes(self, moves: Moves, which: NDArray[np.intp], gains: NDArray[np.float64]) -> None:
         """As many features as it takes, the most helpful first; then again without those that were needed."""
