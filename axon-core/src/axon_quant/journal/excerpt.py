@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from axon_quant.errors import JournalError, JournalTamperedError
 from axon_quant.events import Event
@@ -16,10 +16,11 @@ from axon_quant.journal.codec import Note, decode, kind_of
 from axon_quant.journal.reader import opened
 from axon_quant.journal.storage import record_id
 
-# Casts, because whoever changes a value may change its type.
-_COLUMNS = "sequence, CAST(coalesce(hash, '') AS BLOB), CAST(coalesce(body, '') AS BLOB)"
-_BEFORE = f"SELECT {_COLUMNS} FROM records WHERE id > ? AND id < ? AND kind IN ({{kinds}}) ORDER BY id DESC"
-_AFTER = f"SELECT {_COLUMNS} FROM records WHERE id > ? AND id < ? AND kind IN ({{kinds}}) ORDER BY id"
+# Casts, because whoever changes a value may change its type. What is read is one state of the file, and few records.
+_RECORD = "SELECT CAST(coalesce(hash, '') AS BLOB), CAST(coalesce(body, '') AS BLOB) FROM records WHERE id = ?"
+_AFTER = """
+    SELECT sequence FROM records WHERE id > ? AND id < ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY id"""
+_BEFORE = f"{_AFTER} DESC"
 _HOLDING = "SELECT sequence FROM records WHERE id > ? AND id < ? AND kind = ? AND instr(body, ?) ORDER BY id"
 _HASH = "SELECT CAST(coalesce(hash, '') AS BLOB) FROM records WHERE id = ?"
 
@@ -62,7 +63,7 @@ class RunRecords:
         """The records of a kind whose JSON holds `text`, in order."""
         span = (record_id(self.number, 0), record_id(self.number + 1, 0))
         for (sequence,) in self._connection.execute(_HOLDING, (*span, kind_of(kind), text)).fetchall():
-            yield from self.after(sequence - 1, [kind], last=sequence)
+            yield self._record(sequence)
 
     def before(self, sequence: int, kinds: Collection[type[Event]]) -> Iterator[Record]:
         """The records of these kinds before `sequence`, backwards."""
@@ -83,23 +84,22 @@ class RunRecords:
         return [note for note in found if isinstance(note, Note)]
 
     def _read(self, query: str, start: int, end: int, kinds: Collection[type[Event]]) -> Iterator[Record]:
-        names = [kind_of(kind) for kind in kinds]
-        rows = self._connection.execute(query.format(kinds=", ".join("?" * len(names))), (start, end, *names))
-        for sequence, stored, body in rows:
-            previous = self._hash_before(sequence)
-            if previous is None or link(previous, sequence, body) != stored:
-                raise JournalTamperedError(
-                    f"run {self.number}: record {sequence} is not what was recorded",
-                    file=self._path,
-                    run=self.number,
-                    sequence=sequence,
-                )
-            try:
-                event = decode(body)
-            except JournalError as error:
-                where = f"run {self.number}: record {sequence}"
-                raise JournalError(f"{where}: {error.message}", file=self._path, hint=error.hint) from error
-            yield Record(sequence, event, stored, previous)
+        names = json.encode([kind_of(kind) for kind in kinds]).decode()
+        for (sequence,) in self._connection.execute(query, (start, end, names)):
+            yield self._record(sequence)
+
+    def _record(self, sequence: int) -> Record:
+        where = f"run {self.number}: record {sequence}"
+        stored, body = self._connection.execute(_RECORD, (record_id(self.number, sequence),)).fetchone()
+        previous = self._hash_before(sequence)
+        if previous is None or link(previous, sequence, body) != stored:
+            raise JournalTamperedError(
+                f"{where} is not what was recorded", file=self._path, run=self.number, sequence=sequence
+            )
+        try:
+            return Record(sequence, decode(body), stored, previous)
+        except JournalError as error:
+            raise JournalError(f"{where}: {error.message}", file=self._path, hint=error.hint) from error
 
     def _hash_before(self, sequence: int) -> bytes | None:
         if sequence == 1:

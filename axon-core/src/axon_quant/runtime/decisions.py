@@ -30,6 +30,7 @@ from axon_quant.journal.codec import Note
 from axon_quant.journal.excerpt import Record, RunRecords, run_records
 from axon_quant.observation import FeatureSchema, Observation
 from axon_quant.orders import Fill, Order, OrderStatus, OrderUpdate
+from axon_quant.risk import RiskState
 
 _ID = re.compile(r"(?:(?P<run>[0-9]{1,9}):)?(?P<what>.+)")
 
@@ -59,12 +60,15 @@ class DecisionRecord:
     """What a journal holds about one decision.
 
     `decision_id` is `RUN:NUMBER`. `observation` `[rows, features]` float32 is what the model saw, its SHA-256 checked
-    against the decision's; `feature_names` are its columns' (`f0…` where the schema is not one that axon makes).
+    against the decision's; `feature_names` are its columns' (`f0…` where the schema is not one that axon makes), and
+    `interval_ms` is between its rows (None likewise). `ensemble` is the strategy that combined the votes, empty in a
+    journal of an earlier axon. `started` is when the run began, in UTC ns of wall time.
+
     `serving` are the model versions that served at that time, whether or not they had a say. `failures` are the members
     that failed in this decision, `cancels` the client order ids it asked to cancel, `refusals` what the risk engine did
-    not let pass. `risk_state` was in force when the decision was taken. `record_hash` and `previous_hash` (hex) are the
-    decision's own link in the chain. `started` is when the run began, in UTC ns of wall time; `notes` are the facts
-    beside the chain that belong to its orders, such as the latency stamps.
+    not let pass. `risk_state` (`active`, `reducing` or `halted`) was in force when the decision was taken.
+    `record_hash` and `previous_hash` (hex) are the decision's own link in the chain. `notes` are the facts beside the
+    chain that belong to its orders, such as the latency stamps.
     """
 
     decision_id: str
@@ -78,6 +82,7 @@ class DecisionRecord:
     config_sha256: str
     mode: str
     seed: int
+    ensemble: str
     started: int
     serving: tuple[ModelIdentity, ...]
     failures: tuple[MemberFailed, ...]
@@ -169,13 +174,14 @@ class _Excerpt:
             config_sha256=start.config_sha256,
             mode=start.mode,
             seed=start.seed,
+            ensemble=start.ensemble,
             started=records.started,
             serving=self._serving(start),
             failures=self._failures(),
             orders=orders,
             refusals=refusals,
             cancels=cancels,
-            risk_state="ACTIVE" if risk is None else risk.state,
+            risk_state=RiskState.ACTIVE.value if risk is None else risk.state,
             risk_reason="" if risk is None else risk.reason,
             record_hash=found.hash.hex(),
             previous_hash=found.previous.hex(),

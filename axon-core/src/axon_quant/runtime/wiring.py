@@ -182,7 +182,8 @@ def pipeline(
 
         # every step: events → journal, metrics
         identities = tuple(backend.model.identity for backend in backends)
-        bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities))
+        strategy_name = config.ensemble.strategy
+        bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities, strategy_name))
         if memory is not None and config.ensemble.resume:
             memory.resume(journal.path)
         rollout = None
