@@ -125,7 +125,7 @@ class HeatMap(Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...]
     steps: tuple[tuple[int, int], ...]
     values: tuple[tuple[float, ...], ...]
-    rest: int
+    rest: Player | None
     method: str
     error_estimate: float
     evaluations: int
@@ -235,7 +235,8 @@ class Chain(Struct, frozen=True, kw_only=True):
 
 class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a report says. `story` are the sentences at its top, `cautions` what a reader should know about it,
-    `unknown` what a record of a decision may hold and this one does not.
+    `unknown` what a record of a decision may hold and this one does not. `waterfall` and `feature_table` say how the
+    attribution is shown.
     """
 
     headline: str
@@ -245,6 +246,8 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     models: tuple[Model, ...] = ()
     ensemble: Ensemble | None = None
     attribution: Attribution | None = None
+    waterfall: bool = True
+    feature_table: bool = True
     heat_map: HeatMap | None = None
     counterfactuals: Counterfactuals | None = None
     risk: Risk | None = None
