@@ -59,12 +59,13 @@ def background(
 
 
 def _stored(subject: Subject, observation: Floats, store: ModelStore) -> Floats | None:
-    if not subject.models:
-        subject.scores(observation[None])
-    if len(subject.models) != 1:
-        return None
-    stored = store.find(subject.models[0].sha256)
-    return None if stored is None else stored.background
+    """The sample of the model, or of the first member of an ensemble that has one for such observations."""
+    for identity in subject.models:
+        stored = store.find(identity.sha256)
+        sample = None if stored is None else stored.background
+        if sample is not None and sample.shape[1:] == observation.shape:
+            return sample
+    return None
 
 
 def _checked(subject: Subject, value: object, observation: Floats, source: Source) -> Background:

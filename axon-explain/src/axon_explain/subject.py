@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from axon_quant.errors import ExplainError, ModelError
-from axon_quant.inference import Action, Scorer, as_scorer
+from axon_quant.errors import ExplainError, ModelError, UnsupportedError
+from axon_quant.inference import Action, ModelStore, Scorer, as_scorer
 from axon_quant.inference.action import TRADING_ACTIONS
 from axon_quant.provenance import ModelIdentity
 
@@ -30,10 +30,12 @@ class Subject:
     a function. Raises ModelError for an object that cannot be asked.
     """
 
-    __slots__ = ("_ask", "_names", "dtype", "evaluations", "model", "name", "scorer")
+    __slots__ = ("_ask", "_names", "_served", "_window", "dtype", "evaluations", "model", "name", "scorer")
 
     def __init__(self, model: object, *, actions: Sequence[str] | None = None) -> None:
         self.model = model
+        self._served = model.model if isinstance(model, Scorer) else model
+        self._window = _window_of(self._served)
         self.evaluations = 0
         self.scorer: Scorer | None = None
         self._names: tuple[str, ...] | None = None if actions is None else tuple(actions)
@@ -58,25 +60,64 @@ class Subject:
 
     @property
     def models(self) -> tuple[ModelIdentity, ...]:
-        """The model versions behind the last scores; empty for a function."""
-        return () if self.scorer is None else self.scorer.models
+        """The model versions that serve, an ensemble's in the order of its members; empty for a function."""
+        return tuple(served.identity for served in _serving(self._served))
+
+    def feature_names(self, store: ModelStore | None) -> tuple[str, ...] | None:
+        """Names of the features: of the schema that the store keeps with the model (an ensemble's first that has one),
+        or those a classifier was fitted with; None where nobody knows."""
+        for identity in self.models if store is not None else ():
+            stored = store.find(identity.sha256) if store is not None else None
+            if stored is not None and stored.schema is not None:
+                return tuple(stored.schema.features)
+        fitted = getattr(self._served, "feature_names_in_", None)
+        return None if fitted is None else tuple(map(str, fitted))
 
     def scores(self, batch: Floats) -> NDArray[np.float64]:
         """`[batch, …shape]` → `[batch, outputs]`, in calls of bounded size.
 
         What the model raises goes through. Raises ModelError for scores of another shape, or that are not finite.
         """
-        rows = max(1, _LARGEST_CALL // max(1, batch[:1].size))
-        parts = [self._ask(batch[start : start + rows]) for start in range(0, len(batch), rows)]
+        fixed = self._fixed_batch()
+        rows = fixed or max(1, _LARGEST_CALL // max(1, batch[:1].size))
+        parts = []
+        for start in range(0, len(batch), rows):
+            part = batch[start : start + rows]
+            short = 0 if fixed is None else fixed - len(part)
+            if short:  # a model of a fixed batch has to be given a full one
+                part = np.concatenate([part, np.repeat(part[-1:], short, axis=0)])
+            parts.append(self._ask(part)[: len(part) - short])
         self.evaluations += len(batch)
         return np.concatenate(parts).astype(np.float64, copy=False)
+
+    def gradients(self, batch: Floats, output: int) -> NDArray[np.float64]:
+        """`[batch, …shape]` → the gradient of a score, in the same shape.
+
+        Raises UnsupportedError for a model that offers none, ModelError for a gradient of another shape or one that is
+        not finite.
+        """
+        found = np.asarray(self._gradient(batch, output), np.float64)
+        self.evaluations += len(batch)
+        if found.shape != batch.shape or not np.isfinite(found).all():
+            raise ModelError(
+                f"{self.name}: expected a finite gradient of shape {list(batch.shape)}, found {list(found.shape)}"
+            )
+        return found
+
+    def has_gradients(self, observation: Floats, output: int) -> bool:
+        """Whether the model offers gradients, found out by asking for one."""
+        try:
+            self.gradients(observation[None], output)
+        except UnsupportedError:
+            return False
+        return True
 
     def output(self, target: Target, observation: Floats) -> int:
         """The index of the output that `target` means; None asks the model for the highest score of `observation`."""
         if target is None or self._names is None:
             scores = self.scores(observation[None])[0]
             if target is None:
-                return int(scores.argmax())
+                return int(scores.argmax()) if self.scorer is None else self.scorer.decode(scores.tolist()).index
         names = self.actions
         if isinstance(target, Action):
             target = target.name if target.name in names else target.index
@@ -89,14 +130,16 @@ class Subject:
             raise ExplainError(f"{self.name} has no action {target!r}", hint=f"it has {len(names)}, counted from 0")
         return index
 
-    def observation(self, value: object) -> Floats:
-        """One observation as the model takes it, finite; a batch axis of 1 in front of a backend's window is removed.
+    def observation(self, value: object, background_data: Any = None) -> Floats:
+        """One observation as the model takes it, finite.
 
+        A batch axis of 1 is removed in front of a backend's window, or where the background has one in its place.
         Raises ExplainError for what is not numbers, or not finite.
         """
         found = self.array(value)
-        window = _window_of(self.model)
-        if window is not None and found.ndim == window + 1 and len(found) == 1:
+        axes, rows = self._window, np.shape(background_data)
+        in_place = axes is None and rows[1:] == found.shape[1:] and len(rows) == found.ndim > 1 and rows[0] > 1
+        if found.ndim > 0 and len(found) == 1 and (in_place or found.ndim - 1 == axes):
             found = found[0]
         if found.ndim == 0 or found.size == 0:
             raise ExplainError(f"an observation is an array of features, found shape {list(found.shape)}")
@@ -113,6 +156,18 @@ class Subject:
         if not np.isfinite(found).all():
             raise ExplainError(f"{int((~np.isfinite(found)).sum())} of {found.size} values are not finite")
         return found
+
+    def _gradient(self, batch: Floats, output: int) -> object:
+        gradient = getattr(self._served, "gradient", None)
+        if not callable(gradient):
+            raise UnsupportedError(f"{self.name} offers no gradients")
+        own = getattr(getattr(self._served, "model", None), "actions", None)
+        return gradient(batch, own.index(self.actions[output]) if own else output)
+
+    def _fixed_batch(self) -> int | None:
+        """The only batch that a backend's model takes, if there is one."""
+        shape = getattr(getattr(self._served, "session", None), "input_shape", None)
+        return int(shape[0]) if isinstance(shape, tuple) and shape and shape[0] is not None else None
 
     def _of_function(self, batch: Floats) -> Floats:
         answer: Any = self.model(batch)  # type: ignore[operator]
@@ -138,8 +193,14 @@ def _is_function(model: object) -> bool:
     return callable(model) and not isinstance(model, type | Scorer) and not adapted
 
 
+def _serving(model: object) -> tuple[Any, ...]:
+    """What serves in a backend, or in those of an ensemble's members that are backends."""
+    members = getattr(model, "models", ())
+    found = [getattr(each, "model", None) for each in (model, *(members if isinstance(members, tuple) else ()))]
+    return tuple(served for served in found if isinstance(getattr(served, "identity", None), ModelIdentity))
+
+
 def _window_of(model: object) -> int | None:
-    """How many axes the observation of a backend has; None for a model that does not say."""
-    served = model.model if isinstance(model, Scorer) else model
-    shape = getattr(getattr(served, "model", None), "input_shape", None)
-    return len(shape) - 1 if isinstance(shape, tuple) else None
+    """How many axes the observation of a backend has, or of an ensemble of some; None for those that do not say."""
+    shapes = [getattr(served, "input_shape", None) for served in _serving(model)]
+    return next((len(shape) - 1 for shape in shapes if isinstance(shape, tuple)), None)

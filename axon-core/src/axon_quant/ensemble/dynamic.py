@@ -155,6 +155,11 @@ class DynamicWeightedEnsemble:
         """The members' names, in the order of the models."""
         return tuple(member.name for member in self._members)
 
+    @property
+    def models(self) -> tuple[object, ...]:
+        """The members' models, in their order, as they were given."""
+        return tuple(member.scorer.model for member in self._members)
+
     def predict(self, observation: object) -> Action:
         """The ensemble's action for one observation, with what each member said.
 
