@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 _HOMES = {
     "Counterfactual": "counterfactuals",
     "CounterfactualGenerator": "counterfactuals",
+    "Counterfactuals": "counterfactuals",
     "Explanation": "explanation",
     "KernelSHAP": "kernel_shap",
     "Report": "reports",
@@ -13,7 +14,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from axon_explain.counterfactuals import Counterfactual, CounterfactualGenerator
+    from axon_explain.counterfactuals import Counterfactual, CounterfactualGenerator, Counterfactuals
     from axon_explain.explanation import Explanation
     from axon_explain.kernel_shap import KernelSHAP
     from axon_explain.reports import Report, ReportGenerator
@@ -25,4 +26,12 @@ else:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-__all__ = ["Counterfactual", "CounterfactualGenerator", "Explanation", "KernelSHAP", "Report", "ReportGenerator"]
+__all__ = [
+    "Counterfactual",
+    "CounterfactualGenerator",
+    "Counterfactuals",
+    "Explanation",
+    "KernelSHAP",
+    "Report",
+    "ReportGenerator",
+]

@@ -36,10 +36,12 @@ def background(
     call: object = None,
     constructor: object = None,
     store: ModelStore | None = None,
+    otherwise: str = "features are compared with zeros",
+    stacklevel: int = 3,
 ) -> Background:
     """The background of a call: its own, else the constructor's, else the model store's sample, else a baseline.
 
-    All of its rows are used. The baseline is one row of zeros, with a warning: a feature's absence then means 0.
+    All of its rows are used. The baseline is one row of zeros, with a warning that says what happens `otherwise`.
     Raises ExplainError for rows that do not fit `observation`.
     """
     if call is not None:
@@ -50,10 +52,10 @@ def background(
     if sample is not None:
         return _checked(subject, sample, observation, "store")
     warnings.warn(
-        f"no background data for {subject.name}: features are compared with zeros; "
+        f"no background data for {subject.name}: {otherwise}; "
         f"pass background_data=… or keep a sample with the model in the store",
         UserWarning,
-        stacklevel=3,
+        stacklevel=stacklevel,
     )
     return _checked(subject, np.zeros_like(observation)[None], observation, "baseline")
 
