@@ -112,7 +112,7 @@ class Attribution(Struct, frozen=True, kw_only=True):
     background_sha256: str
     background_source: str
     additivity_gap: float
-    error_estimate: float
+    error_estimate: float | None
 
 
 class HeatMap(Struct, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ class HeatMap(Struct, frozen=True, kw_only=True):
     values: tuple[tuple[float, ...], ...]
     rest: Player | None
     method: str
-    error_estimate: float
+    error_estimate: float | None
     evaluations: int
 
 

@@ -9,7 +9,7 @@ from axon_explain.decision_report.heatmap import heat_map
 from axon_explain.decision_report.page_record import for_the_record
 from axon_explain.decision_report.page_tables import counterfactuals, importances, orders, votes
 from axon_explain.decision_report.waterfall import waterfall
-from axon_explain.decision_report.words import counted, number, percent, seen
+from axon_explain.decision_report.words import counted, exactness, number, percent, seen
 from axon_quant.report.markup import Child, Html, page, tag
 
 WIDE, NARROW = 1040.0, 400.0
@@ -119,13 +119,12 @@ def _method(facts: Facts) -> str:
         return ""
     grouped = {"channel": "by channel", "time": "by time step", "custom": "by groups"}.get(found.grouping, "by feature")
     rows = counted(found.background_rows, "row")
-    exactness = _exactness(found.method, found.error_estimate, found.evaluations)
-    return f"Shapley values {grouped}, against {rows} of background ({seen(found.background_source)}). {exactness}"
+    how = _exactness(found.method, found.error_estimate, found.evaluations)
+    return f"Shapley values {grouped}, against {rows} of background ({seen(found.background_source)}). {how}"
 
 
-def _exactness(method: str, error: float, evaluations: int) -> str:
-    how = "exact" if error == 0.0 else f"standard error {number(error)}"
-    return f"Method {seen(method)}, {how}, {evaluations:,} evaluations."
+def _exactness(method: str, error: float | None, evaluations: int) -> str:
+    return f"Method {seen(method)}, {exactness(error)}, {evaluations:,} evaluations."
 
 
 def _strategy(facts: Facts) -> str:

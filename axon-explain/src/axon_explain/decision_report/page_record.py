@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from axon_explain.decision_report.facts import Facts, Model
 from axon_explain.decision_report.page_tables import name
-from axon_explain.decision_report.words import counted, number, seen
+from axon_explain.decision_report.words import counted, exactness, number, seen
 from axon_quant.report.markup import Child, Html, tag
 
 Row = tuple[str, Child]
@@ -90,6 +90,6 @@ def _method(facts: Facts) -> list[Row]:
     background = f"{counted(found.background_rows, 'row')} ({found.background_source}), SHA-256 "
     return [
         ("Explanation", seen(method)),
-        ("Its exactness", f"additivity gap {found.additivity_gap:.1e}, standard error {number(found.error_estimate)}"),
+        ("Its exactness", f"additivity gap {found.additivity_gap:.1e}, {exactness(found.error_estimate)}"),
         ("Background", [seen(background), code(found.background_sha256)]),
     ]

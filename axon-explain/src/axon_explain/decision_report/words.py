@@ -50,6 +50,13 @@ def utc(nanoseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{fraction[:kept]} UTC"
 
 
+def exactness(error: float | None) -> str:
+    """How far off the importances may be; None is not known."""
+    if error is None:
+        return "standard error not known"
+    return "exact" if error == 0.0 else f"standard error {number(error)}"
+
+
 def listed(parts: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
