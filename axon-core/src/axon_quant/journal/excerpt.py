@@ -14,7 +14,10 @@ from axon_quant.events import Event
 from axon_quant.journal.chain import link
 from axon_quant.journal.codec import Note, decode, kind_of
 from axon_quant.journal.reader import opened
-from axon_quant.journal.storage import record_id
+from axon_quant.journal.storage import SEQUENCE_BITS, record_id
+
+END = (1 << SEQUENCE_BITS) - 1
+"""A sequence after every other."""
 
 # Casts, because whoever changes a value may change its type. What is read is one state of the file, and few records.
 _RECORD = "SELECT CAST(coalesce(hash, '') AS BLOB), CAST(coalesce(body, '') AS BLOB) FROM records WHERE id = ?"

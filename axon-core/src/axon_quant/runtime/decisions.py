@@ -27,7 +27,7 @@ from axon_quant.events import (
     RunStarted,
 )
 from axon_quant.journal.codec import Note
-from axon_quant.journal.excerpt import Record, RunRecords, run_records
+from axon_quant.journal.excerpt import END, Record, RunRecords, run_records
 from axon_quant.observation import FeatureSchema, Observation
 from axon_quant.orders import Fill, Order, OrderStatus, OrderUpdate
 from axon_quant.risk import RiskState
@@ -107,8 +107,8 @@ class DecisionRecord:
 
 
 def find_decision(journal: str | Path, decision_id: str) -> DecisionRecord:
-    """The decision `RUN:NUMBER`; `NUMBER` alone is one of the last run, and an order's client id is the decision
-    behind it.
+    """The decision `RUN:NUMBER`; `NUMBER` alone is one of the last run and `last` its last one, and the client id of an
+    order is the decision behind it.
 
     Every record that is used is held to the hash chain, and the observation to the decision's SHA-256. Raises
     JournalTamperedError where that fails, and JournalError for a journal that cannot be read and a decision that is not
@@ -125,10 +125,12 @@ def find_decision(journal: str | Path, decision_id: str) -> DecisionRecord:
         return _Excerpt(records, path, found, found.event).record()
 
 
-_HOW_TO_NAME = "RUN:NUMBER, NUMBER for the last run, or the client id of an order it led to"
+_HOW_TO_NAME = "RUN:NUMBER, NUMBER for the last run, `last`, or the client id of an order it led to"
 
 
 def _decision(records: RunRecords, what: str) -> Record | None:
+    if what == "last":
+        return next(records.before(END, [Decision]), None)
     if not (what.isdecimal() and what.isascii()):
         placed = (record.event for record in records.holding(OrderPlaced, f'"client_order_id":"{what}"'))
         numbers = [event.decision for event in placed if isinstance(event, OrderPlaced)]
