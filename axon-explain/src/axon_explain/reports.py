@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import attrs
+import msgspec
 import numpy as np
 
 from axon_explain.counterfactuals import CounterfactualGenerator
-from axon_explain.decision_report import explained, facts, record, served, story
-from axon_explain.decision_report.words import utc
-from axon_explain.explanation import Explanation
+from axon_explain.decision_report import decided, facts, served, story
+from axon_explain.decision_report import record as recorded
+from axon_explain.decision_report.means import Means, Why
 from axon_explain.kernel_shap import KernelSHAP
 from axon_explain.subject import Floats, Subject, Target
 from axon_quant.errors import ExplainError
-from axon_quant.inference import Action, ModelStore
-from axon_quant.inference.action import TRADING_ACTIONS
+from axon_quant.inference import ModelStore
 
 if TYPE_CHECKING:
     from axon_quant.runtime.decisions import DecisionRecord
+    from axon_quant.runtime.replayed import ReplayResult
 
 
 @attrs.frozen
@@ -74,7 +74,8 @@ class ReportGenerator:
 
     `model` is what `KernelSHAP` understands; None reports what a journal's record holds, and explains nothing.
     `background_data` `[rows, …shape]`, `actions`, `feature_names` and `store` are passed on to the explainers, unless
-    `shap` or `counterfactuals` are given. `background_source` says in the report what the background is.
+    `shap` or `counterfactuals` are given; so is the `budget`. `background_source` says in the report what the background
+    is.
 
     Raises ModelError for an object that cannot be asked, ExplainError as the explainers do.
     """
@@ -90,6 +91,7 @@ class ReportGenerator:
         feature_names: Sequence[str] | None = None,
         store: ModelStore | None = None,
         background_source: str | None = None,
+        budget: int | None = None,
     ) -> None:
         self.model = model
         self._subject = None if model is None else Subject(model, actions=actions)
@@ -100,6 +102,7 @@ class ReportGenerator:
         self._actions = None if actions is None else tuple(actions)
         self._feature_names = None if feature_names is None else tuple(feature_names)
         self._store = store
+        self._budget = budget
 
     def generate_report(
         self,
@@ -110,26 +113,36 @@ class ReportGenerator:
         include_feature_importance: bool = True,
         *,
         record: DecisionRecord | None = None,
+        replay: ReplayResult | None = None,
         cautions: Sequence[str] = (),
     ) -> Report:
         """A report about one decision.
 
         `observation` `[…shape]` is what was seen, by default that of the journal's `record` (see `find_decision`).
         `action` is what is explained: an Action, its index or its name; by default what was decided. `include_shap`
-        shows the waterfall and, of a window, the heat map; `include_feature_importance` the table. `cautions` are
-        sentences that the report repeats.
+        shows the waterfall and, of a window, the heat map; `include_feature_importance` the table. `replay` is the
+        result of `replay_decision`; `cautions` are sentences that the report repeats.
 
         Raises ExplainError for an observation or an action that does not fit; what the model raises goes through.
         """
-        if record is None and (self._subject is None or observation is None):
-            raise ExplainError("there is nothing to report", hint="pass an observation and a model, or a record")
         notes = [str(text) for text in cautions]
-        x = self._observed(observation, record)
-        choice = self._choice(x, action, record, notes)
-        models = served.models(self._subject, None if record is None else record.models)
-        why: _Why = _Why()
-        if self._subject is not None:
-            why = self._why(x, choice, record, include_shap, include_counterfactuals, include_feature_importance, notes)
+        subject = self._subject
+        given = record.observation if observation is None and record is not None else observation
+        if given is None or (subject is None and record is None):
+            raise ExplainError("there is nothing to report", hint="pass an observation and a model, or a record")
+        x = np.asarray(given, np.float32) if subject is None else subject.observation(given, self._background_data)
+        if record is not None:
+            choice, caution = decided.recorded(record, subject, x, action, self._actions)
+            notes += [] if caution is None else [caution]
+        elif subject is not None:
+            choice = decided.now(subject, x, action)
+        models = served.models(subject, None if record is None else record.models)
+        why = Why()
+        if subject is not None:
+            means = self._means(subject, record)
+            why = means.why(
+                x, choice.explained, notes, include_shap, include_feature_importance, include_counterfactuals
+            )
         found = facts.Facts(
             headline=story.headline(choice),
             story=(),
@@ -141,54 +154,61 @@ class ReportGenerator:
             feature_table=include_feature_importance,
             heat_map=why.heat_map,
             counterfactuals=why.counterfactuals,
+            replay=None if replay is None else recorded.replay(replay),
             cautions=tuple(notes),
-            **_recorded(record, [score.action for score in choice.scores]),
-            replay=None if replay is None else _replay(replay),
-            unknown=(*served.unknown(models), *_unknown(record)),
+            unknown=(*served.unknown(models), *(NO_RECORD if record is None else recorded.NOT_IN_A_JOURNAL)),
         )
+        if record is not None:
+            found = recorded.added(found, record, [score.action for score in choice.scores])
         return Report(msgspec.structs.replace(found, story=story.story(found)))
 
-    def _observed(self, observation: object, record: DecisionRecord | None) -> Floats:
-        given = record.observation if observation is None and record is not None else observation
-        if self._subject is None:
-            return np.asarray(given, np.float32)
-        return self._subject.observation(given, self._background_data)
-
-    def _names(self, record: DecisionRecord | None) -> tuple[str, ...] | None:
-        """Of the features: given, or known to the journal."""
-        if self._feature_names is not None or record is None:
-            return self._feature_names
-        return record.feature_names
-
-    def _choice(self, x: Floats, action: Target, record: DecisionRecord | None, notes: list[str]) -> facts.Choice:
-        """What was decided; what the model says now is only compared with it."""
-        subject = self._subject
-        now = None if subject is None else subject.scores(x[None])[0]
-        own = None if subject is None else subject.actions[subject.output(None, x)]
-        if record is None:
-            assert subject is not None and now is not None and own is not None
-            return facts.Choice(
-                action=own,
-                explained=subject.actions[subject.output(action, x)],
-                scores=scores_of(now.tolist(), subject.actions),
-                confidence=_confidence(subject, action, own, now),
-            )
-        event = record.event
-        actions = self._action_names(event.scores, event.action)
-        if now is not None and (len(now) != len(event.scores) or not np.allclose(now, event.scores, 1e-4, 1e-6)):
-            told = listed([f"{name} {number(score)}" for name, score in zip(subject.actions, now, strict=True)])
-            notes.append(f"What was asked for this report is not what decided: its scores are {told}.")
-        explained_action = event.action
-        if subject is not None and (action is not None or event.action in subject.actions):
-            explained_action = subject.actions[subject.output(event.action if action is None else action, x)]
-        return facts.Choice(
-            action=event.action,
-            explained=explained_action,
-            scores=scores_of(event.scores, actions),
-            confidence=event.confidence,
-            id=record.decision_id,
-            symbol=event.symbol,
-            number=event.number,
-            at=event.at,
-            time=utc(event.at),
+    def _means(self, subject: Subject, record: DecisionRecord | None) -> Means:
+        """The explainers: those that were given, else ones over the same background."""
+        names = self._feature_names
+        if names is None and record is not None:
+            names = record.feature_names
+        return Means(
+            model=self.model,
+            subject=subject,
+            background_data=self._background_data,
+            background_source=self._background_source,
+            shap=self._shap,
+            counterfactuals=self._counterfactuals,
+            actions=self._actions,
+            feature_names=names,
+            store=self._store,
+            budget=self._budget,
         )
+
+
+NO_RECORD = ("when it was decided, in which run, and what came of it: no record of a journal was given",)
+
+
+def _observation(x: Floats, record: DecisionRecord | None) -> facts.Observation:
+    values = tuple(map(float, x.ravel()))
+    plain = facts.Observation(shape=x.shape, dtype=str(x.dtype), values=values)
+    if record is None:
+        return plain
+    return msgspec.structs.replace(
+        plain,
+        sha256=record.event.observation_sha256,
+        schema_sha256=record.schema_sha256,
+        interval_ms=record.interval_ms,
+        first_row=record.event.first_row,
+        last_row=record.event.last_row,
+        features=record.feature_names,
+    )
+
+
+def _write(path: str | os.PathLike[str], data: bytes) -> Path:
+    """All of it or nothing, through a file beside it."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name[:80]}.{uuid4().hex}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return target

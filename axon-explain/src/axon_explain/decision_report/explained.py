@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from axon_explain.counterfactuals import Counterfactual, Counterfactuals
 from axon_explain.decision_report import facts
-from axon_explain.decision_report.record import scores_of
 from axon_explain.decision_report.words import counted, number
 from axon_explain.explanation import Explanation
 from axon_explain.kernel_shap import COALITIONS, KernelSHAP
 from axon_explain.players import Groups
+from axon_explain.subject import Subject
 
 CHANNELS = 15
 """Rows of the heat map."""
@@ -73,7 +73,9 @@ def counterfactuals(found: Counterfactuals) -> facts.Counterfactuals:
     """Those that flip, or how near the search came."""
     nearest = None
     if found.nearest is not None:
-        nearest = f"the nearest that was tried left a margin of {number(found.nearest.margin)} of {number(found.margin)}"
+        nearest = (
+            f"the nearest that was tried left a margin of {number(found.nearest.margin)} of {number(found.margin)}"
+        )
     return facts.Counterfactuals(
         original=found.original_action,
         results=tuple(_result(one) for one in found),
@@ -118,7 +120,17 @@ def by_cell(found: Explanation) -> Cells | None:
     return Cells(found, summed[order], _spans(parts, shape[0]), tuple(map(int, order)))
 
 
-def by_block(shap: KernelSHAP, first: Explanation, background_data: object) -> Cells | None:
+def by_gradient(shap: KernelSHAP, first: Explanation, subject: Subject) -> Cells | None:
+    """The same, from the gradients of a model that has them."""
+    shape = first.observation.shape
+    if len(shape) != 2 or min(shape) < 2 or not subject.has_gradients(first.observation, first.output):
+        return None
+    again = copy(shap)
+    again.groups, again.engine, again.budget = "features", "gradient", None
+    return by_cell(again.explain(first.observation, first.output))
+
+
+def by_block(shap: KernelSHAP, first: Explanation) -> Cells | None:
     """The heaviest channels of a window, each in a few blocks of time, against the same background.
 
     None for what is not a window that `first` explains by its channels, and where the budget is too small.
@@ -135,16 +147,14 @@ def by_block(shap: KernelSHAP, first: Explanation, background_data: object) -> C
     parts = np.array_split(np.arange(shape[0]), blocks)
     number_of = np.arange(first.observation.size).reshape(shape)
     groups: Mapping[str, list[int]] = {
-        f"{channel} {block}": number_of[part, channel].tolist()
-        for channel in heavy
-        for block, part in enumerate(parts)
+        f"{channel} {block}": number_of[part, channel].tolist() for channel in heavy for block, part in enumerate(parts)
     }
     light = [channel for channel in range(shape[1]) if channel not in heavy]
     if light:
         groups = {**groups, "rest": number_of[:, light].ravel().tolist()}
     again = copy(shap)
     again.groups, again.engine = groups, "auto"
-    found = again.explain(first.observation, first.output, background_data)
+    found = again.explain(first.observation, first.output)
     values = found.feature_importances[: len(heavy) * blocks].reshape(len(heavy), blocks)
     order = np.argsort(-np.abs(values).sum(axis=1), kind="stable")
     return Cells(found, values[order], _spans(parts, shape[0]), tuple(heavy[index] for index in order))
@@ -178,14 +188,8 @@ def _result(one: Counterfactual) -> facts.Counterfactual:
         ),
         distance=_known(one.distance),
         plausibility=None if one.plausibility is None else _known(one.plausibility),
-        scores=(),
     )
 
 
 def _known(value: float) -> float | None:
     return value if isfinite(value) else None
-
-
-def named(values: Sequence[float], actions: Sequence[str]) -> tuple[facts.Score, ...]:
-    """Scores with their actions."""
-    return scores_of(values, actions)

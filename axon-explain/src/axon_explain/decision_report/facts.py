@@ -150,7 +150,6 @@ class Counterfactual(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changes: tuple[Change, ...]
     distance: float | None = None
     plausibility: float | None = None
-    scores: tuple[Score, ...] = ()
 
 
 class Counterfactuals(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -211,13 +210,25 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stamps: dict[str, float] = {}
 
 
-class Replay(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether the decision could be computed again."""
+class Replayed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model of the decision, computed again: `agreed`, `differs` or `not-replayed`, and by which plan."""
 
-    agreed: bool
-    compared: str
+    member: str
+    verdict: str
     reason: str | None = None
+    plan_recorded: dict[str, str] | None = None
+    plan_used: dict[str, str] | None = None
+
+
+class Replay(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the decision could be computed again: `agreed`, `differs` or `not-replayed`, comparing `bits`."""
+
+    verdict: str
+    compared: str
+    reason: str
+    members: tuple[Replayed, ...] = ()
     differences: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Chain(Struct, frozen=True, kw_only=True):

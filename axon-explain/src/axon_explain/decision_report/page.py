@@ -13,6 +13,7 @@ from axon_explain.decision_report.words import counted, exactness, number, perce
 from axon_quant.report.markup import Child, Html, page, tag
 
 WIDE, NARROW = 1040.0, 400.0
+_DIFFERENCES = 6
 
 
 def render(facts: Facts) -> str:
@@ -62,10 +63,17 @@ def _figures(facts: Facts) -> Html | None:
         found.append((number(attribution.score), f"score of {named}, {number(attribution.base_value)} on average"))
     if facts.orders is not None:
         fills = sum(len(order.fills) for order in facts.orders)
-        found.append((f"{len(facts.orders):,}", f"{'order' if len(facts.orders) == 1 else 'orders'}, {counted(fills, 'fill')}"))
+        found.append(
+            (f"{len(facts.orders):,}", f"{'order' if len(facts.orders) == 1 else 'orders'}, {counted(fills, 'fill')}")
+        )
     if facts.counterfactuals is not None and facts.counterfactuals.results:
         first = facts.counterfactuals.results[0]
-        found.append((f"{first.changed:,}", f"{'change' if first.changed == 1 else 'changes'} would have made it {seen(first.action)}"))
+        found.append(
+            (
+                f"{first.changed:,}",
+                f"{'change' if first.changed == 1 else 'changes'} would have made it {seen(first.action)}",
+            )
+        )
     if not found:
         return None
     return tag("dl", (tag("div", tag("dt", label), tag("dd", value)) for value, label in found), class_="figures")
@@ -75,11 +83,13 @@ def _verdict(facts: Facts) -> Html | None:
     replay = facts.replay
     if replay is None:
         return None
-    head = "The replay agrees" if replay.agreed else "The replay does not agree"
-    details = [seen(text) for text in (replay.compared, replay.reason, *replay.differences) if text]
-    return tag(
-        "p", tag("strong", head), tag("span", ". ".join(details)), class_="verdict" if replay.agreed else "verdict bad"
+    agreed = replay.verdict == "agreed"
+    head = {"agreed": "The replay agrees. ", "differs": "The replay does not agree. "}.get(
+        replay.verdict, "Not replayed. "
     )
+    details = [seen(text) for text in (replay.reason, *replay.differences[:_DIFFERENCES], *replay.remarks)]
+    text = tag("span", tag("bdi", ". ".join(details)), ".")
+    return tag("p", tag("strong", head), text, class_="verdict" if agreed else "verdict bad")
 
 
 def _cautions(facts: Facts) -> Html | None:
@@ -129,7 +139,11 @@ def _exactness(method: str, error: float | None, evaluations: int) -> str:
 
 def _strategy(facts: Facts) -> str:
     strategy = None if facts.ensemble is None else facts.ensemble.strategy
-    return "Combined by a strategy that the journal does not name." if strategy is None else f"Combined by {seen(strategy)}."
+    return (
+        "Combined by a strategy that the journal does not name."
+        if strategy is None
+        else f"Combined by {seen(strategy)}."
+    )
 
 
 def _risk(facts: Facts) -> str:

@@ -32,7 +32,10 @@ def _decision(facts: Facts) -> list[Row]:
 
 
 def _models(facts: Facts) -> list[Row]:
-    return [(f"Model {index + 1}" if len(facts.models) > 1 else "Model", _model(model)) for index, model in enumerate(facts.models)]
+    return [
+        (f"Model {index + 1}" if len(facts.models) > 1 else "Model", _model(model))
+        for index, model in enumerate(facts.models)
+    ]
 
 
 def _model(model: Model) -> list[Child]:

@@ -18,7 +18,9 @@ def name(text: str) -> Html:
     return tag("bdi", seen(text))
 
 
-def table(heads: Iterable[str], rows: Iterable[Html], *, right: frozenset[str] = frozenset(), caption: str = "") -> Html:
+def table(
+    heads: Iterable[str], rows: Iterable[Html], *, right: frozenset[str] = frozenset(), caption: str = ""
+) -> Html:
     """A table that scrolls where it is too wide; the columns in `right` hold numbers."""
     cells = (tag("th", head, scope="col", class_="num" if head in right else None) for head in heads)
     made = tag(
@@ -48,9 +50,7 @@ def importances(facts: Facts) -> Html | None:
         label = f"{counted(len(others), 'other')} (all of them are in the JSON)"
         total = signed(sum(player.importance for player in others))
         rows.append(_more(label, "", total, ""))
-    return table(
-        ("Feature", "Value", "Contribution", ""), rows, right=frozenset({"Value", "Contribution"})
-    )
+    return table(("Feature", "Value", "Contribution", ""), rows, right=frozenset({"Value", "Contribution"}))
 
 
 def counterfactuals(facts: Facts) -> Html | None:
@@ -61,7 +61,7 @@ def counterfactuals(facts: Facts) -> Html | None:
     if not found.results:
         return tag("p", name(facts_of_none(facts)), class_="story small")
     rows = [row for result in found.results for row in _changes(result)]
-    heads = ("Outcome", "Change", "Was", "Instead", "Difference", "Distance")
+    heads: tuple[str, ...] = ("Outcome", "Change", "Was", "Instead", "Difference", "Distance")
     caption = "Distance: L1 in units of the background's median absolute deviation."
     if all(result.distance is None for result in found.results):
         heads, caption = heads[:-1], ""
@@ -95,8 +95,7 @@ def votes(facts: Facts) -> Html | None:
     heads = [seen(action) for action in actions]
     made = table(("Member", "Says", "Weight", *heads), rows, right=frozenset({"Weight", *heads}))
     failed = [
-        tag("li", name(failure.member), f" was left out: {seen(failure.reason)}")
-        for failure in ensemble.failures
+        tag("li", name(failure.member), f" was left out: {seen(failure.reason)}") for failure in ensemble.failures
     ]
     return tag("div", made, tag("ul", failed, class_="notes") if failed else None)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from axon_explain.decision_report import facts
 from axon_explain.decision_report.words import utc
 from axon_quant.orders import Order, OrderUpdate
 from axon_quant.runtime.decisions import DecisionRecord, OrderRecord
+from axon_quant.runtime.replayed import ReplayResult
 
 NOT_IN_A_JOURNAL = (
     "which limits the orders passed: the journal records the checks that refused an order",
@@ -23,6 +26,18 @@ _STAGES = ("decided", "durable", "sent", "acknowledged")
 def scores_of(values: Sequence[float], actions: Sequence[str]) -> tuple[facts.Score, ...]:
     """Named scores."""
     return tuple(facts.Score(action, float(value)) for action, value in zip(actions, values, strict=True))
+
+
+def added(found: facts.Facts, record: DecisionRecord, actions: Sequence[str]) -> facts.Facts:
+    """The facts with what the journal holds beside them; `actions` name the scores."""
+    return structs.replace(
+        found,
+        ensemble=ensemble(record, actions),
+        risk=risk(record),
+        orders=orders(record),
+        cancels=record.cancels,
+        journal=chain(record),
+    )
 
 
 def ensemble(record: DecisionRecord, actions: Sequence[str]) -> facts.Ensemble | None:
@@ -90,6 +105,27 @@ def chain(record: DecisionRecord) -> facts.Chain:
         mode=record.mode,
         seed=record.seed,
         run_started=utc(record.started),
+    )
+
+
+def replay(result: ReplayResult) -> facts.Replay:
+    """The verdict, model by model."""
+    return facts.Replay(
+        verdict=result.verdict.value,
+        compared=result.compared,
+        reason=result.reason,
+        members=tuple(
+            facts.Replayed(
+                member=member.name,
+                verdict=member.verdict.value,
+                reason=member.reason or None,
+                plan_recorded=None if member.plan_recorded is None else dict(sorted(member.plan_recorded.items())),
+                plan_used=None if member.plan_used is None else dict(sorted(member.plan_used.items())),
+            )
+            for member in result.members
+        ),
+        differences=tuple(map(str, result.differences)),
+        remarks=result.remarks,
     )
 
 

@@ -72,10 +72,11 @@ def otherwise(found: Counterfactuals) -> str:
 
 def replayed(replay: Replay) -> str:
     """The verdict of a replay."""
-    if replay.agreed:
-        return f"Computed again from the stored observation and the exact models, it came out the same ({replay.compared})."
-    reason = f": {replay.reason}" if replay.reason else ""
-    return f"Computed again, it did not come out the same{reason}."
+    if replay.verdict == "agreed":
+        return "Computed again from the stored observation by the exact models, it came out the same bit for bit."
+    if replay.verdict == "differs":
+        return f"Computed again, it did not come out the same: {replay.reason}."
+    return f"It could not be computed again: {replay.reason}."
 
 
 def _decided(facts: Facts) -> str:
@@ -100,7 +101,9 @@ def _named(players: list[Player]) -> str:
 
 def _changed(result: Counterfactual) -> str:
     shown = result.changes[:2]
-    texts = [f"{change.feature} been {number(change.counterfactual)}, not {number(change.original)}" for change in shown]
+    texts = [
+        f"{change.feature} been {number(change.counterfactual)}, not {number(change.original)}" for change in shown
+    ]
     if result.changed <= len(shown):
         return listed(texts)
     return f"{counted(result.changed, 'value')} been others: first of all, had {texts[0]}"
@@ -114,5 +117,7 @@ def _led_to(orders: tuple[Order, ...], risk: Risk | None) -> str:
     text = f"It led to {counted(len(orders), 'order')}: {listed(parts)}." if orders else "It led to no order."
     if refused:
         controls = dict.fromkeys(control.control for refusal in refused for control in refusal.controls)
-        text += f" Risk control refused {counted(len(refused), 'order')}: {listed(list(controls) or ['no reason given'])}."
+        text += (
+            f" Risk control refused {counted(len(refused), 'order')}: {listed(list(controls) or ['no reason given'])}."
+        )
     return text

@@ -13,7 +13,7 @@ def seen(text: str) -> str:
     """`text` with the characters that show nothing, or turn others around, spelled out: `a\\u202eb`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_spelled(c) if unicodedata.category(c) in _SPELLED_OUT else c for c in text)
+    return "".join(spelled(c) if unicodedata.category(c) in _SPELLED_OUT else c for c in text)
 
 
 def number(value: float) -> str:
@@ -75,6 +75,7 @@ def shortened(text: str, length: int) -> str:
     return f"{text[: length - tail - 1]}…{text[-tail:]}"
 
 
-def _spelled(character: str) -> str:
+def spelled(character: str) -> str:
+    """`\\u202e` for a character by its number."""
     code = ord(character)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
