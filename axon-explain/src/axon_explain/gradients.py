@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from axon_explain.background import Background
 from axon_explain.game import Game
-from axon_explain.leverage import Solution
+from axon_explain.regression import Solution
 from axon_explain.subject import Floats, Subject
 
 _CHUNK = 1 << 20

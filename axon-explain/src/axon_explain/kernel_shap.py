@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from axon_explain import exact, leverage
+from axon_explain import exact
 from axon_explain.background import Background, background
 from axon_explain.explanation import Explanation
 from axon_explain.game import Game
-from axon_explain.leverage import Solution
 from axon_explain.players import Groups, Players, players
 from axon_explain.progress import each
+from axon_explain.regression import Solution
+from axon_explain.sampled import from_sample
 from axon_explain.subject import Floats, Subject, Target
 from axon_quant.errors import ExplainError, UnsupportedError
 from axon_quant.inference import ModelStore
@@ -195,7 +196,7 @@ class KernelSHAP:
         elif engine == "exact" or count == 1:
             part = Solution(exact.enumerate_all(game, base, score), 0.0)
         elif engine == "leverage":
-            part = leverage.sampled(game, base, score, budget, self.seed)
+            part = from_sample(game, base, score, budget, self.seed)
         else:
             from axon_explain.shap_bridge import shap_kernel
 

@@ -1,10 +1,10 @@
-"""Shapley values of many players: a regression over sampled coalitions.
+"""Which coalitions to ask about, where all would be too many.
 
-Shapley values are the solution of a weighted least-squares problem with one row for each coalition (Charnes et al.,
-1988; KernelSHAP, Lundberg & Lee, 2017). The rows are sampled by their statistical leverage, in pairs of a coalition and
-its complement and without replacement, as in Musco & Witter, "Provably Accurate Shapley Value Estimation via Leverage
-Score Sampling", ICLR 2025. The leverage of a coalition of k among n players is 1 / C(n, k), the same for every size in
-sum: so the sizes share the sample evenly, and those with fewer coalitions than their share are taken whole.
+Shapley values are the solution of a weighted least-squares problem with one row for each coalition. Rows are sampled by
+their statistical leverage, in pairs of a coalition and its complement and without replacement, as in Musco & Witter,
+"Provably Accurate Shapley Value Estimation via Leverage Score Sampling", ICLR 2025. The leverage of a coalition of k
+among n players is 1 / C(n, k), so every size has the same in sum: the sizes share the sample evenly, and those with
+fewer coalitions than their share are taken whole.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from axon_explain.game import Game
-
 
 @attrs.frozen(eq=False)
 class Sample:
@@ -27,22 +25,6 @@ class Sample:
     masks: NDArray[np.bool_]
     weights: NDArray[np.float64]
     missing: NDArray[np.float64]
-
-
-@attrs.frozen(eq=False)
-class Solution:
-    """Importances `[players]`, and their standard error as the root of its mean square."""
-
-    importances: NDArray[np.float64]
-    error: float
-
-
-def sampled(game: Game, base: float, score: float, budget: int, seed: int) -> Solution:
-    """Shapley values from `budget` coalitions, nobody and everybody among them."""
-    sample = draw(len(game), (budget - 2) // 2, np.random.default_rng(seed))
-    values = game.values(np.concatenate([sample.masks, ~sample.masks]))
-    pairs = len(sample.masks)
-    return solve(sample, values[:pairs], values[pairs:], base, score)
 
 
 def draw(players: int, pairs: int, rng: np.random.Generator) -> Sample:
@@ -80,34 +62,6 @@ def allocate(players: int, pairs: int, rng: np.random.Generator) -> list[int]:
         ends[-1] = left  # which the offset may have rounded up
         counts += np.diff(ends, prepend=0).tolist()
     return counts
-
-
-def solve(
-    sample: Sample, ahead: NDArray[np.float64], behind: NDArray[np.float64], base: float, score: float
-) -> Solution:
-    """Importances that add up to `score - base`, from the values of coalitions (`ahead`) and complements (`behind`).
-
-    Under that constraint both rows of a pair say the same about the importances, so each pair is one row. The error is
-    that of a sandwich estimate: each row's residual, as if that row had been left out, by what the row weighs; rows of
-    sizes that are here in full cannot have been others, and add none.
-    """
-    players = sample.masks.shape[1]
-    share = (score - base) / players
-    if len(sample.masks) == 0:
-        return Solution(np.full(players, share), 0.0)
-    sizes = sample.masks.sum(axis=1)
-    root = np.sqrt(sample.weights * (players * players))
-    rows = (sample.masks - (sizes / players)[:, None]) * root[:, None]
-    aims = ((ahead - behind + score - base) / 2 - sizes * share) * root
-    left, singular, right = np.linalg.svd(rows, full_matrices=False)
-    kept = singular > singular[0] * 1e-10  # one direction, a shift of all, is the constraint's
-    left, singular, right = left[:, kept], singular[kept], right[kept]
-    importances = share + right.T @ (left.T @ aims / singular)
-    leverage = np.minimum(np.sum(left**2, axis=1), 1.0 - 1e-6)
-    residuals = (aims - left @ (left.T @ aims)) / (1.0 - leverage)
-    influence = np.sum((left / singular) ** 2, axis=1)
-    variance = float(np.sum(sample.missing * influence * residuals**2))
-    return Solution(importances, (variance / players) ** 0.5)
 
 
 def _log_pairs(players: int, size: int) -> float:

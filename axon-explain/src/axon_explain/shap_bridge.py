@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from axon_explain.game import Game
-from axon_explain.leverage import Solution
+from axon_explain.regression import Solution
 from axon_quant.errors import PluginMissingError
 
 if TYPE_CHECKING:
