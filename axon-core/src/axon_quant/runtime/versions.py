@@ -62,7 +62,7 @@ class Loaded:
     plan_recorded: Mapping[str, str] | None
     machine_recorded: str
     kept_to: bool
-    """Whether the recorded plan was; else a plan was made anew, because of `trouble`."""
+    """Whether the recorded plan was; else it was followed as far as it went, because of `trouble`."""
     trouble: str = ""
 
 
@@ -124,16 +124,16 @@ class Versions:
                 return Loaded(backend, plan, machine, kept_to=True)
             except (DeviceError, ModelCheckError, ModelLoadError) as error:  # the plan's fault or the model's
                 trouble = error.message
-        return Loaded(self._afresh(stored, like), plan, machine, kept_to=False, trouble=trouble)
+        return Loaded(self._nearly(stored, like, plan), plan, machine, kept_to=False, trouble=trouble)
 
-    def _afresh(self, stored: StoredModel, like: ModelConfig | None) -> Backend:
-        """The version by a plan that is made here and now. What is wrong with the model itself comes out again."""
+    def _nearly(self, stored: StoredModel, like: ModelConfig | None, plan: Mapping[str, str] | None) -> Backend:
+        """The version by its plan as far as that goes here. What is wrong with the model itself comes out again."""
         from axon_quant.plugins import load_backend
 
         config = like or ModelConfig(stored.path, InferenceBackend(stored.backend))
         config = attrs.evolve(config, path=stored.path, sha256=stored.sha256, trusted=config.trusted or self._trusted)
         backend = load_backend(stored.backend)(config)
-        backend.load()
+        backend.serve(backend.prepare(plan=plan, exact=False))
         return backend
 
 
