@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 from contextlib import contextmanager
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,13 +22,14 @@ from click.testing import CliRunner
 from axon_quant.cli import main
 from axon_quant.clock import NANOSECONDS
 from axon_quant.config import load_config
+from axon_quant.config.rollout import RolloutEntry
 from axon_quant.demo.market import PausingMarket
 from axon_quant.demo.rule import TrendRule
 from axon_quant.errors import JournalError, JournalTamperedError
 from axon_quant.events import Decision, FeatureRow
 from axon_quant.inference import ModelStore
 from axon_quant.inference.files import write_whole
-from axon_quant.journal import read
+from axon_quant.journal import read, verify
 from axon_quant.journal.chain import GENESIS, link
 from axon_quant.journal.storage import record_id
 from axon_quant.market.generated import GeneratedMarket
@@ -34,6 +37,7 @@ from axon_quant.observation.features import FEATURES
 from axon_quant.plugins import load_backend
 from axon_quant.runtime.decisions import find_decision
 from axon_quant.runtime.keeping import archive_folder
+from axon_quant.runtime.live import Live
 from axon_quant.runtime.recompute import replay_decision
 from axon_quant.runtime.replay import Replay
 from axon_quant.runtime.replayed import Verdict, compare
@@ -41,7 +45,11 @@ from axon_quant.runtime.versions import Versions, noted_plans, stores_for
 from axon_quant.runtime.wiring import build_instruments
 
 sys.path.insert(0, str(Path(__file__).parent))
+from socket_venue import SocketAdapter, Venue, configured
 from test_command_line import AXON, INSTRUMENT, line_of
+from test_rollout import OTHER, Merged
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def market_of(config, seconds=10.0):
@@ -286,6 +294,50 @@ def test_each_decision_is_replayed_with_the_version_that_made_it(btcusdt, tmp_pa
         assert (member.model.number, member.plan_recorded) == (number, member.plan_used)
         digests.add(member.model.sha256)
     assert len(digests) == 2
+
+
+def test_a_canary_decision_is_replayed_with_the_candidate(btcusdt):
+    rollout = RolloutEntry(model="flow", builtin=OTHER, mode="canary", keys=("BTCUSDT",), max_notional=Decimal(2_000))
+    config = attrs.evolve(btcusdt, rollout=rollout, models=btcusdt.models[:1])
+    Replay(config, market=market_of(config)).run()
+    record = find_decision(config.journal.path, "last")
+    assert [model.name for model in record.models] == ["flow:candidate"]
+    result = replayed(config.journal.path)
+    assert result.agreed
+    assert result.model_sha256 == {"flow": record.models[0].sha256}
+
+
+def test_several_symbols_have_rows_of_their_own(btcusdt):
+    (instrument,) = btcusdt.market.instruments
+    symbols = ("BTCUSDT", "ETHUSDT")
+    instruments = tuple(attrs.evolve(instrument, symbol=symbol, base=symbol[:3]) for symbol in symbols)
+    config = attrs.evolve(btcusdt, market=attrs.evolve(btcusdt.market, symbols=symbols, instruments=instruments))
+    Replay(config, market=Merged(config, 9.0)).run()
+    journal = config.journal.path
+    decisions = [event for _, event in read(journal, kinds=[Decision])]
+    assert {event.symbol for event in decisions} == set(symbols)
+    assert all(replayed(journal, str(event.number)).agreed for event in decisions[-6:])
+
+
+def test_a_live_decision_is_replayed_from_its_chained_notes(tmp_path):
+    venue = Venue()
+    config = configured(load_config(ROOT / "examples" / "btcusdt.toml"), tmp_path / "live.db")
+    adapter = SocketAdapter(build_instruments(config), venue.port)
+
+    async def feed():
+        for event in market_of(config, 10.0):
+            yield event
+
+    try:
+        asyncio.run(Live(config, adapter, feed=feed()).run())
+    finally:
+        venue.close()
+    record = find_decision(tmp_path / "live.db", "last")
+    assert record.mode == "live"
+    result = replayed(tmp_path / "live.db")
+    assert result.agreed
+    assert all(member.plan_recorded == member.plan_used for member in result.members)
+    assert verify(tmp_path / "live.db")[-1].by_kind["note"] >= 2
 
 
 # A record that was changed.
