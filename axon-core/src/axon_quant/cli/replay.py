@@ -140,5 +140,5 @@ def _print_member(member: MemberReplay) -> None:
 def _plan(member: MemberReplay) -> str:
     now = ", ".join(f"{key} {value}" for key, value in (member.plan_used or {}).items())
     if member.plan_recorded is None:
-        return f"plan of its own, because none is recorded: {now}"
-    return f"plan {'as recorded' if member.plan_recorded == member.plan_used else 'of its own'}: {now}"
+        return f"plan made now, because none is recorded: {now}"
+    return f"plan {'as recorded' if member.plan_recorded == member.plan_used else 'not as recorded'}: {now}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from axon_quant.inference.store.machine import this_machine
 from axon_quant.journal.excerpt import run_records
 from axon_quant.provenance import ModelIdentity
 from axon_quant.runtime.keeping import PLAN_NOTE, archive_folder
+
+logger = logging.getLogger("axon_quant.versions")
 
 
 class NotedMachine(Struct, frozen=True):
@@ -61,9 +64,6 @@ class Loaded:
     backend: Backend
     plan_recorded: Mapping[str, str] | None
     machine_recorded: str
-    kept_to: bool
-    """Whether the recorded plan was; else a plan was made anew, because of `trouble`."""
-    trouble: str = ""
 
 
 class Versions:
@@ -101,9 +101,10 @@ class Versions:
                 trouble = trouble or error
         if trouble is not None:
             raise trouble
-        places = ", ".join(str(store.folder) for store in self.stores) or "no store was given"
+        places = ", ".join(str(store.folder) for store in self.stores)
+        looked = f"looked in {places}" if places else "and there is none beside the journal"
         raise ModelLoadError(
-            f"version {model.sha256} of model {model.name} is in no model store (looked in {places})",
+            f"version {model.sha256} of model {model.name} is in no model store ({looked})",
             hint="name its store with --store, or keep the file with `axon models add`; a run keeps what it serves"
             " with [model_store], or else beside its journal unless [journal] keep_models = false",
         )
@@ -117,23 +118,22 @@ class Versions:
             like = None
         else:
             plan, machine, like = noted.plan, str(noted.machine), _config(stored, noted)
-        trouble = ""
         if plan is not None:
             try:
                 backend = store.load(stored, like=like, plan=plan, trusted=self._trusted)
-                return Loaded(backend, plan, machine, kept_to=True)
+                return Loaded(backend, plan, machine)
             except (DeviceError, ModelCheckError, ModelLoadError) as error:  # the plan's fault or the model's
-                trouble = error.message
-        return Loaded(self._afresh(stored, like), plan, machine, kept_to=False, trouble=trouble)
+                logger.info("model %s: its recorded plan is not kept to: %s", stored.sha256[:12], error)
+        return Loaded(self._nearly(stored, like, plan), plan, machine)
 
-    def _afresh(self, stored: StoredModel, like: ModelConfig | None) -> Backend:
-        """The version by a plan that is made here and now. What is wrong with the model itself comes out again."""
+    def _nearly(self, stored: StoredModel, like: ModelConfig | None, plan: Mapping[str, str] | None) -> Backend:
+        """The version by its plan as far as that goes here. What is wrong with the model itself comes out again."""
         from axon_quant.plugins import load_backend
 
         config = like or ModelConfig(stored.path, InferenceBackend(stored.backend))
         config = attrs.evolve(config, path=stored.path, sha256=stored.sha256, trusted=config.trusted or self._trusted)
         backend = load_backend(stored.backend)(config)
-        backend.load()
+        backend.serve(backend.prepare(plan=plan, exact=False))
         return backend
 
 

@@ -59,6 +59,7 @@ class Pipeline:
     rollout: Rollout | None = None
     memory: EnsembleMemory | None = None
     archive: Archive | None = None
+    plans: PlanNotes | None = None
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -231,6 +232,7 @@ def pipeline(
             rollout,
             memory,
             archive,
+            plans,
         )
         telemetry.watch(built)
         if config.metrics.port is not None:
