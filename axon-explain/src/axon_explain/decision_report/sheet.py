@@ -153,7 +153,9 @@ def _flips(facts: Facts) -> Table | None:
         if result.changed > len(shown):
             rows.append(["", f"and {result.changed - len(shown):,} more", "", "", "", ""])
     heads = ["Outcome", "Change", "Was", "Instead", "Difference", "Distance"]
-    return Table("What would have changed it", "Each was given to the model again and did flip.", heads, rows, [2, 3, 4, 5])
+    return Table(
+        "What would have changed it", "Each was given to the model again and did flip.", heads, rows, [2, 3, 4, 5]
+    )
 
 
 def _features(facts: Facts) -> Table | None:
@@ -162,7 +164,11 @@ def _features(facts: Facts) -> Table | None:
     if found is None or not facts.feature_table or facts.waterfall:
         return None
     rows = [
-        [shortened(player.name, _NAME), "–" if player.value is None else number(player.value), signed(player.importance)]
+        [
+            shortened(player.name, _NAME),
+            "–" if player.value is None else number(player.value),
+            signed(player.importance),
+        ]
         for player in found.players[:_FEATURES]
     ]
     others = len(found.players) - len(rows)
@@ -217,7 +223,11 @@ def _order(order: Order) -> Iterable[list[str]]:
     outcome = order.status if order.reason is None else f"{order.status}: {shortened(order.reason, _TEXT)}"
     yield [shortened(f"{order.text} · {order.client_order_id}", 2 * _TEXT), outcome, order.filled]
     for fill in order.fills[:_FILLS]:
-        yield [f"{fill.time} at {fill.price}", shortened(f"fill, fee {fill.fee}, {fill.liquidity}", _TEXT), fill.quantity]
+        yield [
+            f"{fill.time} at {fill.price}",
+            shortened(f"fill, fee {fill.fee}, {fill.liquidity}", _TEXT),
+            fill.quantity,
+        ]
 
 
 def _record(facts: Facts) -> Iterable[Fact]:
@@ -240,7 +250,9 @@ def _record(facts: Facts) -> Iterable[Fact]:
         yield Fact("Hash before it", "", journal.previous_hash)
         yield Fact("Configuration", "", journal.config_sha256)
     if found is not None:
-        yield Fact("Explanation", f"{found.method}, budget {found.budget:,}, seed {found.seed}; {_sum(found.additivity_gap)}")
+        yield Fact(
+            "Explanation", f"{found.method}, budget {found.budget:,}, seed {found.seed}; {_sum(found.additivity_gap)}"
+        )
         yield Fact("Background", f"{counted(found.background_rows, 'row')}", found.background_sha256)
 
 
