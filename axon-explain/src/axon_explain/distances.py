@@ -45,11 +45,12 @@ class Metric:
     larger, the mean over time for a window. `weight` `[cells]` is what a unit of difference adds.
     """
 
-    __slots__ = ("_apart", "_wide", "origin", "scale", "spread", "weight")
+    __slots__ = ("_apart", "_wide", "channels", "origin", "scale", "spread", "weight")
 
     def __init__(self, spread: Spread, origin: Floats, players: NDArray[np.intp], channels: int) -> None:
         self.spread = spread
         self.origin = origin
+        self.channels = channels
         sizes = np.maximum(1.0, np.abs(origin.astype(np.float64))).reshape(-1, channels)
         own = np.broadcast_to(sizes.mean(axis=0), sizes.shape).ravel()
         self.scale = np.where(spread.size > 0.0, spread.size, own)

@@ -14,7 +14,7 @@ from axon_explain.subject import Floats
 
 PAIRED = 6
 """Features, of those that help most, that are tried in pairs."""
-DONORS = 2
+DONORS = 3
 """Neighbours that groups of cells are taken from."""
 NEIGHBOURS_ASKED = 64
 """Rows of the background that are asked for their decision, the nearest first."""
@@ -70,16 +70,16 @@ class Search:
                 self._prefixes(donors, np.full(self.space.count, donor), self._gains_of(row, moves, gains))
 
     def _groups(self) -> None:
-        """Blocks of cells: from windows that are decided otherwise, or moved as a whole."""
-        known = self.space.metric.known
-        moves = self._neighbours(DONORS) if known else Moves.of(self.space)
-        gains = self._singles(moves)
-        for donor in range(len(moves.rows) if known else 0):
-            self._prefixes(moves, np.full(self.space.count, donor), gains[donor])
-        self._composite(moves, gains)
-        if known and not self._found and self.inquiry.left:
-            outward = Moves.of(self.space)
-            self._composite(outward, self._singles(outward))
+        """Blocks of cells: from observations that are decided otherwise, or moved as they are."""
+        if self.space.metric.known:
+            donors = self._neighbours(DONORS)
+            gains = self._singles(donors)
+            for donor in range(len(donors.rows)):
+                self._prefixes(donors, np.full(self.space.count, donor), gains[donor], fewest=1)
+            self._composite(donors, gains)
+        if not self._found:
+            moves = Moves.of(self.space)
+            self._composite(moves, self._singles(moves))
 
     def _content(self) -> bool:
         return bool(self._found) and self.inquiry.spent >= self._enough
@@ -127,13 +127,17 @@ class Search:
         if len(gains):
             self._prefixes(moves, gains.argmax(axis=0), gains.max(axis=0))
 
-    def _prefixes(self, moves: Moves, which: NDArray[np.intp], gains: NDArray[np.float64]) -> None:
-        """As many features as it takes, the most helpful first; then again without those that were needed."""
+    def _prefixes(self, moves: Moves, which: NDArray[np.intp], gains: NDArray[np.float64], *, fewest: int = 0) -> None:
+        """As many features as it takes, the most helpful first; then again without those that were needed.
+
+        Ends when there are enough results, but not before `fewest` of them came from here.
+        """
         gains = gains.copy()
         alone = [players[0] for players in self._kinds if len(players) == 1]
         gains[alone] = -np.inf
         values = moves.rows[which[self.space.players], np.arange(len(self.space.origin))]
-        while self._lacking():
+        while self._lacking() or (fewest > 0 and not self._content() and self.inquiry.left > 0):
+            fewest -= 1
             candidate = self._prefix(values, gains)
             if candidate is None:
                 return
