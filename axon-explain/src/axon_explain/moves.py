@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from axon_explain.choice import Option
 from axon_explain.constraints import Constraints
 from axon_explain.distances import Metric
 from axon_explain.subject import Floats
@@ -47,6 +48,11 @@ class Space:
         """Put a player's own values back into a row."""
         cells = self.cells[player]
         row[cells] = self.origin[cells]
+
+    def option(self, row: Floats) -> Option:
+        """A row as one to choose from."""
+        near = float(self.metric.distance(row[None])[0])
+        return Option(frozenset(self.changed(row)), near, self.metric.plausibility(row))
 
     def share(self, row: Floats, player: int) -> float:
         """What a player adds to the distance of a row."""
