@@ -48,7 +48,7 @@ class Change:
 
 @attrs.frozen(eq=False, kw_only=True)
 class Counterfactual:
-    """An `observation` `[…shape]` in the model's dtype that the model, asked about it alone, decides as `action`.
+    """An `observation` `[…shape]`, in the model's dtype, that the model, asked about it alone, decides as `action`.
 
     `changes` name what differs from the original, the largest relative change first. `distance` is the sum of
     |delta|/MAD over features, a group counting as the mean over its cells; `plausibility` is the same measure to the
@@ -57,7 +57,7 @@ class Counterfactual:
     """
 
     changes: tuple[Change, ...]
-    observation: Floats
+    observation: Floats = attrs.field(repr=False)
     action: str
     scores: tuple[float, ...]
     distance: float
@@ -89,7 +89,7 @@ class Counterfactual:
 class Nearest:
     """The observation that came nearest to another decision, and by how much its score still stood above: `margin`."""
 
-    observation: Floats
+    observation: Floats = attrs.field(repr=False)
     margin: float
 
 

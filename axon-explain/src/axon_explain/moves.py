@@ -12,8 +12,6 @@ from axon_explain.constraints import Constraints
 from axon_explain.distances import Metric
 from axon_explain.subject import Floats
 
-QUANTILES = (0.01, 0.99, 0.05, 0.95, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5)
-"""Values of a feature that are tried, as shares of the background below them; the outer ones flip most."""
 LEVELS = (0.05, 0.95)
 """Where the mean of a channel over its window is moved to, as shares of the background's below it."""
 STEPS_OUT = (2.0, 8.0, 0.5, 4.0, 1.0, 0.25)
@@ -79,7 +77,7 @@ class Moves:
             away = np.quantile(means, LEVELS, axis=0) - space.origin.reshape(channels).mean(axis=0)
             rows = (space.origin.reshape(1, *channels) + away[:, None]).reshape(len(LEVELS), -1)
         elif space.metric.known:
-            rows = np.quantile(space.metric.spread.rows, QUANTILES, axis=0).astype(np.float64)
+            rows = space.metric.spread.quantiles
         else:
             sizes = np.array([sign * size for size in STEPS_OUT for sign in (1.0, -1.0)])
             out = space.origin + sizes[:, None] * space.metric.scale
