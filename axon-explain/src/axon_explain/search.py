@@ -52,10 +52,10 @@ class Search:
             self._features()
         else:
             self._groups()
-        chosen = self._distinct(self._found)[: REFINED * self._wanted]
+        chosen = self._best(self._found)[: REFINED * self._wanted]
         shorten(self.inquiry, self.space, chosen)
         polish(self.inquiry, self.space, chosen)
-        return self._distinct(chosen)
+        return self._best(chosen)
 
     def _features(self) -> None:
         """Single values: a grid of one feature, of two, then as many as it takes."""
@@ -191,26 +191,31 @@ class Search:
         margins = np.full(len(rows), np.inf)
         asked = self.inquiry.margins(rows)
         margins[: len(asked)] = asked
-        for at in np.flatnonzero(margins < 0.0):
-            self._found.append(self._candidate(rows[at], float(margins[at])))
+        flips = np.flatnonzero(margins < 0.0)
+        for at in self._distinct(rows[flips], margins[flips]):
+            self._found.append(self._candidate(rows[flips[at]], float(margins[flips[at]])))
             self._kinds.add(self._found[-1].players)
         return margins
 
     def _candidate(self, row: Floats, margin: float) -> Candidate:
         return Candidate(row, margin, self.space.changed(row))
 
-    def _distinct(self, candidates: list[Candidate]) -> list[Candidate]:
-        """The nearest of each set of features and direction, in order of the number of features and distance.
+    def _best(self, candidates: list[Candidate]) -> list[Candidate]:
+        """The nearest of each kind, in order of the number of features and distance."""
+        if not candidates:
+            return []
+        rows, margins = np.stack([c.row for c in candidates]), np.array([c.margin for c in candidates])
+        found = [candidates[at] for at in self._distinct(rows, margins)]
+        return sorted(found, key=lambda candidate: len(candidate.players))
+
+    def _distinct(self, rows: Floats, margins: NDArray[np.float64]) -> list[int]:
+        """The nearest row of each set of features (single ones: and direction), the nearest first.
 
         Near is what will be: on a straight way the margin reaches 0 before the row does.
         """
-        if not candidates:
-            return []
-        rows = np.stack([c.row for c in candidates])
-        margins = np.array([c.margin for c in candidates])
         away = self.space.metric.distance(rows) * self._margin / (self._margin - margins)
-        up = rows > self.space.origin if self.space.single else np.zeros((len(rows), 1), bool)
-        kinds: dict[object, Candidate] = {}
-        for at in sorted(range(len(rows)), key=lambda at: (len(candidates[at].players), away[at])):
-            kinds.setdefault((candidates[at].players, up[at].tobytes()), candidates[at])
+        moved, up, kinds = rows != self.space.origin, rows > self.space.origin, dict[object, int]()
+        for at in np.argsort(away, kind="stable").tolist():
+            single = self.space.single
+            kinds.setdefault((moved[at].tobytes(), up[at].tobytes()) if single else self.space.changed(rows[at]), at)
         return list(kinds.values())
