@@ -17,7 +17,7 @@ _DIFFERENCES = 6
 
 
 def render(facts: Facts) -> str:
-    """The whole document. Everything in it that came from outside is escaped, and spelled out where it shows nothing."""
+    """The whole document. What came from outside is escaped, and spelled out where it shows nothing."""
     style = (files("axon_explain.decision_report") / "decision.css").read_text("utf-8")
     kicker = "decision report" if facts.decision.id is None else f"decision {seen(facts.decision.id)}"
     body = tag(
