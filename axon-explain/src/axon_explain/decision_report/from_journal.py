@@ -8,7 +8,6 @@ from pathlib import Path
 import attrs
 
 from axon_explain.decision_report.vote import RecordedVote
-from axon_explain.decision_report.words import counted
 from axon_explain.subject import Floats
 from axon_quant.errors import AxonError, ExplainError
 from axon_quant.runtime.decisions import DecisionRecord
@@ -48,7 +47,7 @@ def material(
     rows = earlier_windows(journal, record, windows)
     if len(rows) == 0:
         return Material(vote)
-    return Material(vote, background=rows, source=f"{counted(len(rows), 'window')} of the run before this one")
+    return Material(vote, background=rows, source="earlier windows of the run")
 
 
 def _sample(record: DecisionRecord, versions: Versions) -> Floats | None:

@@ -9,8 +9,8 @@ from axon_explain.decision_report.story import otherwise
 from axon_explain.decision_report.words import aligned, counted, number, percent, seen, signed
 from axon_quant.report.markup import Child, Html, tag
 
-_FEATURES = 30
-_CHANGES = 12
+_FEATURES = 20
+_CHANGES = 6
 _ORDERS = 50
 
 

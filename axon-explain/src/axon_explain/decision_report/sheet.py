@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from axon_explain.decision_report.facts import Facts, HeatMap, Model, Order
 from axon_explain.decision_report.heatmap import strongest, when
+from axon_explain.decision_report.story import VERDICTS
 from axon_explain.decision_report.waterfall import steps
 from axon_explain.decision_report.words import aligned, counted, exactness, number, percent, shortened, signed
 from axon_quant.report.scales import LinearScale, padded
@@ -62,6 +63,7 @@ class Sheet(Struct, frozen=True):
     title: str
     story: list[str]
     verdict: str
+    replay: str
     agreed: bool
     cautions: list[str]
     bars: list[Bar]
@@ -81,7 +83,8 @@ def sheet(facts: Facts) -> Sheet:
         kicker="Decision report" if facts.decision.id is None else f"Decision {facts.decision.id}",
         title=shortened(facts.headline, 120),
         story=[shortened(sentence, _STORY) for sentence in facts.story],
-        verdict=shortened(told, _STORY),
+        verdict="" if replay is None else f"{VERDICTS.get(replay.verdict, replay.verdict)}. ",
+        replay=shortened(told, _STORY),
         agreed=replay is not None and replay.verdict == "agreed",
         cautions=[shortened(text, _STORY) for text in facts.cautions[:_NOTES]],
         bars=_bars(facts),

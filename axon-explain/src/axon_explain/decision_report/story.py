@@ -15,6 +15,8 @@ from axon_explain.decision_report.facts import (
 )
 from axon_explain.decision_report.words import counted, listed, number, percent, signed
 
+VERDICTS = {"agreed": "The replay agrees", "differs": "The replay does not agree", "not-replayed": "Not replayed"}
+
 _NAMED = 3
 """Features that a sentence names."""
 
@@ -99,7 +101,8 @@ def _named(players: list[Player]) -> str:
 def _changed(result: Counterfactual) -> str:
     shown = result.changes[:2]
     texts = [
-        f"{change.feature} been {number(change.counterfactual)}, not {number(change.original)}" for change in shown
+        f"{change.feature} been {number(change.counterfactual)} instead of {number(change.original)}"
+        for change in shown
     ]
     if result.changed <= len(shown):
         return listed(texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class RecordedVote:
     def __call__(self, batch: Floats) -> NDArray[np.float64]:
         """What the ensemble would have said; what a member raises goes through."""
         rows = np.ascontiguousarray(batch, np.float32)
-        said = [scorer.score_batch(rows).tolist() for scorer in self._scorers]
+        said = [_answers(scorer, rows) for scorer in self._scorers]
         combined = [
             self._rule.combine(
                 self._weights,
@@ -61,6 +61,14 @@ class RecordedVote:
         return np.asarray(combined, np.float64)
 
 
+def _answers(scorer: Scorer, rows: NDArray[np.float32]) -> list[Sequence[float]]:
+    """A row of scores for each observation; what is no backend gets it as in a run, with a batch axis of one."""
+    if isinstance(scorer.model, Backend):
+        answers: list[Sequence[float]] = scorer.score_batch(rows).tolist()
+        return answers
+    return [scorer.score(rows[index : index + 1]) for index in range(len(rows))]
+
+
 def _member(
     vote: MemberVote, identities: Mapping[str, ModelIdentity], versions: Versions, code: Mapping[str, object]
 ) -> object:
@@ -68,7 +76,9 @@ def _member(
         return code[vote.name]
     model = identities.get(vote.name) or identities.get(f"{vote.name}:candidate")
     if model is None or not model.sha256:
-        raise ExplainError(f"member {vote.name} is code, not a model: no store can hold it")
+        raise ExplainError(
+            f"member {vote.name} is code, not a model: no store can hold it", hint="name it: --member NAME=MODULE:ATTR"
+        )
     try:
         return versions.load(model).backend
     except AxonError as error:
