@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from axon_explain.decision_report.facts import Facts, HeatMap, Model, Order
 from axon_explain.decision_report.heatmap import strongest, when
+from axon_explain.decision_report.story import VERDICTS
 from axon_explain.decision_report.waterfall import steps
-from axon_explain.decision_report.words import counted, exactness, number, percent, shortened, signed
+from axon_explain.decision_report.words import aligned, counted, exactness, number, percent, shortened, signed
 from axon_quant.report.scales import LinearScale, padded
 
 _NAME, _TEXT, _STORY = 38, 90, 700
@@ -37,12 +38,13 @@ class Heat(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """Rows of texts; the columns numbered in `right` are numbers."""
+    """Rows of texts; column `wide` takes the room that is left, those in `right` hold numbers."""
 
     title: str
     lead: str
     heads: list[str]
     rows: list[list[str]]
+    wide: int
     right: list[int]
 
 
@@ -61,6 +63,7 @@ class Sheet(Struct, frozen=True):
     title: str
     story: list[str]
     verdict: str
+    replay: str
     agreed: bool
     cautions: list[str]
     bars: list[Bar]
@@ -80,7 +83,8 @@ def sheet(facts: Facts) -> Sheet:
         kicker="Decision report" if facts.decision.id is None else f"Decision {facts.decision.id}",
         title=shortened(facts.headline, 120),
         story=[shortened(sentence, _STORY) for sentence in facts.story],
-        verdict=shortened(told, _STORY),
+        verdict="" if replay is None else f"{VERDICTS.get(replay.verdict, replay.verdict)}. ",
+        replay=shortened(told, _STORY),
         agreed=replay is not None and replay.verdict == "agreed",
         cautions=[shortened(text, _STORY) for text in facts.cautions[:_NOTES]],
         bars=_bars(facts),
@@ -98,15 +102,12 @@ def _bars(facts: Facts) -> list[Bar]:
     found = steps(facts.attribution)
     ends = [place for step in found for place in (step.start, step.end)]
     scale = LinearScale(*padded(min(ends), max(ends), 0.02), 0.0, 1.0)
-    return [
-        Bar(
-            shortened(step.label, _NAME + 8),
-            step.value,
-            *(round(share, 4) for share in sorted((scale(step.start), scale(step.end)))),
-            step.kind,
-        )
-        for step in found
-    ]
+    bars = []
+    for step in found:
+        low, high = sorted((scale(step.start), scale(step.end)))
+        label = shortened(step.label, _NAME + 8)
+        bars.append(Bar(label, step.value, round(low, 4), round(high, 4), step.kind))
+    return bars
 
 
 def _bars_note(facts: Facts) -> str:
@@ -120,7 +121,7 @@ def _bars_note(facts: Facts) -> str:
 
 
 def _heat(heat: HeatMap, interval_ms: int | None) -> Heat:
-    largest = strongest(heat)
+    largest, totals = strongest(heat), [sum(values) for values in heat.values]
     last = len(heat.steps) - 1
     every = max(1, -(-len(heat.steps) // 8))
     note = f"A full cell is {number(largest)}. {exactness(heat.error_estimate).capitalize()}."
@@ -128,7 +129,7 @@ def _heat(heat: HeatMap, interval_ms: int | None) -> Heat:
         note += f" The other {heat.rest.name}: {signed(heat.rest.importance)} together."
     return Heat(
         channels=[shortened(name, _NAME - 14) for name in heat.channels],
-        totals=[signed(sum(values)) for values in heat.values],
+        totals=list(map(aligned(totals), totals)),
         cells=[[round(value / largest, 3) for value in values] for values in heat.values],
         columns=[
             when(span[1], interval_ms) if (last - column) % every == 0 else "" for column, span in enumerate(heat.steps)
@@ -153,7 +154,9 @@ def _flips(facts: Facts) -> Table | None:
         if result.changed > len(shown):
             rows.append(["", f"and {result.changed - len(shown):,} more", "", "", "", ""])
     heads = ["Outcome", "Change", "Was", "Instead", "Difference", "Distance"]
-    return Table("What would have changed it", "Each was given to the model again and did flip.", heads, rows, [2, 3, 4, 5])
+    return Table(
+        "What would have changed it", "Each was given to the model again and did flip.", heads, rows, 1, [2, 3, 4, 5]
+    )
 
 
 def _features(facts: Facts) -> Table | None:
@@ -161,13 +164,18 @@ def _features(facts: Facts) -> Table | None:
     found = facts.attribution
     if found is None or not facts.feature_table or facts.waterfall:
         return None
+    written = aligned(player.importance for player in found.players)
     rows = [
-        [shortened(player.name, _NAME), "–" if player.value is None else number(player.value), signed(player.importance)]
+        [
+            shortened(player.name, _NAME),
+            "–" if player.value is None else number(player.value),
+            written(player.importance),
+        ]
         for player in found.players[:_FEATURES]
     ]
     others = len(found.players) - len(rows)
     lead = f"The other {others:,} are in the JSON form of this report." if others > 0 else ""
-    return Table("What each feature contributed", lead, ["Feature", "Value", "Contribution"], rows, [1, 2])
+    return Table("What each feature contributed", lead, ["Feature", "Value", "Contribution"], rows, 0, [1, 2])
 
 
 def _votes(facts: Facts) -> Table | None:
@@ -191,7 +199,7 @@ def _votes(facts: Facts) -> Table | None:
         lead += f" Left out: {shortened(failed, 2 * _TEXT)}."
     more = len(ensemble.votes) - len(rows)
     rows += [[f"and {more:,} more", "", "", ""]] if more > 0 else []
-    return Table("Who voted for what", lead, ["Member", "Says", "Weight", "Scores"], rows, [2])
+    return Table("Who voted for what", lead, ["Member", "Says", "Weight", "Scores"], rows, 0, [2])
 
 
 def _orders(facts: Facts) -> Table | None:
@@ -210,14 +218,18 @@ def _orders(facts: Facts) -> Table | None:
         rows.append([shortened(refusal.order, _TEXT), f"refused: {shortened(why, _TEXT)}", "0"])
     left = max(0, len(facts.orders) - _ORDERS) + max(0, len(refusals) - _ORDERS)
     rows += [[f"and {left:,} more", "", ""]] if left else []
-    return Table("What came of it", lead if rows else f"{lead} No order.", ["Order", "Outcome", "Filled"], rows, [2])
+    return Table("What came of it", lead if rows else f"{lead} No order.", ["Order", "Outcome", "Filled"], rows, 0, [2])
 
 
 def _order(order: Order) -> Iterable[list[str]]:
     outcome = order.status if order.reason is None else f"{order.status}: {shortened(order.reason, _TEXT)}"
     yield [shortened(f"{order.text} · {order.client_order_id}", 2 * _TEXT), outcome, order.filled]
     for fill in order.fills[:_FILLS]:
-        yield [f"{fill.time} at {fill.price}", shortened(f"fill, fee {fill.fee}, {fill.liquidity}", _TEXT), fill.quantity]
+        yield [
+            f"{fill.time} at {fill.price}",
+            shortened(f"fill, fee {fill.fee}, {fill.liquidity}", _TEXT),
+            fill.quantity,
+        ]
 
 
 def _record(facts: Facts) -> Iterable[Fact]:
@@ -240,7 +252,9 @@ def _record(facts: Facts) -> Iterable[Fact]:
         yield Fact("Hash before it", "", journal.previous_hash)
         yield Fact("Configuration", "", journal.config_sha256)
     if found is not None:
-        yield Fact("Explanation", f"{found.method}, budget {found.budget:,}, seed {found.seed}; {_sum(found.additivity_gap)}")
+        yield Fact(
+            "Explanation", f"{found.method}, budget {found.budget:,}, seed {found.seed}; {_sum(found.additivity_gap)}"
+        )
         yield Fact("Background", f"{counted(found.background_rows, 'row')}", found.background_sha256)
 
 
