@@ -83,7 +83,8 @@ def _decided(facts: Facts) -> str:
     when = f"At {decision.time} " if decision.time else ""
     voters = 0 if facts.ensemble is None else len(facts.ensemble.votes)
     names = {model.name for model in facts.models}
-    who = f"ensemble of {voters}" if voters > 1 else f"model {next(iter(names))}" if len(names) == 1 else "model"
+    names -= {"model", "<lambda>"}
+    who = f"ensemble of {voters}" if voters > 1 else " ".join(["model", *names]) if len(names) < 2 else "model"
     who = f"{'the' if when else 'The'} {who}"
     symbol = f" on {decision.symbol}" if decision.symbol else ""
     scores = listed([f"{score.action} {number(score.score)}" for score in decision.scores])

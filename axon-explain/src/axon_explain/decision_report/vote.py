@@ -1,4 +1,4 @@
-"""The ensemble of one recorded decision: its models, its weights, its strategy, to be asked about other observations."""
+"""The ensemble of one recorded decision, to be asked about other observations: its models, weights and strategy."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def _rule(strategy: str, members: int) -> WeightingRule:
         make: Callable[..., WeightingRule] = load_ensemble(strategy)
         rule = make((1.0 / members,) * members, 2)
     except (AxonError, TypeError) as error:
-        raise ExplainError(f"the votes cannot be combined by {strategy or 'a strategy that is not known'}: {error}") from error
+        raise ExplainError(
+            f"the votes cannot be combined by {strategy or 'a strategy that is not known'}: {error}"
+        ) from error
     if isinstance(rule, FittedRule):
         raise ExplainError(f"{strategy} was fitted beforehand, and the journal does not hold what it was fitted to")
     return rule

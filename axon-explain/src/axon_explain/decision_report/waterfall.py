@@ -42,7 +42,7 @@ def steps(attribution: Attribution, shown: int = SHOWN) -> list[Step]:
         level += player.importance
     if others:
         together = sum(player.importance for player in others)
-        found.append(_step(counted(len(others), 'other'), together, level, written))
+        found.append(_step(counted(len(others), "other"), together, level, written))
     score = attribution.score
     found.append(Step(f"score of {seen(attribution.action)}", number(score), score, score, "level"))
     return found
