@@ -147,7 +147,7 @@ class KernelSHAP:
             try:
                 found.append(self.explain(observation, target, background_data))
             except ExplainError as error:
-                error.add_note(f"observation {number} of {len(every)}")
+                error.add_note(f"observation {number}, counted from 0, of {len(every)}")
                 raise
         return found
 

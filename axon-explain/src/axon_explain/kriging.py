@@ -1,10 +1,10 @@
 """What a least-squares fit of the importances leaves over, explained by interactions.
 
-The regression takes a model's interactions for noise, although it sees them without any: a model gives the
-same score twice. Here the odd part of the game (pairs leave no other) is a linear function, whose coefficients are free,
-plus a Gaussian process over coalitions, in which interactions of many players are less likely than those of few. Its
-posterior mean has a Shapley value in closed form: an interaction of T players shares its effect evenly among them. Where
-there are no interactions, nothing is changed.
+The regression takes a model's interactions for noise, although it sees them without any: a model gives the same score
+twice. Here the odd part of the game (pairs leave no other) is a linear function, whose coefficients are free, plus a
+Gaussian process over coalitions, in which interactions of many players are less likely than those of few. Its posterior
+mean has Shapley values in closed form, because an interaction of some players shares its effect evenly among them. The
+error is that of the posterior. Where there are no interactions, nothing is changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from axon_explain.regression import Solution
 
 MOST = 4_096
 """Pairs up to which this is worth its time, a second; it grows with their cube."""
-_TUNED_ON = 768
+_TUNED_ON = 512
 """Pairs from which the spread of the interactions is found."""
 _SPREADS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Tried values of players × ρ, the mean number of players in an interaction, roughly."""
@@ -42,8 +42,7 @@ def krige(sample: Sample, odd: Matrix, plain: Solution, difference: float) -> So
     if not np.abs(left).max() > 1e-12 * np.abs(odd).max():
         return plain
     some = np.linspace(0, len(signs) - 1, min(len(signs), _TUNED_ON)).astype(int)
-    spread = max(_SPREADS, key=lambda value: _fit(signs[some], left[some], value).likelihood)
-    fit = _fit(signs, left, spread)
+    fit = _fit(signs, left, _likeliest(signs[some], left[some]))
     importances = plain.importances + fit.importances
     importances += (difference - importances.sum()) / players
     return Solution(importances, float(np.sqrt(fit.variance)))
@@ -56,6 +55,18 @@ class _Fit:
     importances: Matrix
     variance: float
     likelihood: float
+
+
+def _likeliest(signs: Matrix, left: Matrix) -> float:
+    """The spread of the highest likelihood, found uphill from the middle."""
+    likelihood = {len(_SPREADS) // 2: _fit(signs, left, _SPREADS[len(_SPREADS) // 2]).likelihood}
+    while True:
+        best = max(likelihood, key=lambda place: likelihood[place])
+        beside = [place for place in (best - 1, best + 1) if 0 <= place < len(_SPREADS) and place not in likelihood]
+        if not beside:
+            return _SPREADS[best]
+        for place in beside:
+            likelihood[place] = _fit(signs, left, _SPREADS[place]).likelihood
 
 
 def _fit(signs: Matrix, left: Matrix, spread: float) -> _Fit:

@@ -175,7 +175,7 @@ class Subject:
         rows = np.asarray(answer if detach is None else detach())
         if rows.ndim == 1:
             rows = rows[:, None]
-        outputs = rows.shape[-1] if self._names is None else len(self._names)
+        outputs = (rows.shape[-1] if rows.ndim else 1) if self._names is None else len(self._names)
         if rows.dtype.kind not in "fiu" or rows.shape != (len(batch), outputs) or not np.isfinite(rows).all():
             raise ModelError(
                 f"{self.name}: expected finite scores of shape {[len(batch), outputs]}, found {rows.dtype} of shape "

@@ -301,6 +301,27 @@ class Backend(ABC):
             raise not_finite(serving.model.path, y)
         return serving.model, scores
 
+    def gradient(self, x: FloatArray, output: int) -> FloatArray:
+        """The gradient of score `output` by its own row: `[batch, …window]` float32 → the same shape, for explanations.
+
+        Raises UnsupportedError where the session has no `gradient(x, output)` or the model none, and otherwise as
+        `infer` does.
+        """
+        serving, x = self._admit(x)
+        refuse_unless_finite(x)
+        differentiate = getattr(serving.prepared.session, "gradient", None)
+        if differentiate is None:
+            raise UnsupportedError("it offers no gradients", plugin=self.kind)
+        try:
+            slope: FloatArray = differentiate(x, output)
+        except AxonError:
+            raise
+        except Exception as error:
+            raise failed(serving.model.path, error) from error
+        if not np.isfinite(slope).all():
+            raise ModelError("the gradient is not finite", file=serving.model.path)
+        return slope
+
     def predict(self, observation: FloatArray) -> Action:
         """The action for one window, `[…window]` or `[1, …window]` float32; see `decide`.
 
