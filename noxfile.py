@@ -39,6 +39,7 @@ PLUGINS = {
     "torch": [TORCH],
     "binance": [BINANCE],
     "okx": [OKX],
+    "explain": [EXPLAIN],
     "example": [EXAMPLE],
 }
 """First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""

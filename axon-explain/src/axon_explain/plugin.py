@@ -27,7 +27,7 @@ def axon_explainers() -> list[ExplainerDescriptor]:
             name="reports",
             target="axon_explain.reports:ReportGenerator",
             summary="Decision reports as HTML, PDF and JSON",
-            capabilities=frozenset({Capability.Attribution, Capability.Counterfactuals}),
+            capabilities=frozenset({Capability.Reports}),
             api=1,
         ),
     ]

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from axon_quant.explain.protocol import Attribution, Explainer
+from axon_quant.explain.protocol import (
+    Attribution,
+    CounterfactualExplainer,
+    DecisionReport,
+    Explainer,
+    FeatureChange,
+    Flip,
+    Flips,
+    Reporter,
+)
 
 if TYPE_CHECKING:
     from axon_explain import CounterfactualGenerator as CounterfactualGenerator
@@ -23,4 +32,13 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["Attribution", "Explainer"]
+__all__ = [
+    "Attribution",
+    "CounterfactualExplainer",
+    "DecisionReport",
+    "Explainer",
+    "FeatureChange",
+    "Flip",
+    "Flips",
+    "Reporter",
+]
