@@ -61,9 +61,8 @@ def window():
         return np.stack([score, -score, 0 * score], axis=1)
 
     names = [f"channel_{index}" for index in range(128)]
-    return ReportGenerator(model, background_data=rows(2, 64, 128), feature_names=names).generate_report(
-        rows(64, 128, seed=7)
-    )
+    generator = ReportGenerator(model, background_data=rows(2, 64, 128), feature_names=names, budget=600)
+    return generator.generate_report(rows(64, 128, seed=7))
 
 
 class Reader(HTMLParser):

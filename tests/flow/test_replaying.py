@@ -41,7 +41,7 @@ from axon_quant.runtime.live import Live
 from axon_quant.runtime.recompute import replay_decision
 from axon_quant.runtime.replay import Replay
 from axon_quant.runtime.replayed import Verdict, compare
-from axon_quant.runtime.versions import Versions, noted_plans, stores_for
+from axon_quant.runtime.versions import open_versions
 from axon_quant.runtime.wiring import build_instruments
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -62,8 +62,7 @@ def builtin(name, backend="onnx"):
 
 def replayed(journal, decision_id="last", *, store=None, members=None):
     record = find_decision(journal, decision_id)
-    plans = noted_plans(journal, record.run)
-    return replay_decision(record, Versions(stores_for(journal, plans, store=store), plans), members=members)
+    return replay_decision(record, open_versions(journal, record.run, store=store), members=members)
 
 
 def axon_replay(*arguments):
@@ -123,8 +122,7 @@ def test_a_decision_of_an_ordinary_run_is_replayed_from_the_command_line(root, t
 
 def test_every_decision_comes_out_in_the_same_bits(run):
     decisions = [event for _, event in read(run, kinds=[Decision])]
-    plans = noted_plans(run, 1)
-    versions = Versions(stores_for(run, plans), plans)
+    versions = open_versions(run, 1)
     results = [replay_decision(find_decision(run, f"1:{event.number}"), versions) for event in decisions]
     assert len(results) > 20
     assert {result.verdict for result in results} == {Verdict.Agreed}
@@ -495,7 +493,7 @@ def test_an_ensemble_that_stood_aside_did_so_by_its_record(run, monkeypatch):
     record = find_decision(run, "last")
     event = msgspec.structs.replace(record.event, scores=(0.0, 0.0, 1.0), action="hold", confidence=1.0)
     aside = attrs.evolve(record, event=event)
-    versions = Versions(stores_for(run, noted_plans(run, 1)), noted_plans(run, 1))
+    versions = open_versions(run, 1)
     assert replay_decision(aside, versions).verdict is Verdict.Differs  # this strategy never does
     monkeypatch.setattr(
         "axon_quant.runtime.recompute.load_ensemble",

@@ -530,7 +530,7 @@ class Silent(Exact):
             return super().explain(observation, action, background_data)
         except AxonError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - the defect
             return self.attribution(np.asarray(observation), np.zeros(np.size(observation)), 0.0, 0.0)
 
 
@@ -750,7 +750,7 @@ class Quiet(Flipping):
             return super().generate(*arguments, **more)
         except AxonError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - the defect
             return Found([], self.evaluations, "hold")
 
 
@@ -810,7 +810,7 @@ class Blank(Reporting):
     def generate_report(self, observation, action=None):
         try:
             return super().generate_report(observation, action)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the defect
             return Paper(self, "unknown", {})
 
 

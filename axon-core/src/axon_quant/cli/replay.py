@@ -50,7 +50,7 @@ def command(
     from axon_quant.errors import JournalError, JournalTamperedError
     from axon_quant.runtime.decisions import find_decision
     from axon_quant.runtime.recompute import replay_decision
-    from axon_quant.runtime.versions import Versions, noted_plans, stores_for
+    from axon_quant.runtime.versions import open_versions
 
     if (config_file is None) == (journal is None):
         raise click.UsageError("which journal? give -c FILE or --journal PATH, and not both")
@@ -59,16 +59,15 @@ def command(
     if path is None:
         raise AssertionError("neither a configuration nor a journal")
     code = dict(map(code_member, members))
+    configured = None if config is None or config.model_store is None else config.model_store.path
     try:
         record = find_decision(path, decision_id)
-        plans = noted_plans(path, record.run)
+        versions = open_versions(path, record.run, store=store, configured=configured, trusted=trusted)
     except JournalTamperedError:
         raise
     except JournalError as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(USAGE) from None
-    configured = None if config is None or config.model_store is None else config.model_store.path
-    versions = Versions(stores_for(path, plans, store=store, configured=configured), plans, trusted=trusted)
     strategy = None if config is None else config.ensemble.strategy
     result = replay_decision(record, versions, strategy=strategy, members=code)
     if as_json:

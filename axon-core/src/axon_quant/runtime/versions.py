@@ -150,6 +150,20 @@ def _config(stored: StoredModel, noted: NotedPlan) -> ModelConfig:
     )
 
 
+def open_versions(
+    journal: str | Path,
+    run: int,
+    *,
+    store: str | Path | None = None,
+    configured: Path | None = None,
+    trusted: bool = False,
+) -> Versions:
+    """The versions that served in a run, wherever they are kept: see `stores_for`."""
+    plans = noted_plans(journal, run)
+    stores = stores_for(Path(journal), plans, store=None if store is None else Path(store), configured=configured)
+    return Versions(stores, plans, trusted=trusted)
+
+
 def stores_for(
     journal: Path, plans: Sequence[NotedPlan], *, store: Path | None = None, configured: Path | None = None
 ) -> tuple[ModelStore, ...]:

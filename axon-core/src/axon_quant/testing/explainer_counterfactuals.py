@@ -30,7 +30,7 @@ class Counterfactuals:
 
     @case("P-040", capability=Capability.Counterfactuals)
     def test_p040_every_result_flips_the_decision(self, questions: Questions) -> None:
-        """Asked about a result alone, the model decides otherwise, as `action` and `scores` say. Most decisions have one."""
+        """Asked about a result alone, the model decides otherwise, as it says. Most decisions have one."""
         found = 0
         for x in ROWS[:6]:
             model = deciding()

@@ -39,23 +39,27 @@ def render(facts: Facts, *, standard: str | None = None) -> bytes:
     template = (files("axon_explain.decision_report") / "decision.typ").read_bytes()
     at = facts.decision.at
     dated = "no" if at is None and standard is None else "yes"
+    fonts = typst.Fonts(include_system_fonts=False)
+    inputs: dict[str, str] = {}
     try:
         for limits in (FULL, BRIEF, BRIEFEST):
             data = msgspec.json.encode(_printable(msgspec.to_builtins(sheet(facts, limits)))).decode()
-            setting = typst.Compiler(template, ignore_system_fonts=True, sys_inputs={"report": data, "dated": dated})
-            if int(setting.query("<pages>", field="value", one=True)) <= PAGES:
+            inputs = {"report": data, "dated": dated}
+            # A typst.Compiler would keep the layout, but loses a template that comes as bytes after its first answer.
+            pages = typst.query(template, "<pages>", field="value", one=True, font_paths=fonts, sys_inputs=inputs)
+            if int(pages) <= PAGES:
                 break
-        made = setting.compile(
+        return typst.compile(
+            template,
             format="pdf",
-            pdf_standards=[] if standard is None else [standard],
+            font_paths=fonts,
+            sys_inputs=inputs,
+            pdf_standards=[] if standard is None else [standard],  # type: ignore[list-item]
             timestamp=datetime.fromtimestamp((at or 0) // 1_000_000_000, UTC),
         )
     except typst.TypstError as error:
         kind = "PDF" if standard is None else f"PDF {standard}"
         raise ExplainError(f"the report cannot be set as {kind}: {error}") from error
-    if not isinstance(made, bytes):
-        raise TypeError(f"expected one document, found {type(made).__name__}")
-    return made
 
 
 def _printable(value: object) -> object:
