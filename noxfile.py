@@ -47,7 +47,7 @@ EXTRAS = ("-gpu", "-numba")
 LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 """Of these, the ones that the default sessions leave out: hundreds of MB."""
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
-TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"]
+TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6", "pypdf>=5"]
 SDKS = ["python-binance>=1.0.37", "python-okx>=0.4"]
 """Clients that other people wrote, which must trade at the simulators unmodified."""
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
@@ -154,6 +154,18 @@ def policies(session: nox.Session) -> None:
 
 
 @nox.session
+def explain(session: nox.Session) -> None:
+    """What explanations are compared with, from other people's libraries. Hundreds of MB.
+
+    Arguments after `--` go to pytest.
+    """
+    install(session, CORE, ONNX, EXPLAIN, tools=[*TEST_TOOLS, "dice-ml>=0.12"])
+    session.run("pytest", "tests/explain", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
+    if not session.posargs:
+        session.run("python", "benchmarks/counterfactuals.py", env={"OPENBLAS_NUM_THREADS": "1"})
+
+
+@nox.session
 def numba(session: nox.Session) -> None:
     """The safetensors backend with its compiled kernels: its tests, and the conformance suite."""
     install(session, CORE + "[testing]", ONNX, SAFETENSORS + "[numba]", tools=[*TEST_TOOLS, "safetensors>=0.5"])
@@ -163,7 +175,7 @@ def numba(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
-    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, tools=[])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
     left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
     every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]
@@ -175,7 +187,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def example(session: nox.Session) -> None:
     """Every configuration of examples/, and so every strategy in it, on a generated market; then the demos."""
-    install(session, CORE, ONNX, SAFETENSORS, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, EXPLAIN, tools=[])
     place = Path(session.create_tmp()) / "examples"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(ROOT / "examples", place, ignore=shutil.ignore_patterns("journal", "__pycache__"))

@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
@@ -42,8 +42,8 @@ class Names:
         elif isinstance(feature, str):
             self._named(feature, chosen)
         else:
-            if not 0 <= feature < len(self.players):
-                raise ExplainError(f"no feature {feature}", hint=f"there are {len(self.players)}, counted from 0")
+            if not isinstance(feature, int | np.integer) or not 0 <= feature < len(self.players):
+                raise ExplainError(f"no feature {feature!r}", hint=f"there are {len(self.players)}, counted from 0")
             chosen = self.index == feature
         return chosen.ravel()
 
@@ -117,12 +117,13 @@ class Constraints:
         low, high, step = np.full(cells, -np.inf), np.full(cells, np.inf), np.zeros(cells)
         free = np.ones(cells, bool)
         if isinstance(bounds, Mapping):
-            for feature, (least, most) in bounds.items():
+            for feature, ends in bounds.items():
                 where = names.cells(feature)
+                least, most = _pair(ends)
                 low[where] = -math.inf if least is None else least
                 high[where] = math.inf if most is None else most
         elif bounds is not None:
-            low, high = (_spread_out(value, names.shape, "bounds") for value in bounds)
+            low, high = (_spread_out(value, names.shape, "bounds") for value in _pair(bounds))
         if isinstance(steps, Mapping):
             for feature, size in steps.items():
                 step[names.cells(feature)] = _positive(size, feature)
@@ -176,6 +177,14 @@ def _grid_ends(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The first and last multiple within bounds; a bound that is one but for rounding counts."""
     return np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    try:
+        low, high = value
+    except (TypeError, ValueError) as error:
+        raise ExplainError(f"bounds are a pair (low, high), found {value!r}", hint="None leaves an end open") from error
+    return low, high
 
 
 def _positive(value: float, feature: Feature) -> float:

@@ -48,7 +48,7 @@ class Change:
 
 @attrs.frozen(eq=False, kw_only=True)
 class Counterfactual:
-    """An `observation` `[…shape]` in the model's dtype that the model, asked about it alone, decides as `action`.
+    """An `observation` `[…shape]`, in the model's dtype, that the model, asked about it alone, decides as `action`.
 
     `changes` name what differs from the original, the largest relative change first. `distance` is the sum of
     |delta|/MAD over features, a group counting as the mean over its cells; `plausibility` is the same measure to the
@@ -57,7 +57,7 @@ class Counterfactual:
     """
 
     changes: tuple[Change, ...]
-    observation: Floats
+    observation: Floats = attrs.field(repr=False)
     action: str
     scores: tuple[float, ...]
     distance: float
@@ -89,7 +89,7 @@ class Counterfactual:
 class Nearest:
     """The observation that came nearest to another decision, and by how much its score still stood above: `margin`."""
 
-    observation: Floats
+    observation: Floats = attrs.field(repr=False)
     margin: float
 
 
@@ -227,7 +227,7 @@ class CounterfactualGenerator:
         parts = Names(origin.shape, grouped.names, grouped.index, _columns(origin.shape, names))
         limits = Constraints.of(parts, origin.dtype, self._bounds, self._immutable, self._steps)
         space = Space(origin.ravel(), grouped.index.ravel(), limits, metric)
-        inquiry.keep(min(wanted * SPARES, inquiry.left // 2))
+        inquiry.keep(min(wanted * SPARES, (inquiry.left + 1) // 2))
         generator = np.random.default_rng(self._seed)
         search = Search(inquiry, space, margin, wanted=wanted, enough=enough, generator=generator)
         items = self._verified(search, wanted, grouped)
@@ -301,26 +301,21 @@ class CounterfactualGenerator:
 
     def _verified(self, search: Search, wanted: int, grouped: Players) -> tuple[Counterfactual, ...]:
         """Results in order, each asked about on its own."""
-        candidates = search.run()
         space, inquiry = search.space, search.inquiry
-        if not candidates:
-            return ()
-        far = space.metric.distance(np.stack([c.row for c in candidates]))
-        options = [
-            Option(frozenset(c.players), float(d), space.metric.plausibility(c.row))
-            for c, d in zip(candidates, far, strict=True)
-        ]
+        rows = [candidate.row for candidate in search.run()]
+        options = [space.option(row) for row in rows]
         made: list[Counterfactual] = []
         for at in choose(options, len(options)):
-            if len(made) == wanted:
-                break
-            row = candidates[at].row
-            answer = inquiry.alone(row)
+            answer = inquiry.alone(rows[at]) if len(made) < wanted else None
             if answer is None:
                 break
             # In a batch the last bits of scores may differ, so that one in many does not flip when asked about alone.
             if inquiry.flips(answer[0]):
-                made.append(self._result(space, row, answer, options[at], inquiry.spent, grouped))
+                made.append(self._result(space, rows[at], answer, options[at], inquiry.spent, grouped))
+        row, margin = inquiry.nearest
+        answer = inquiry.alone(row) if not made and margin < 0.0 else None
+        if answer is not None and inquiry.flips(answer[0]):  # all that were small did so only in a batch
+            made.append(self._result(space, row, answer, space.option(row), inquiry.spent, grouped))
         return tuple(sorted(made, key=lambda each: (len(each.changes), each.distance)))
 
     def _result(

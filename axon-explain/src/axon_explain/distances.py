@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 from axon_explain.background import Background
 from axon_explain.subject import Floats
 
+QUANTILES = (0.01, 0.99, 0.05, 0.95, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5)
+"""Values of a feature that are tried, as shares of the background below them; the outer ones flip most."""
 NEIGHBOURS = 5
 """Rows of the background that plausibility looks at."""
 
@@ -31,11 +35,14 @@ class Spread:
         if background.source == "baseline":
             return cls(rows[:0], np.zeros(rows.shape[1]))
         shape = background.rows.shape[1:]
-        columns = background.rows.reshape(-1, shape[-1]).astype(np.float64)
-        middle = np.median(columns, axis=0)
-        deviation = np.median(np.abs(columns - middle), axis=0)
-        size = np.where(deviation > 0.0, deviation, columns.std(axis=0))
+        columns = background.rows.reshape(-1, shape[-1])
+        size = np.array([_deviation(columns[:, number].astype(np.float64)) for number in range(shape[-1])])
         return cls(rows, np.ascontiguousarray(np.broadcast_to(size, shape)).ravel())
+
+    @cached_property
+    def quantiles(self) -> NDArray[np.float64]:
+        """`[quantiles, cells]`, at QUANTILES."""
+        return np.quantile(self.rows, QUANTILES, axis=0).astype(np.float64)
 
 
 class Metric:
@@ -45,11 +52,12 @@ class Metric:
     larger, the mean over time for a window. `weight` `[cells]` is what a unit of difference adds.
     """
 
-    __slots__ = ("_apart", "_wide", "origin", "scale", "spread", "weight")
+    __slots__ = ("_apart", "_wide", "channels", "origin", "scale", "spread", "weight")
 
     def __init__(self, spread: Spread, origin: Floats, players: NDArray[np.intp], channels: int) -> None:
         self.spread = spread
         self.origin = origin
+        self.channels = channels
         sizes = np.maximum(1.0, np.abs(origin.astype(np.float64))).reshape(-1, channels)
         own = np.broadcast_to(sizes.mean(axis=0), sizes.shape).ravel()
         self.scale = np.where(spread.size > 0.0, spread.size, own)
@@ -85,6 +93,11 @@ class Metric:
         moved = (np.abs(there - row[cells]) - np.abs(there - self.origin[cells])) @ self.weight[cells]
         k = min(NEIGHBOURS, len(there))
         return float(np.partition(self.apart + moved, k - 1)[:k].mean())
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    found = float(np.median(np.abs(values - np.median(values))))
+    return found if found > 0.0 else float(values.std())
 
 
 def _parts(rows: Floats) -> list[Floats]:

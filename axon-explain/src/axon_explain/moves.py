@@ -7,12 +7,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from axon_explain.choice import Option
 from axon_explain.constraints import Constraints
 from axon_explain.distances import Metric
 from axon_explain.subject import Floats
 
-QUANTILES = (0.01, 0.99, 0.05, 0.95, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5)
-"""Values of a feature that are tried, as shares of the background below them; the outer ones flip most."""
+LEVELS = (0.05, 0.95)
+"""Where the mean of a channel over its window is moved to, as shares of the background's below it."""
 STEPS_OUT = (2.0, 8.0, 0.5, 4.0, 1.0, 0.25)
 """Without a background: how many scales up and down, in the order in which they are tried."""
 
@@ -46,6 +47,11 @@ class Space:
         cells = self.cells[player]
         row[cells] = self.origin[cells]
 
+    def option(self, row: Floats) -> Option:
+        """A row as one to choose from."""
+        near = float(self.metric.distance(row[None])[0])
+        return Option(frozenset(self.changed(row)), near, self.metric.plausibility(row))
+
     def share(self, row: Floats, player: int) -> float:
         """What a player adds to the distance of a row."""
         cells = self.cells[player]
@@ -61,9 +67,17 @@ class Moves:
 
     @classmethod
     def of(cls, space: Space) -> Moves:
-        """Quantiles of the background, or steps outward from the observation and zero; and the bounds, if there are."""
-        if space.metric.known:
-            rows = np.quantile(space.metric.spread.rows, QUANTILES, axis=0).astype(np.float64)
+        """Quantiles of the background, or steps outward from the observation and zero; and the bounds, if there are.
+
+        Groups of cells are moved as they are, each channel by the same amount over its window.
+        """
+        if space.metric.known and not space.single:
+            channels = (-1, space.metric.channels)
+            means = space.metric.spread.rows.reshape(len(space.metric.spread.rows), *channels).mean(axis=1)
+            away = np.quantile(means, LEVELS, axis=0) - space.origin.reshape(channels).mean(axis=0)
+            rows = (space.origin.reshape(1, *channels) + away[:, None]).reshape(len(LEVELS), -1)
+        elif space.metric.known:
+            rows = space.metric.spread.quantiles
         else:
             sizes = np.array([sign * size for size in STEPS_OUT for sign in (1.0, -1.0)])
             out = space.origin + sizes[:, None] * space.metric.scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -24,6 +24,7 @@ from axon_quant.inference import ModelStore
 if TYPE_CHECKING:
     from axon_quant.runtime.decisions import DecisionRecord
     from axon_quant.runtime.replayed import ReplayResult
+    from axon_quant.runtime.versions import Versions
 
 
 @attrs.frozen
@@ -74,8 +75,8 @@ class ReportGenerator:
 
     `model` is what `KernelSHAP` understands; None reports what a journal's record holds, and explains nothing.
     `background_data` `[rows, …shape]`, `actions`, `feature_names` and `store` are passed on to the explainers, unless
-    `shap` or `counterfactuals` are given; so is the `budget`. `background_source` says in the report what the background
-    is.
+    `shap` or `counterfactuals` are given; so is the `budget`. `background_source` says in the report what background
+    that is.
 
     Raises ModelError for an object that cannot be asked, ExplainError as the explainers do.
     """
@@ -103,6 +104,41 @@ class ReportGenerator:
         self._feature_names = None if feature_names is None else tuple(feature_names)
         self._store = store
         self._budget = budget
+        self._cautions: tuple[str, ...] = ()
+
+    @classmethod
+    def for_decision(
+        cls,
+        journal: str | os.PathLike[str],
+        record: DecisionRecord,
+        versions: Versions,
+        *,
+        windows: int = 16,
+        budget: int | None = None,
+        strategy: str | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> ReportGenerator:
+        """A generator for a decision in a journal: `generate_report(record=record)` then explains what decided.
+
+        The exact models come from `versions` by their SHA-256 and vote with the recorded weights; `strategy` combines
+        them where the record does not say, and `members` are those that were code, by name. The background is the
+        sample that a store keeps of one of them, else up to `windows` windows that the run saw before. Where the
+        decision cannot be asked again, the report has no explanation and says why.
+        """
+        from axon_explain.decision_report.from_journal import material
+
+        found = material(Path(journal), record, versions, windows=windows, strategy=strategy, members=members)
+        made = cls(
+            found.model,
+            background_data=found.background,
+            background_source=found.source,
+            actions=None if found.model is None else found.model.actions,
+            feature_names=record.feature_names,
+            budget=budget,
+        )
+        if found.model is None:
+            made._cautions = (f"There is no explanation, because the decision cannot be asked again: {found.trouble}",)
+        return made
 
     def generate_report(
         self,
@@ -125,7 +161,7 @@ class ReportGenerator:
 
         Raises ExplainError for an observation or an action that does not fit; what the model raises goes through.
         """
-        notes = [str(text) for text in cautions]
+        notes = [*self._cautions, *map(str, cautions)]
         subject = self._subject
         given = record.observation if observation is None and record is not None else observation
         if given is None or (subject is None and record is None):

@@ -14,7 +14,7 @@ from axon_explain.subject import Floats
 
 PAIRED = 6
 """Features, of those that help most, that are tried in pairs."""
-DONORS = 2
+DONORS = 3
 """Neighbours that groups of cells are taken from."""
 NEIGHBOURS_ASKED = 64
 """Rows of the background that are asked for their decision, the nearest first."""
@@ -52,10 +52,10 @@ class Search:
             self._features()
         else:
             self._groups()
-        chosen = self._distinct(self._found)[: REFINED * self._wanted]
+        chosen = self._best(self._found)[: REFINED * self._wanted]
         shorten(self.inquiry, self.space, chosen)
         polish(self.inquiry, self.space, chosen)
-        return self._distinct(chosen)
+        return self._best(chosen)
 
     def _features(self) -> None:
         """Single values: a grid of one feature, of two, then as many as it takes."""
@@ -70,16 +70,16 @@ class Search:
                 self._prefixes(donors, np.full(self.space.count, donor), self._gains_of(row, moves, gains))
 
     def _groups(self) -> None:
-        """Blocks of cells: from windows that are decided otherwise, or moved as a whole."""
-        known = self.space.metric.known
-        moves = self._neighbours(DONORS) if known else Moves.of(self.space)
-        gains = self._singles(moves)
-        for donor in range(len(moves.rows) if known else 0):
-            self._prefixes(moves, np.full(self.space.count, donor), gains[donor])
-        self._composite(moves, gains)
-        if known and not self._found and self.inquiry.left:
-            outward = Moves.of(self.space)
-            self._composite(outward, self._singles(outward))
+        """Blocks of cells: from observations that are decided otherwise, or moved as they are."""
+        if self.space.metric.known:
+            donors = self._neighbours(DONORS)
+            gains = self._singles(donors)
+            for donor in range(len(donors.rows)):
+                self._prefixes(donors, np.full(self.space.count, donor), gains[donor], fewest=1)
+            self._composite(donors, gains)
+        if not self._found:
+            moves = Moves.of(self.space)
+            self._composite(moves, self._singles(moves))
 
     def _content(self) -> bool:
         return bool(self._found) and self.inquiry.spent >= self._enough
@@ -127,13 +127,17 @@ class Search:
         if len(gains):
             self._prefixes(moves, gains.argmax(axis=0), gains.max(axis=0))
 
-    def _prefixes(self, moves: Moves, which: NDArray[np.intp], gains: NDArray[np.float64]) -> None:
-        """As many features as it takes, the most helpful first; then again without those that were needed."""
+    def _prefixes(self, moves: Moves, which: NDArray[np.intp], gains: NDArray[np.float64], *, fewest: int = 0) -> None:
+        """As many features as it takes, the most helpful first; then again without those that were needed.
+
+        Ends when there are enough results, but not before `fewest` of them came from here.
+        """
         gains = gains.copy()
         alone = [players[0] for players in self._kinds if len(players) == 1]
         gains[alone] = -np.inf
         values = moves.rows[which[self.space.players], np.arange(len(self.space.origin))]
-        while self._lacking():
+        while self._lacking() or (fewest > 0 and not self._content() and self.inquiry.left > 0):
+            fewest -= 1
             candidate = self._prefix(values, gains)
             if candidate is None:
                 return
@@ -187,26 +191,31 @@ class Search:
         margins = np.full(len(rows), np.inf)
         asked = self.inquiry.margins(rows)
         margins[: len(asked)] = asked
-        for at in np.flatnonzero(margins < 0.0):
-            self._found.append(self._candidate(rows[at], float(margins[at])))
+        flips = np.flatnonzero(margins < 0.0)
+        for at in self._distinct(rows[flips], margins[flips]):
+            self._found.append(self._candidate(rows[flips[at]], float(margins[flips[at]])))
             self._kinds.add(self._found[-1].players)
         return margins
 
     def _candidate(self, row: Floats, margin: float) -> Candidate:
         return Candidate(row, margin, self.space.changed(row))
 
-    def _distinct(self, candidates: list[Candidate]) -> list[Candidate]:
-        """The nearest of each set of features and direction, in order of the number of features and distance.
+    def _best(self, candidates: list[Candidate]) -> list[Candidate]:
+        """The nearest of each kind, in order of the number of features and distance."""
+        if not candidates:
+            return []
+        rows, margins = np.stack([c.row for c in candidates]), np.array([c.margin for c in candidates])
+        found = [candidates[at] for at in self._distinct(rows, margins)]
+        return sorted(found, key=lambda candidate: len(candidate.players))
+
+    def _distinct(self, rows: Floats, margins: NDArray[np.float64]) -> list[int]:
+        """The nearest row of each set of features (single ones: and direction), the nearest first.
 
         Near is what will be: on a straight way the margin reaches 0 before the row does.
         """
-        if not candidates:
-            return []
-        rows = np.stack([c.row for c in candidates])
-        margins = np.array([c.margin for c in candidates])
         away = self.space.metric.distance(rows) * self._margin / (self._margin - margins)
-        up = rows > self.space.origin if self.space.single else np.zeros((len(rows), 1), bool)
-        kinds: dict[object, Candidate] = {}
-        for at in sorted(range(len(rows)), key=lambda at: (len(candidates[at].players), away[at])):
-            kinds.setdefault((candidates[at].players, up[at].tobytes()), candidates[at])
+        moved, up, kinds = rows != self.space.origin, rows > self.space.origin, dict[object, int]()
+        for at in np.argsort(away, kind="stable").tolist():
+            single = self.space.single
+            kinds.setdefault((moved[at].tobytes(), up[at].tobytes()) if single else self.space.changed(rows[at]), at)
         return list(kinds.values())

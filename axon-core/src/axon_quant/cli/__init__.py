@@ -29,6 +29,7 @@ _COMMANDS = {
     "plugins": ("axon_quant.cli.plugins", "List the plugins found, and why one is not used."),
     "predict": ("axon_quant.cli.predict", "Ask a model about windows in a file."),
     "replay": ("axon_quant.cli.replay", "Compute a recorded decision again and compare the bits."),
+    "report": ("axon_quant.cli.report", "Write down a recorded decision, and why it was made."),
     "run": ("axon_quant.cli.run", "Trade a live or a recorded market."),
     "simulate": ("axon_quant.cli.simulate", "Serve a simulated venue on loopback."),
     "validate-config": ("axon_quant.cli.validate_config", "Report every mistake in a configuration."),

@@ -58,7 +58,7 @@ def command(
     path = journal if config is None else config.journal.path
     if path is None:
         raise AssertionError("neither a configuration nor a journal")
-    code = dict(map(_code, members))
+    code = dict(map(code_member, members))
     configured = None if config is None or config.model_store is None else config.model_store.path
     try:
         record = find_decision(path, decision_id)
@@ -78,7 +78,7 @@ def command(
         raise SystemExit(1)
 
 
-def _code(text: str) -> tuple[str, object]:
+def code_member(text: str) -> tuple[str, object]:
     """`NAME=MODULE:ATTR` → the name and what is there, made if it is a class."""
     from importlib import import_module
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axon_explain.decision_report.facts import HeatMap
-from axon_explain.decision_report.words import number, seen, shortened, signed
+from axon_explain.decision_report.words import aligned, number, seen, shortened, signed
 from axon_quant.report.markup import Html, tag
 from axon_quant.report.plot import figure
 
@@ -18,18 +18,21 @@ def heat_map(heat: HeatMap, *, width: float, interval_ms: int | None) -> Html:
     row = 20.0 if len(heat.channels) > 8 else 26.0
     cell = (right - left) / len(heat.steps)
     largest = strongest(heat)
+    totals = [sum(values) for values in heat.values]
+    written = aligned(totals)
     marks: list[Html] = []
     for index, (name, values) in enumerate(zip(heat.channels, heat.values, strict=True)):
         y = _TOP + index * row
         label = shortened(seen(name), int((left - 12) / _LETTER))
-        marks.append(tag("text", tag("title", seen(name)), label, x=left - 12, y=y + row / 2 + 4, class_="label end"))
+        marks.append(
+            tag("text", tag("title", seen(name)), label, x=left - 12, y=y + row / 2 + 4, class_="label end name")
+        )
         marks += [
             _cell(value / largest, left + column * cell, y, cell, row, _told(heat, index, column, interval_ms))
             for column, value in enumerate(values)
         ]
-        total = sum(values)
-        side = "against" if total < 0 else "for"
-        marks.append(tag("text", signed(total), x=right + 8, y=y + row / 2 + 4, class_=f"value {side}"))
+        side = "against" if totals[index] < 0 else "for"
+        marks.append(tag("text", written(totals[index]), x=right + 8, y=y + row / 2 + 4, class_=f"value {side}"))
     bottom = _TOP + row * len(heat.channels)
     marks += _axis(heat, left, cell, bottom, 3 if narrow else 8, interval_ms)
     marks += _legend(largest, left, right, bottom + 42.0)

@@ -8,6 +8,7 @@ from axon_explain.decision_report.facts import Facts
 from axon_explain.decision_report.heatmap import heat_map
 from axon_explain.decision_report.page_record import for_the_record
 from axon_explain.decision_report.page_tables import counterfactuals, importances, orders, votes
+from axon_explain.decision_report.story import VERDICTS
 from axon_explain.decision_report.waterfall import waterfall
 from axon_explain.decision_report.words import counted, exactness, number, percent, seen
 from axon_quant.report.markup import Child, Html, page, tag
@@ -17,7 +18,7 @@ _DIFFERENCES = 6
 
 
 def render(facts: Facts) -> str:
-    """The whole document. Everything in it that came from outside is escaped, and spelled out where it shows nothing."""
+    """The whole document. What came from outside is escaped, and spelled out where it shows nothing."""
     style = (files("axon_explain.decision_report") / "decision.css").read_text("utf-8")
     kicker = "decision report" if facts.decision.id is None else f"decision {seen(facts.decision.id)}"
     body = tag(
@@ -84,9 +85,7 @@ def _verdict(facts: Facts) -> Html | None:
     if replay is None:
         return None
     agreed = replay.verdict == "agreed"
-    head = {"agreed": "The replay agrees. ", "differs": "The replay does not agree. "}.get(
-        replay.verdict, "Not replayed. "
-    )
+    head = f"{VERDICTS.get(replay.verdict, replay.verdict)}. "
     details = [seen(text) for text in (replay.reason, *replay.differences[:_DIFFERENCES], *replay.remarks)]
     text = tag("span", tag("bdi", ". ".join(details)), ".")
     return tag("p", tag("strong", head), text, class_="verdict" if agreed else "verdict bad")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from axon_explain.decision_report.facts import Counterfactual, Facts, Order, Refusal
-from axon_explain.decision_report.words import counted, number, percent, seen, signed
+from axon_explain.decision_report.story import otherwise
+from axon_explain.decision_report.words import aligned, counted, number, percent, seen, signed
 from axon_quant.report.markup import Child, Html, tag
 
-_FEATURES = 30
-_CHANGES = 12
+_FEATURES = 20
+_CHANGES = 6
 _ORDERS = 50
 
 
@@ -35,12 +36,14 @@ def importances(facts: Facts) -> Html | None:
     if found is None or not facts.feature_table:
         return None
     largest = max((abs(player.importance) for player in found.players), default=0.0) or 1.0
+    written = aligned(player.importance for player in found.players)
+    valued = any(player.value is not None for player in found.players)
     rows = [
         tag(
             "tr",
             tag("th", name(player.name), scope="row"),
-            tag("td", "–" if player.value is None else number(player.value), class_="num"),
-            tag("td", signed(player.importance), class_="num"),
+            tag("td", "–" if player.value is None else number(player.value), class_="num") if valued else None,
+            tag("td", written(player.importance), class_="num"),
             tag("td", _bar(player.importance / largest), class_="bar-cell"),
         )
         for player in found.players[:_FEATURES]
@@ -48,9 +51,19 @@ def importances(facts: Facts) -> Html | None:
     others = found.players[_FEATURES:]
     if others:
         label = f"{counted(len(others), 'other')} (all of them are in the JSON)"
-        total = signed(sum(player.importance for player in others))
-        rows.append(_more(label, "", total, ""))
-    return table(("Feature", "Value", "Contribution", ""), rows, right=frozenset({"Value", "Contribution"}))
+        total = written(sum(player.importance for player in others))
+        rows.append(
+            tag(
+                "tr",
+                tag("th", label, scope="row"),
+                tag("td") if valued else None,
+                tag("td", total, class_="num"),
+                tag("td"),
+                class_="more",
+            )
+        )
+    heads = ("Feature", "Value", "Contribution", "") if valued else ("Feature", "Contribution", "")
+    return table(heads, rows, right=frozenset({"Value", "Contribution"}))
 
 
 def counterfactuals(facts: Facts) -> Html | None:
@@ -59,21 +72,15 @@ def counterfactuals(facts: Facts) -> Html | None:
     if found is None:
         return None
     if not found.results:
-        return tag("p", name(facts_of_none(facts)), class_="story small")
+        return tag("p", name(otherwise(found)), class_="story small")
     rows = [row for result in found.results for row in _changes(result)]
     heads: tuple[str, ...] = ("Outcome", "Change", "Was", "Instead", "Difference", "Distance")
     caption = "Distance: L1 in units of the background's median absolute deviation."
+    if len(facts.observation.shape) > 1:
+        caption += " Of a channel or another group, the values are means over its cells."
     if all(result.distance is None for result in found.results):
         heads, caption = heads[:-1], ""
     return table(heads, rows, right=frozenset({"Was", "Instead", "Difference", "Distance"}), caption=caption)
-
-
-def facts_of_none(facts: Facts) -> str:
-    """What there is to say where no counterfactual was found."""
-    from axon_explain.decision_report.story import otherwise
-
-    assert facts.counterfactuals is not None
-    return otherwise(facts.counterfactuals)
 
 
 def votes(facts: Facts) -> Html | None:

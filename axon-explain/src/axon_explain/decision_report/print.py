@@ -13,7 +13,7 @@ from importlib.resources import files
 import msgspec
 
 from axon_explain.decision_report.facts import Facts
-from axon_explain.decision_report.sheet import sheet
+from axon_explain.decision_report.sheet import BRIEF, BRIEFEST, FULL, sheet
 from axon_explain.decision_report.words import spelled
 from axon_quant.errors import ExplainError
 
@@ -21,6 +21,7 @@ STANDARDS = (
     *("1.4", "1.5", "1.6", "1.7", "2.0"),
     *("a-1a", "a-1b", "a-2a", "a-2b", "a-2u", "a-3a", "a-3b", "a-3u", "a-4", "a-4e", "a-4f", "ua-1"),
 )
+PAGES = 3
 _SHOWN = (
     *((0x20, 0x7E), (0xA0, 0xAC), (0xAE, 0x2FF), (0x391, 0x3A1), (0x3A3, 0x482), (0x48A, 0x4FF)),
     *((0x5D0, 0x5EA), (0x621, 0x63A), (0x640, 0x64A), (0x660, 0x66D), (0x1E00, 0x1EFF), (0x2010, 0x2027)),
@@ -35,23 +36,30 @@ def render(facts: Facts, *, standard: str | None = None) -> bytes:
         raise ExplainError(f"there is no PDF standard {standard!r}", hint=f"one of {', '.join(STANDARDS)}")
     import typst
 
-    at = facts.decision.at
-    dated = at is not None or standard is not None
     template = (files("axon_explain.decision_report") / "decision.typ").read_bytes()
-    data = msgspec.json.encode(_printable(msgspec.to_builtins(sheet(facts)))).decode()
+    at = facts.decision.at
+    dated = "no" if at is None and standard is None else "yes"
+    fonts = typst.Fonts(include_system_fonts=False)
+    inputs: dict[str, str] = {}
     try:
-        return bytes(
-            typst.compile(
-                template,
-                format="pdf",
-                ignore_system_fonts=True,
-                sys_inputs={"report": data, "dated": "yes" if dated else "no"},
-                pdf_standards=[] if standard is None else [standard],
-                timestamp=datetime.fromtimestamp((at or 0) // 1_000_000_000, UTC),
-            )
+        for limits in (FULL, BRIEF, BRIEFEST):
+            data = msgspec.json.encode(_printable(msgspec.to_builtins(sheet(facts, limits)))).decode()
+            inputs = {"report": data, "dated": dated}
+            # A typst.Compiler would keep the layout, but loses a template that comes as bytes after its first answer.
+            pages = typst.query(template, "<pages>", field="value", one=True, font_paths=fonts, sys_inputs=inputs)
+            if int(pages) <= PAGES:
+                break
+        return typst.compile(
+            template,
+            format="pdf",
+            font_paths=fonts,
+            sys_inputs=inputs,
+            pdf_standards=[] if standard is None else [standard],  # type: ignore[list-item]
+            timestamp=datetime.fromtimestamp((at or 0) // 1_000_000_000, UTC),
         )
     except typst.TypstError as error:
-        raise ExplainError(f"the report cannot be set as PDF {standard or ''}: {error}".replace(" :", ":")) from error
+        kind = "PDF" if standard is None else f"PDF {standard}"
+        raise ExplainError(f"the report cannot be set as {kind}: {error}") from error
 
 
 def _printable(value: object) -> object:

@@ -15,6 +15,8 @@ from axon_explain.decision_report.facts import (
 )
 from axon_explain.decision_report.words import counted, listed, number, percent, signed
 
+VERDICTS = {"agreed": "The replay agrees", "differs": "The replay does not agree", "not-replayed": "Not replayed"}
+
 _NAMED = 3
 """Features that a sentence names."""
 
@@ -48,16 +50,13 @@ def because(attribution: Attribution) -> str:
         return f"Nothing in the observation moved the score of {attribution.action} from its average."
     pro = [player for player in moving if player.importance > 0][:_NAMED]
     con = [player for player in moving if player.importance < 0][:_NAMED]
-    parts = []
-    if pro:
-        parts.append(f"for it spoke most of all {_named(pro)}")
-    if con:
-        parts.append(f"against it {_named(con)}" if pro else f"most of all against it spoke {_named(con)}")
-    text = "; ".join(parts)
-    return (
-        f"The score of {attribution.action} was {number(attribution.score)}, and "
-        f"{number(attribution.base_value)} on average over the background: {text}."
+    told = (
+        f"The score of {attribution.action} was {number(attribution.score)}, where the average over the background is "
+        f"{number(attribution.base_value)}."
     )
+    if pro and con:
+        return f"{told} {_named(pro)} spoke for it most, {_named(con)} against it."
+    return f"{told} {_named(pro or con)} spoke {'for' if pro else 'against'} it most, and nothing the other way."
 
 
 def otherwise(found: Counterfactuals) -> str:
@@ -84,8 +83,9 @@ def _decided(facts: Facts) -> str:
     when = f"At {decision.time} " if decision.time else ""
     voters = 0 if facts.ensemble is None else len(facts.ensemble.votes)
     names = {model.name for model in facts.models}
-    who = f"an ensemble of {voters}" if voters > 1 else next(iter(names)) if len(names) == 1 else "the model"
-    who = who if when else who[:1].upper() + who[1:]
+    names -= {"model", "<lambda>"}
+    who = f"ensemble of {voters}" if voters > 1 else " ".join(["model", *names]) if len(names) < 2 else "model"
+    who = f"{'the' if when else 'The'} {who}"
     symbol = f" on {decision.symbol}" if decision.symbol else ""
     scores = listed([f"{score.action} {number(score.score)}" for score in decision.scores])
     sure = "" if decision.confidence is None else f" with a confidence of {percent(decision.confidence)}"
@@ -102,7 +102,8 @@ def _named(players: list[Player]) -> str:
 def _changed(result: Counterfactual) -> str:
     shown = result.changes[:2]
     texts = [
-        f"{change.feature} been {number(change.counterfactual)}, not {number(change.original)}" for change in shown
+        f"{change.feature} been {number(change.counterfactual)} instead of {number(change.original)}"
+        for change in shown
     ]
     if result.changed <= len(shown):
         return listed(texts)

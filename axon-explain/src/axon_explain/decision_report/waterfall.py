@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from axon_explain.decision_report.facts import Attribution, Player
-from axon_explain.decision_report.words import counted, number, seen, shortened, signed
+from axon_explain.decision_report.words import aligned, counted, number, seen, shortened
 from axon_quant.report.markup import Html, tag
 from axon_quant.report.plot import figure
 from axon_quant.report.scales import LinearScale, padded
@@ -34,14 +34,15 @@ def steps(attribution: Attribution, shown: int = SHOWN) -> list[Step]:
     """The average, the heaviest features, the others together, and the score."""
     players = list(attribution.players)
     top, others = (players, []) if len(players) <= shown + 1 else (players[:shown], players[shown:])
+    written = aligned(player.importance for player in players)
     level = attribution.base_value
     found = [Step("average score", number(level), level, level, "level")]
     for player in top:
-        found.append(_step(_label(player), player.importance, level))
+        found.append(_step(_label(player), player.importance, level, written))
         level += player.importance
     if others:
         together = sum(player.importance for player in others)
-        found.append(_step(f"{counted(len(others), 'other')} together", together, level))
+        found.append(_step(counted(len(others), "other"), together, level, written))
     score = attribution.score
     found.append(Step(f"score of {seen(attribution.action)}", number(score), score, score, "level"))
     return found
@@ -76,7 +77,9 @@ def _marks(bar: Step, x: LinearScale, top: float, left: float, *, last: bool) ->
     low, high = sorted((x(bar.start), x(bar.end)))
     middle = top + _ROW / 2
     label = shortened(bar.label, int((left - 14) / _LETTER))
-    marks = [tag("text", tag("title", bar.label), label, x=left - 14, y=middle + 4, class_=f"label end {bar.kind}")]
+    marks = [
+        tag("text", tag("title", bar.label), label, x=left - 14, y=middle + 4, class_=f"label end name {bar.kind}")
+    ]
     if bar.kind == "level":
         marks.append(tag("line", x1=low, x2=low, y1=top + 2, y2=top + _ROW - 2, class_="level"))
     else:
@@ -92,8 +95,8 @@ def _marks(bar: Step, x: LinearScale, top: float, left: float, *, last: bool) ->
     return marks
 
 
-def _step(label: str, importance: float, level: float) -> Step:
-    return Step(label, signed(importance), level, level + importance, "against" if importance < 0 else "for")
+def _step(label: str, importance: float, level: float, written: Callable[[float], str]) -> Step:
+    return Step(label, written(importance), level, level + importance, "against" if importance < 0 else "for")
 
 
 def _label(player: Player) -> str:

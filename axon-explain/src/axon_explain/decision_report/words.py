@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from math import isfinite
+from math import floor, isfinite, log10
 
 _SPELLED_OUT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -35,6 +36,16 @@ def number(value: float) -> str:
 def signed(value: float) -> str:
     """The same with a plus for what is not negative."""
     return number(value) if value < 0.0 else f"+{number(value)}"
+
+
+def aligned(values: Iterable[float]) -> Callable[[float], str]:
+    """How to write numbers that stand in a column: signed, all with as many decimals as the largest one needs for three
+    digits."""
+    largest = max((abs(value) for value in values if isfinite(value)), default=0.0)
+    if not 1e-4 <= largest < 1e7:
+        return signed
+    digits = max(0, 2 - floor(log10(largest)))
+    return lambda value: f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def percent(share: float) -> str:
