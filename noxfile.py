@@ -29,6 +29,7 @@ TORCH = "./axon-backend-torch"
 EXAMPLE = "./examples/axon-exchange-example"
 BINANCE = "./axon-exchange-binance"
 OKX = "./axon-exchange-okx"
+EXPLAIN = "./axon-explain"
 PLUGINS = {
     "axon-core": [],
     "onnx": [ONNX],
@@ -38,6 +39,7 @@ PLUGINS = {
     "torch": [TORCH],
     "binance": [BINANCE],
     "okx": [OKX],
+    "explain": [EXPLAIN],
     "example": [EXAMPLE],
 }
 """First-party plugins, as the registry calls them (but for EXTRAS), and what installs each beside the core."""
@@ -47,7 +49,7 @@ LARGE = {"onnx-gpu", "safetensors-numba", "torch"}
 nox.options.sessions = ["tests", "lint", "types", *(f"conformance({name})" for name in PLUGINS if name not in LARGE)]
 TEST_TOOLS = [
     *("pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"),
-    *("promql-parser>=0.12", "pyyaml>=6"),
+    *("promql-parser>=0.12", "pyyaml>=6", "pypdf>=5"),
 ]
 SDKS = ["python-binance>=1.0.37", "python-okx>=0.4"]
 """Clients that other people wrote, which must trade at the simulators unmodified."""
@@ -81,7 +83,7 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXAMPLE]
+    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, EXAMPLE]
     install(session, *distributions, tools=[*TEST_TOOLS, *SDKS])
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
@@ -98,7 +100,14 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy, strict; the torch backend's types need torch and are checked in its own session."""
     install(
-        session, CORE + "[parquet,testing]", ONNX, SAFETENSORS, BINANCE, OKX, tools=["mypy==2.4.1", "pyarrow-stubs"]
+        session,
+        CORE + "[parquet,testing]",
+        ONNX,
+        SAFETENSORS,
+        BINANCE,
+        OKX,
+        EXPLAIN,
+        tools=["mypy==2.4.1", "pyarrow-stubs"],
     )
     packages = [path for path in sorted(ROOT.glob("axon-*/src/*")) if path.name != "axon_backend_torch"]
     session.run("mypy", *map(os.fspath, packages))
@@ -148,6 +157,18 @@ def policies(session: nox.Session) -> None:
 
 
 @nox.session
+def explain(session: nox.Session) -> None:
+    """What explanations are compared with, from other people's libraries. Hundreds of MB.
+
+    Arguments after `--` go to pytest.
+    """
+    install(session, CORE, ONNX, EXPLAIN, tools=[*TEST_TOOLS, "dice-ml>=0.12"])
+    session.run("pytest", "tests/explain", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
+    if not session.posargs:
+        session.run("python", "benchmarks/counterfactuals.py", env={"OPENBLAS_NUM_THREADS": "1"})
+
+
+@nox.session
 def numba(session: nox.Session) -> None:
     """The safetensors backend with its compiled kernels: its tests, and the conformance suite."""
     install(session, CORE + "[testing]", ONNX, SAFETENSORS + "[numba]", tools=[*TEST_TOOLS, "safetensors>=0.5"])
@@ -157,7 +178,7 @@ def numba(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
-    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, tools=[])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
     left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
     every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]
@@ -169,7 +190,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def example(session: nox.Session) -> None:
     """Every configuration of examples/, and so every strategy in it, on a generated market; then the demos."""
-    install(session, CORE, ONNX, SAFETENSORS, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, EXPLAIN, tools=[])
     place = Path(session.create_tmp()) / "examples"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(ROOT / "examples", place, ignore=shutil.ignore_patterns("journal", "__pycache__"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -104,3 +106,41 @@ def monitoring_tool() -> Callable[[str], Path]:
         return Path(found)
 
     return find
+
+
+# A real browser.
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--v=0"),
+    *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--dump-dom"),
+)
+
+
+@pytest.fixture
+def visit(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], tuple[str, list[str], set[str]]]:
+    """Opens a page: (the page as Chromium has it, what its console said, the addresses the page asked for).
+
+    Chromium calls home for itself whatever it is told; such requests have no origin, and no name resolves.
+    """
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+
+    def opened(page: Path) -> tuple[str, list[str], set[str]]:
+        folder = tmp_path_factory.mktemp("browser")
+        log = folder / "net.json"
+        done = subprocess.run(
+            [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}", page.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        trace = json.loads(log.read_text())
+        starts = [event["params"] for event in trace["events"] if "initiator" in event.get("params", {})]
+        asked = {start["url"] for start in starts if start["initiator"] != "not an origin"}
+        return done.stdout, console, {url for url in asked if not url.startswith("data:")}
+
+    return opened

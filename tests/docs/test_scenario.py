@@ -23,6 +23,7 @@ from axon_quant import (
     Device,
     InferenceBackend,
     Instrument,
+    ModelConfig,
     OnnxBackend,
     Order,
     OrderType,
@@ -108,6 +109,25 @@ async def setup_hot_reload():
 
     return reloader
 '''
+
+COUNTERFACTUALS = """
+from axon_quant.explain import CounterfactualGenerator
+
+generator = CounterfactualGenerator(model)
+
+# Generate counterfactual: "What if the action was different?"
+counterfactuals = generator.generate(
+    observation=obs,
+    original_action=original_action,
+    n_samples=100,
+)
+
+# Analyze: "What would need to change for a different outcome?"
+for cf in counterfactuals:
+    print(f"Change {cf.feature_name} by {cf.delta:.4f}")
+    print(f"  Original: {cf.original_value:.4f}")
+    print(f"  Counterfactual: {cf.counterfactual_value:.4f}")
+"""
 
 ENSEMBLE = """
 from axon_quant.ensemble import DynamicWeightedEnsemble
@@ -222,8 +242,8 @@ def put(model: Path, path: Path) -> None:
 
 @pytest.mark.parametrize(
     "copy",
-    [CONFIGURATION, HOT_UPDATE, ENSEMBLE, ADAPTER, ORDER_FLOW, METRICS],
-    ids=["1.3", "2.2", "4", "5.1", "5.2", "6.1"],
+    [CONFIGURATION, HOT_UPDATE, COUNTERFACTUALS, ENSEMBLE, ADAPTER, ORDER_FLOW, METRICS],
+    ids=["1.3", "2.2", "3.2", "4", "5.1", "5.2", "6.1"],
 )
 def test_the_blocks_here_are_those_of_the_guide(guide, copy):
     def lines(text: str) -> str:
@@ -307,6 +327,46 @@ def test_a_model_is_replaced_as_in_section_2_2(models, capsys):
         return printed
 
     assert asyncio.run(deploy()) == "Model updated to version 2\n"
+
+
+@pytest.mark.parametrize("batch_axis", [False, True], ids=["window", "batch of one"])
+@pytest.mark.parametrize("name", ["demo-64x128", "demo-4x1"])
+def test_counterfactuals_are_found_as_in_section_3_2(name, batch_axis, capsys):
+    engine = OnnxBackend(ModelConfig(OnnxBackend.builtin(name), "onnx"))
+    model = engine.load()
+    obs = np.random.default_rng(3).standard_normal(model.input_shape, np.float32)
+    original_action = engine.predict(obs[0])
+    with pytest.warns(UserWarning, match="no background data"):
+        names = run(COUNTERFACTUALS, model=engine, obs=obs if batch_axis else obs[0], original_action=original_action)
+    assert names["counterfactuals"]
+    for cf in names["counterfactuals"]:
+        assert engine.predict(cf.observation).name == cf.action != original_action.name
+        assert cf.counterfactual_value == pytest.approx(cf.original_value + cf.delta)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 * len(names["counterfactuals"])
+    assert re.fullmatch(r"Change f\d+(\[t(-\d+)?\])? by -?\d+\.\d{4}", lines[0])
+    assert "0.0000" not in lines[0]
+
+
+@pytest.mark.parametrize("kind", ["function", "index", "classifier"])
+def test_the_model_of_section_3_2_may_be_anything_that_decides(kind, capsys):
+    weights = np.random.default_rng(1).standard_normal((12, 3))
+
+    class Classifier:
+        def predict_proba(self, x):
+            scores = np.exp(x @ weights)
+            return scores / scores.sum(axis=1, keepdims=True)
+
+    def function(x):
+        return x @ weights
+
+    obs = np.random.default_rng(2).standard_normal(12)
+    chosen = int((obs @ weights).argmax())
+    given = {"model": Classifier() if kind == "classifier" else function, "obs": obs}
+    given["original_action"] = chosen if kind == "index" else ("buy", "sell", "hold")[chosen]
+    with pytest.warns(UserWarning, match="no background data"):
+        run(COUNTERFACTUALS, **given)
+    assert capsys.readouterr().out.count("Change f") == 4
 
 
 def test_an_ensemble_is_built_and_watched_as_in_section_4(capsys):

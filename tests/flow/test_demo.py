@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
 from decimal import Decimal
@@ -233,49 +231,20 @@ def test_a_run_without_a_swap_and_without_fills_is_drawn_too(demo):
 
 # In a real browser.
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--v=0"),
-    *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--dump-dom"),
-)
 
-
-def visit(page, folder):
-    """(the page as Chromium has it, what its console said, the addresses the page asked for).
-
-    Chromium calls home for itself whatever it is told; such requests have no origin, and no name resolves.
-    """
-    log = folder / "net.json"
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    trace = json.loads(log.read_text())
-    starts = [event["params"] for event in trace["events"] if "initiator" in event.get("params", {})]
-    asked = {start["url"] for start in starts if start["initiator"] != "not an origin"}
-    return done.stdout, console, {url for url in asked if not url.startswith("data:")}
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_a_browser_shows_the_page_without_an_error_or_a_request(command, tmp_path):
+def test_a_browser_shows_the_page_without_an_error_or_a_request(command, visit):
     folder, done, _ = command
     assert done.returncode == 0
-    dom, console, asked = visit(folder / "demo.html", tmp_path)
+    dom, console, asked = visit(folder / "demo.html")
     assert dom.count("<svg") == 6
     assert "A model was replaced while it traded" in dom
     assert console == []
     assert asked == set()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_that_check_would_notice_an_error_and_a_request(tmp_path):
+def test_that_check_would_notice_an_error_and_a_request(tmp_path, visit):
     bad = tmp_path / "bad.html"
     bad.write_text("<img src='http://127.0.0.1:9/x.png'><script>console.error('oh no')</script>")
-    _, console, asked = visit(bad, tmp_path)
+    _, console, asked = visit(bad)
     assert any("oh no" in line for line in console)
     assert asked == {"http://127.0.0.1:9/x.png"}

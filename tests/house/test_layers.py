@@ -15,7 +15,7 @@ KERNEL = {
     *("market", "market.types", "market.instrument", "market.book"),
 }
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
-BESIDE: dict[str, set[str]] = {"journal": set(), "metrics": set(), "plugins": set(), "report": set(), "control": set()}
+BESIDE: dict[str, set[str]] = dict.fromkeys(("control", "explain", "journal", "metrics", "plugins", "report"), set())
 """Packages beside the pipeline: they import the kernel only."""
 ANYTHING = {"runtime", "cli", "demo", "testing"}
 CONFIG_MAY = {"risk", "market"}

@@ -48,3 +48,18 @@ def test_importing_the_package_is_light_and_imports_no_plugin(site):
         print(sorted({"pluggy", "importlib.metadata", "numpy", "attrs", "rich"} & (set(sys.modules) - before)))
     """
     assert site.python(code) == "[]"
+
+
+def test_a_report_without_the_explainers_says_what_to_install(site):
+    code = """
+import sys
+sys.argv, sys.stderr = ["axon", "report", "last", "--journal", "run.db"], sys.stdout
+from axon_quant.cli import main
+try:
+    main()
+except SystemExit as error:
+    print("exit", error.code)
+"""
+    said = site.python(code, alone=True)
+    assert 'pip install "axon-explain"' in said
+    assert "exit 1" in said

@@ -14,14 +14,15 @@ from axon_quant.testing.backend import CAPABILITIES as OF_BACKENDS
 from axon_quant.testing.cases import case, case_of, overridden
 from axon_quant.testing.ensemble import CAPABILITIES as OF_ENSEMBLES
 from axon_quant.testing.exchange import CAPABILITIES as OF_EXCHANGES
+from axon_quant.testing.explainer import CAPABILITIES as OF_EXPLAINERS
 from axon_quant.testing.listing import SUITES, cases, markdown, plain
 
 
 def test_ids_are_unique_and_of_their_kind():
     found = [item.id for item in cases()]
     assert len(found) == len(set(found))
-    assert all(re.fullmatch(r"[BEX]-\d{3}", id_) for id_ in found)
-    assert {item.kind for item in cases()} == {"backend", "ensemble", "exchange"}
+    assert all(re.fullmatch(r"[BEPX]-\d{3}", id_) for id_ in found)
+    assert {item.kind for item in cases()} == {"backend", "ensemble", "exchange", "explainer"}
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -37,8 +38,8 @@ def test_every_test_has_an_id_that_its_docstring_starts_with(suite):
 
 def test_every_capability_of_a_kind_has_a_test():
     asked = {item.capability for item in cases()} - {None}
-    assert asked == OF_BACKENDS | OF_ENSEMBLES | OF_EXCHANGES
-    assert set(Capability) - asked == {Capability.Attribution, Capability.Counterfactuals}
+    assert asked == OF_BACKENDS | OF_ENSEMBLES | OF_EXCHANGES | OF_EXPLAINERS
+    assert set(Capability) == asked
 
 
 @pytest.mark.parametrize("suite", SUITES)

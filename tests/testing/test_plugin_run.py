@@ -55,6 +55,17 @@ def axon_exchanges():
 """
 
 
+EXPLAINER = """
+from axon_quant.plugins import Capability, ExplainerDescriptor, hookimpl
+
+@hookimpl
+def axon_explainers():
+    yield ExplainerDescriptor(
+        name="toy", target="acme.explain:Named", summary="A toy.", capabilities=frozenset({Capability.Attribution})
+    )
+"""
+
+
 def test_a_third_partys_plugin_is_tested_by_name_and_every_id_is_printed(suite_run, site):
     folder = site(BACKEND, backend=toy_backends(), conformance="from acme.backend import make_npz as make_model")
     done = suite_run(*SUITE, "--axon-plugin", "acme-entry", path=(folder,))
@@ -74,6 +85,27 @@ def test_the_built_in_strategies_pass_and_what_no_suite_covers_is_said(suite_run
     assert re.search(
         r"conformance of ensemble weighted-voting(.|\n)*E-060  passed  online-weights is not declared", done.text
     )
+
+
+def test_an_explainer_is_tested_with_its_options(suite_run, site):
+    source = Path(__file__).with_name("toy_explainers.py").read_text().partition("class Suite(")[0]
+    source += """
+class Named(Exact):
+    def __init__(self, model, *, prefix="f", **more):
+        super().__init__(model, **more)
+        self.prefix = prefix
+
+    def names(self, x):
+        return tuple(f"{self.prefix}{index}" for index in range(x.size))
+"""
+    options = 'OPTIONS = {"toy": [{}, {"prefix": "x"}]}'
+    done = suite_run(*SUITE, "--axon-plugin", "acme", path=(site(EXPLAINER, explain=source, conformance=options),))
+    assert done.code == 0, done.text
+    assert "conformance of explainer toy " in done.text
+    assert "conformance of explainer toy,prefix=x " in done.text
+    printed = set(re.findall(r"^(P-\d{3})  (?:passed|skipped)", done.text, re.MULTILINE))
+    assert printed == {item.id for item in cases() if item.kind == "explainer"}
+    assert "P-040  skipped counterfactuals is not declared" in done.text
 
 
 @pytest.mark.parametrize(

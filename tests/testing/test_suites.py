@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from axon_quant.plugins import Capability
 from axon_quant.testing.listing import cases
 
 CORES_OWN = {"E-003", "E-017", "E-032"}
@@ -98,6 +99,70 @@ ENSEMBLE_DEFECTS = {
 }
 """Class in toy_ensembles.py → the IDs that fail, and no others."""
 
+EXPLAINER_DEFECTS = {
+    "OverridesATest": {"P-000"},
+    "SaysNothingOfItself": {"P-001"},
+    "DeclaresNothing": {"P-001"},
+    "IgnoresUnknownOptions": {"P-002"},
+    "DoesMoreThanItDeclares": {"P-003"},
+    "KeepsTheTenLargest": {"P-010", "P-017"},
+    "SamplesTheBackground": {"P-016"},
+    "ComparesWithTheMeanRow": {"P-011", "P-012", "P-015", "P-016", "P-019", "P-020"},
+    "FavoursTheEarlierFeature": {"P-011", "P-012", "P-013", "P-017", "P-019", "P-020"},
+    "AsksWhatEachAddsLast": {"P-011", "P-012", "P-015", "P-017", "P-019", "P-020"},
+    "SpreadsOverWhatIsNotUsed": {"P-010", "P-011", "P-012", "P-014", "P-016", "P-017", "P-019", "P-020"},
+    "StatesAnotherGap": {"P-015"},
+    "ForgetsWhatIsBeyond64": {"P-017"},
+    "NamesTheRowsOfAWindowAlike": {"P-018"},
+    "ExplainsFunctionsOnly": {"P-019"},
+    "ExplainsTheFirstOutput": {"P-020", "P-035"},
+    "CountsCallsInsteadOfRows": {"P-021"},
+    "UsesTheGlobalGenerator": {"P-022"},
+    "IsNotRepeatable": {"P-020", "P-022"},
+    "WritesToTheBackground": {"P-023", "P-034"},
+    "DividesByWhatMayBeZero": {"P-024"},
+    "MakesZerosOfAnError": {"P-030"},
+    "BendsAnswersIntoShape": {"P-019", "P-031"},
+    "MakesZerosOfNan": {"P-032"},
+    "MendsTheObservation": {"P-033"},
+    "CutsTheBackgroundToFit": {"P-034"},
+    "TakesAnyActionForTheFirst": {"P-035"},
+    "VerifiesNothing": {"P-040", "P-042", "P-045"},
+    "ReportsOtherScores": {"P-040"},
+    "StatesAnotherDifference": {"P-041"},
+    "IgnoresWhatIsDesired": {"P-042"},
+    "ChangesWhatIsImmutable": {"P-043"},
+    "PassesTheBounds": {"P-044"},
+    "IgnoresTheSteps": {"P-045"},
+    "ReturnsWhatDoesNotFlip": {"P-043", "P-044", "P-046"},
+    "CountsItsResults": {"P-047"},
+    "SpendsMoreThanItsBudget": {"P-047"},
+    "ShufflesByTheGlobalGenerator": {"P-048"},
+    "WritesToTheObservation": {"P-049"},
+    "FindsNothingInsteadOfAnError": {"P-050"},
+    "TakesAnyAnswer": {"P-051"},
+    "TakesAnyOriginalAction": {"P-052"},
+    "NumbersItsReports": {"P-060"},
+    "EscapesNothing": {"P-061"},
+    "ReportsAFailedModel": {"P-062"},
+}
+"""Class in toy_explainers.py → the IDs that fail, and no others."""
+
+BROAD_EXPLAINER_DEFECTS = {
+    "DeclaresWhatItLacks": {"P-003", "P-040", "P-046", "P-050"},
+    "SaysItIsExactAndIsNot": {"P-010", "P-011", "P-012", "P-013", "P-015", "P-017"},
+}
+"""Class in toy_explainers.py → IDs that fail, among others."""
+
+
+def undeclared(*capabilities: Capability) -> set[str]:
+    """The tests of explainers that are skipped where only these are declared."""
+    return {
+        item.id
+        for item in cases()
+        if item.kind == "explainer" and item.capability is not None and item.capability not in capabilities
+    }
+
 
 @pytest.mark.parametrize(
     ("module", "name", "kind", "skipped"),
@@ -109,6 +174,15 @@ ENSEMBLE_DEFECTS = {
         ("toy_ensembles", "GoodFollower", "ensemble", {"E-041"}),
         ("toy_ensembles", "GoodGainer", "ensemble", {"E-041"}),
         ("toy_ensembles", "GoodFitted", "ensemble", {"E-013", "E-014", "E-022", "E-025", "E-041"}),
+        ("toy_explainers", "GoodExact", "explainer", undeclared(Capability.Attribution)),
+        ("toy_explainers", "GoodFlipping", "explainer", undeclared(Capability.Counterfactuals)),
+        ("toy_explainers", "GoodReporting", "explainer", undeclared(Capability.Reports)),
+        (
+            "toy_explainers",
+            "GoodEverything",
+            "explainer",
+            undeclared(Capability.Attribution, Capability.Counterfactuals),
+        ),
     ],
 )
 def test_a_good_plugin_passes_every_test(outcomes, module, name, kind, skipped):
@@ -133,8 +207,19 @@ def test_a_defect_of_an_ensemble_fails_its_own_tests_and_no_other(outcomes, defe
     assert outcomes("toy_ensembles").failed(f"Test{defect}") == ENSEMBLE_DEFECTS[defect]
 
 
+@pytest.mark.parametrize("defect", EXPLAINER_DEFECTS)
+def test_a_defect_of_an_explainer_fails_its_own_tests_and_no_other(outcomes, defect):
+    assert outcomes("toy_explainers").failed(f"Test{defect}") == EXPLAINER_DEFECTS[defect]
+
+
+@pytest.mark.parametrize("defect", BROAD_EXPLAINER_DEFECTS)
+def test_a_broad_defect_of_an_explainer_fails_the_tests_it_touches(outcomes, defect):
+    assert outcomes("toy_explainers").failed(f"Test{defect}") >= BROAD_EXPLAINER_DEFECTS[defect]
+
+
 def test_every_test_of_a_suite_can_fail():
-    caught = set().union(*BACKEND_DEFECTS.values(), *BROAD_BACKEND_DEFECTS.values(), *ENSEMBLE_DEFECTS.values())
+    defects = (BACKEND_DEFECTS, BROAD_BACKEND_DEFECTS, ENSEMBLE_DEFECTS, EXPLAINER_DEFECTS, BROAD_EXPLAINER_DEFECTS)
+    caught = set().union(*(ids for planted in defects for ids in planted.values()))
     own = {item.id for item in cases() if item.kind != "exchange"}  # those have a test of their own
     assert own - caught - CORES_OWN == ONLY_AN_ACCIDENT
 

@@ -12,7 +12,7 @@ from torch._C import _InferenceMode  # what torch.inference_mode enters, without
 from axon_backend_torch.devices import hardware
 from axon_backend_torch.network import Network, check_scores, precision
 from axon_backend_torch.threads import ThreadClaim
-from axon_quant.errors import ModelCheckError, ModelInputError, ModelLoadError
+from axon_quant.errors import ModelCheckError, ModelInputError, ModelLoadError, UnsupportedError
 from axon_quant.inference.checks import describe
 from axon_quant.inference.config import ModelConfig
 from axon_quant.inference.session import FloatArray
@@ -32,6 +32,7 @@ class _Local(threading.local):
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, claim: ThreadClaim) -> None:
         claim.settle_here()
+        self.claim = claim
         self.tensor = torch.zeros(shape, dtype=dtype, pin_memory=device.type == "cuda")
         self.given = self.tensor.numpy()
 
@@ -78,13 +79,30 @@ class TorchSession:
             tensor = self._other_batch(x)
         if self._direct:
             with _InferenceMode(True):
-                scores = self._call(tensor)
+                scores = self._call(tensor.clone())  # which the model may write to
         else:
             with _InferenceMode(True):
                 scores = self._call(tensor.to(self._device, non_blocking=True)).to("cpu", torch.float32)
         if len(x) * self.output_dim <= _LISTED:
             return np.array(scores.tolist(), np.float32)
         return scores.numpy().copy()
+
+    def gradient(self, x: FloatArray, output: int) -> FloatArray:
+        """The gradient of score `output` by its own row: `[batch, …window]` → the same shape, float32.
+
+        Raises UnsupportedError for a compiled package, and for a model that cannot be differentiated.
+        """
+        self._local.claim.settle_here()
+        tensor = self._other_batch(x).to(self._device).requires_grad_()
+        try:
+            with torch.enable_grad():
+                scores = self._call(tensor.clone())  # which the model may write to
+                if not scores.requires_grad:
+                    raise UnsupportedError("the model has no gradient: it is compiled, or made without any")
+                (slope,) = torch.autograd.grad(scores[:, output].sum(), tensor)
+        except (RuntimeError, NotImplementedError) as error:
+            raise UnsupportedError(f"the model has no gradient: {str(error).partition(chr(10))[0]}") from error
+        return slope.to("cpu", torch.float32).numpy()
 
     def _other_batch(self, x: FloatArray) -> torch.Tensor:
         smallest, largest = self._batches

@@ -28,6 +28,7 @@
     │   ├── AuthError                  key, signature or permission
     │   ├── NotFoundError              no such order
     │   └── UnavailableError           the venue is down or the connection is closed
+    ├── ExplainError                   an explanation cannot be made
     ├── JournalError                   the journal cannot be written or read
     │   ├── JournalTamperedError       the chain does not hold; `.sequence` names the first bad record
     │   └── JournalLockedError         another process writes to it
@@ -245,6 +246,10 @@ class NotFoundError(ExchangeError):
 
 class UnavailableError(ExchangeError):
     """The venue is down or the connection is closed."""
+
+
+class ExplainError(AxonError):
+    """An explanation cannot be made."""
 
 
 class JournalError(AxonError):

@@ -34,13 +34,15 @@ Emit: TypeAlias = Callable[[Event], object]
 
 
 class RunStarted(Event, frozen=True):
-    """A run begins. `config_sha256` and `schema_sha256` identify the configuration and the feature schema."""
+    """A run begins. `config_sha256` and `schema_sha256` identify the configuration and the feature schema; `ensemble`
+    is the strategy that combines the members' votes."""
 
     mode: str
     seed: int
     config_sha256: str
     schema_sha256: str
     models: tuple[ModelIdentity, ...]
+    ensemble: str = ""
 
 
 class RunEnded(Event, frozen=True):

@@ -31,6 +31,8 @@ _COMMANDS = {
     "plugins": ("axon_quant.cli.plugins", "List the plugins found, and why one is not used."),
     "predict": ("axon_quant.cli.predict", "Ask a model about windows in a file."),
     "reduce": ("axon_quant.cli.reduce", "Let a running process only lower its positions."),
+    "replay": ("axon_quant.cli.replay", "Compute a recorded decision again and compare the bits."),
+    "report": ("axon_quant.cli.report", "Write down a recorded decision, and why it was made."),
     "resume": ("axon_quant.cli.resume", "Let a halted process trade again."),
     "rotate-keys": ("axon_quant.cli.rotate_keys", "Have a running process read its keys again."),
     "run": ("axon_quant.cli.run", "Trade a live or a recorded market."),

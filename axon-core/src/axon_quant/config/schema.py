@@ -181,10 +181,15 @@ class ExchangeEntry:
 
 @attrs.frozen(kw_only=True)
 class JournalConfig:
-    """[journal]: where it is kept; `strict` waits for the disk before each order even on the embedded paper venue."""
+    """[journal]: where it is kept; `strict` waits for the disk before each order even on the embedded paper venue.
+
+    A run without a [model_store] keeps a copy of each model version it serves beside the journal, so that its decisions
+    can be replayed; `keep_models = false` does not.
+    """
 
     path: Path
     strict: bool = False
+    keep_models: bool = True
 
 
 @attrs.frozen(kw_only=True)

@@ -86,7 +86,9 @@ class DemoSession:
         """What lives as long as the run: the reloader, and a scraper of the metrics."""
         server = built.metrics.server
         assert server is not None  # noqa: S101 - the demo's configuration has a port
-        self._reload = HotReload(built.backends, built.bus.record, built.clock, debounce=0.1)
+        assert built.plans is not None  # noqa: S101 - every pipeline has them
+        record = built.plans.after(built.bus.record)
+        self._reload = HotReload(built.backends, record, built.clock, archive=built.archive, debounce=0.1)
         self._scraper = Scraper(server.port)
         with self._reload, self._scraper:
             yield

@@ -160,6 +160,11 @@ class DynamicWeightedEnsemble:
         """Whether each member takes part, in their order."""
         return tuple(member.active for member in self._members)
 
+    @property
+    def models(self) -> tuple[object, ...]:
+        """The members' models, in their order, as they were given."""
+        return tuple(member.scorer.model for member in self._members)
+
     def predict(self, observation: object) -> Action:
         """The ensemble's action for one observation, with what each member said.
 

@@ -313,6 +313,11 @@ class _PredictAdapter:
     def raw_batch(self, x: Floats) -> Floats:
         if self._infer is not None:
             return self._read.reordered(np.asarray(self._infer(x)))
+        if self._policy and len(x) > 1:  # Stable-Baselines3's take batches, which is a hundred times quicker
+            labels = self._predict(x, deterministic=True)
+            labels = labels[0] if isinstance(labels, tuple) else labels
+            if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and labels.shape == (len(x),):
+                return np.array([self._read(label) for label in labels.tolist()], np.float64)
         return np.array([self.raw(row) for row in x], np.float64).reshape(len(x), -1)
 
 

@@ -55,6 +55,8 @@ class Capability(StrEnum):
     """Importances of features."""
     Counterfactuals = "counterfactuals"
     """Changed observations that flip the decision."""
+    Reports = "reports"
+    """Decision reports as files."""
 
     OnlineWeights = "online-weights"
     """Weights move with realised returns."""
@@ -69,7 +71,7 @@ class Capability(StrEnum):
 
 
 BACKEND = frozenset({Capability.Batch, Capability.HalfPrecision, Capability.MultiThread})
-EXPLAINER = frozenset({Capability.Attribution, Capability.Counterfactuals})
+EXPLAINER = frozenset({Capability.Attribution, Capability.Counterfactuals, Capability.Reports})
 ENSEMBLE = frozenset(
     {
         Capability.OnlineWeights,

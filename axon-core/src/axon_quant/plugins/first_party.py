@@ -47,6 +47,9 @@ FIRST_PARTY = {
             "BinanceFuturesAdapter", "exchange", "binance-futures", "axon-exchange-binance", "axon-exchange-binance"
         ),
         FirstParty("OkxAdapter", "exchange", "okx", "axon-exchange-okx", "axon-exchange-okx"),
+        FirstParty("KernelSHAP", "explainer", "kernel-shap", "axon-explain", "axon-explain"),
+        FirstParty("CounterfactualGenerator", "explainer", "counterfactuals", "axon-explain", "axon-explain"),
+        FirstParty("ReportGenerator", "explainer", "reports", "axon-explain", "axon-explain"),
     )
 }
 """Public name → where it comes from. One line per class that a first-party distribution provides."""

@@ -51,9 +51,11 @@ def join(*children: Child) -> Html:
     return Html("".join(parts))
 
 
-def page(title: str, body: Html, *, language: str = "en") -> str:
-    """A whole document with the house's style in it. Its policy forbids scripts and any request."""
-    style = (files("axon_quant.report") / "page.css").read_text("utf-8")
+def page(title: str, body: Html, *, language: str = "en", style: str = "") -> str:
+    """A whole document with the house's style in it, and `style` (CSS) after that. Its policy forbids scripts and any
+    request.
+    """
+    style = (files("axon_quant.report") / "page.css").read_text("utf-8") + style
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

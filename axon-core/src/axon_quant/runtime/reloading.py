@@ -17,6 +17,7 @@ from axon_quant.inference.backend import PreparedModel
 from axon_quant.inference.reloader import Check
 from axon_quant.market import MarketEvent
 from axon_quant.observation import FeatureSchema
+from axon_quant.runtime.keeping import Archive
 from axon_quant.runtime.models import keeper
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class HotReload:
     wait in a queue until that thread calls `drain` or `wait_for`, which swap and hand the events to `record`. So a new
     version is recorded before its first decision and after the last one of the version before. With `schema`, a version
     that does not take this observation is refused; with a `store`, a version is kept in it before it serves, is built
-    by the plan that is known of it, and must answer its golden vectors. `debounce` is in seconds: see
-    `ModelHotReloader`.
+    by the plan that is known of it, and must answer its golden vectors; with an `archive` it is only kept there.
+    `debounce` is in seconds: see `ModelHotReloader`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class HotReload:
         *,
         schema: FeatureSchema | None = None,
         store: ModelStore | None = None,
+        archive: Archive | None = None,
         debounce: float = 0.5,
     ) -> None:
         self._inbox: SimpleQueue[_Entry] = SimpleQueue()
@@ -53,7 +55,7 @@ class HotReload:
                 backend,
                 backend.config,
                 debounce=debounce,
-                checks=_checks(backend, schema, store),
+                checks=_checks(backend, schema, store, archive),
                 store=store,
                 emit=self._inbox.put,
                 clock=clock,
@@ -121,10 +123,13 @@ class HotReload:
         self.drain()
 
 
-def _checks(backend: Backend, schema: FeatureSchema | None, store: ModelStore | None) -> list[Check]:
+def _checks(
+    backend: Backend, schema: FeatureSchema | None, store: ModelStore | None, archive: Archive | None
+) -> list[Check]:
     if store is not None:
         return [keeper(store, backend.config, schema)]
-    return [] if schema is None else [_Takes(schema, backend.config.name)]
+    checks: list[Check] = [] if schema is None else [_Takes(schema, backend.config.name)]
+    return checks if archive is None else [*checks, archive.check(backend.config)]
 
 
 class _Takes:

@@ -98,6 +98,8 @@ def summarise(built: Pipeline, market: Counted, outcome: str, seconds: float, no
     more = list(notices)
     if built.memory is not None and built.memory.notice:
         more.append(built.memory.notice)
+    if built.archive is not None:
+        more += built.archive.notices
     books = {}
     for symbol, lane in engine.lanes.items():
         became = bus.became_whole.get(symbol)

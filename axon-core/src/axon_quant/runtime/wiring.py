@@ -27,6 +27,7 @@ from axon_quant.risk import RiskEngine
 from axon_quant.runtime import telemetry
 from axon_quant.runtime.bus import EventBus
 from axon_quant.runtime.engine import Engine, Router
+from axon_quant.runtime.keeping import Archive, PlanNotes, open_archive
 from axon_quant.runtime.lane import Lane
 from axon_quant.runtime.memory import EnsembleMemory
 from axon_quant.runtime.models import build_model, open_store
@@ -59,6 +60,8 @@ class Pipeline:
     peak: EquityPeak
     rollout: Rollout | None = None
     memory: EnsembleMemory | None = None
+    archive: Archive | None = None
+    plans: PlanNotes | None = None
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -189,7 +192,15 @@ def pipeline(
 
         # every step: events → journal, metrics
         identities = tuple(backend.model.identity for backend in backends)
-        bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities))
+        combined_by = config.ensemble.strategy
+        bus.record(RunStarted(0, mode, config.run.seed, config.sha256, schema.sha256, identities, combined_by))
+        served = backends if plan is None else (*backends, plan.candidate)
+        archive = open_archive(config)
+        if archive is not None:
+            for backend in served:
+                archive.keep(backend.prepared, backend.config)
+        plans = PlanNotes(journal.note, store if archive is None else archive.store)
+        plans.begin(*served)
         if memory is not None and config.ensemble.resume:
             memory.resume(journal.path)
         rollout = None
@@ -197,7 +208,7 @@ def pipeline(
             rollout = plan.start(
                 config,
                 live=mode == "live",
-                emit=bus.record,
+                emit=plans.after(bus.record),
                 note=journal.note,
                 reactivate=ensemble.reactivate,
                 labels=labels or store,
@@ -219,14 +230,17 @@ def pipeline(
             info,
             HotReload(
                 [backend for entry, backend in zip(config.models, backends, strict=True) if entry.reload],
-                bus.record,
+                plans.after(bus.record),
                 clock,
                 schema=schema,
                 store=store,
+                archive=archive,
             ),
             peak,
             rollout,
             memory,
+            archive,
+            plans,
         )
         telemetry.watch(built)
         if config.metrics.port is not None:

@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from axon_quant.testing.backend import BackendConformance
     from axon_quant.testing.ensemble import EnsembleConformance
     from axon_quant.testing.exchange import ExchangeConformance
+    from axon_quant.testing.explainer import ExplainerConformance
     from axon_quant.testing.models import Mlp, ModelMaker, ModelRequest, ReferenceModel
     from axon_quant.testing.simulators import Simulate, SimulatedVenue, simulate, simulated, simulated_process
 else:
     _MODELS = ("Mlp", "ModelMaker", "ModelRequest", "ReferenceModel")
     _ASSERTING = "answers backend batches committee ensemble lifecycle refusals swaps workbench venue exchange "
-    _ASSERTING += "exchange_evidence exchange_keys exchange_orders exchange_pace exchange_queries exchange_streams"
+    _ASSERTING += "exchange_evidence exchange_keys exchange_orders exchange_pace exchange_queries exchange_streams "
+    _ASSERTING += "explained explainer explainer_attributions explainer_counterfactuals explainer_refusals"
     _WITH_ASSERTS = [f"{__name__}.{name}" for name in _ASSERTING.split()]
     _SUITES = {"BackendConformance": "backend", "EnsembleConformance": "ensemble", "ExchangeConformance": "exchange"}
+    _SUITES |= {"ExplainerConformance": "explainer"}
     _HOMES = {**_SUITES, **dict.fromkeys(_MODELS, "models")}
     _SIMULATORS = ("Simulate", "SimulatedVenue", "simulate", "simulated", "simulated_process")
     _HOMES |= dict.fromkeys(_SIMULATORS, "simulators")
@@ -56,6 +59,7 @@ __all__ = [
     "BackendConformance",
     "EnsembleConformance",
     "ExchangeConformance",
+    "ExplainerConformance",
     "Mlp",
     "ModelMaker",
     "ModelRequest",

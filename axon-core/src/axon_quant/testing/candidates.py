@@ -6,6 +6,7 @@ A plugin says how it is tested in a module `conformance` beside the module of it
     make_model(folder, request)  a ModelMaker; required of backends
     OPTIONS                      for ensembles, optional: {name: [{option: value}, …]}, every set to run the suite with;
                                  in place of a set, a function that makes one for a number of members;
+                                 for explainers likewise, keyword arguments of the explainer;
                                  for exchanges likewise {name: [{option: value}]}, of `axon_quant.testing.venue.Venue`
 """
 
@@ -23,12 +24,12 @@ from axon_quant.errors import PluginError, UnsupportedError
 from axon_quant.plugins import Descriptor, ExchangeDescriptor, Registry, installed
 from axon_quant.plugins.discovery import Failure, Selection, canonical, sources
 
-SUITES = ("backend", "ensemble", "exchange")
+SUITES = ("backend", "ensemble", "exchange", "explainer")
 """Kinds of plugin that there is a suite for."""
 
 
 Options: TypeAlias = "Mapping[str, object] | Callable[[int], Mapping[str, object]]"
-"""Keyword arguments of an ensemble strategy, or what makes them for a number of members."""
+"""Keyword arguments of an ensemble strategy or an explainer, or what makes them for a number of members."""
 
 
 @attrs.frozen(eq=False)
@@ -76,7 +77,7 @@ def find(name: str, registry: Registry | None = None) -> Plugin:
         raise PluginError("; ".join(trouble), plugin=name)
     offered = [d for kind in SUITES for d in alone.descriptors(kind)]
     candidates = [c for d in offered if not _cannot_be_tested(d) for c in _candidates(registry, d)]
-    uncovered = (*filter(_cannot_be_tested, offered), *alone.descriptors("explainer"))
+    uncovered = tuple(filter(_cannot_be_tested, offered))
     if not candidates:
         what = ", ".join(f"{item.kind} {item.name}" for item in uncovered) or "nothing"
         raise PluginError(f"there is nothing to test: it offers {what}", plugin=name)
@@ -98,7 +99,7 @@ def _candidates(registry: Registry, descriptor: Descriptor) -> list[Candidate]:
         simulator = getattr(import_module(module), name)
         sets: Sequence[Options] = getattr(hook, "OPTIONS", {}).get(descriptor.name, ())
         return [Candidate(descriptor, target, each, simulator=simulator) for each in sets or ({},)]
-    if descriptor.kind == "ensemble":
+    if descriptor.kind in ("ensemble", "explainer"):
         options: Sequence[Options] = getattr(hook, "OPTIONS", {}).get(descriptor.name, ())
         return [Candidate(descriptor, target, each) for each in options or ({},)]
     make_model = getattr(hook, "make_model", None)

@@ -12,7 +12,7 @@ import pytest
 from axon_quant.errors import UnsupportedError
 from axon_quant.plugins import Capability, Descriptor
 
-KINDS = {"B": "backend", "E": "ensemble", "X": "exchange"}
+KINDS = {"B": "backend", "E": "ensemble", "P": "explainer", "X": "exchange"}
 """First letter of an ID → kind of plugin."""
 
 _MARK = "axon_case"

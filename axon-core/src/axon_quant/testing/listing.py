@@ -8,8 +8,14 @@ from axon_quant.testing.backend import BackendConformance
 from axon_quant.testing.cases import Case, Conformance
 from axon_quant.testing.ensemble import EnsembleConformance
 from axon_quant.testing.exchange import ExchangeConformance
+from axon_quant.testing.explainer import ExplainerConformance
 
-SUITES: tuple[type[Conformance], ...] = (BackendConformance, EnsembleConformance, ExchangeConformance)
+SUITES: tuple[type[Conformance], ...] = (
+    BackendConformance,
+    EnsembleConformance,
+    ExplainerConformance,
+    ExchangeConformance,
+)
 HEADER = ("ID", "kind", "capability", "skip when", "what must hold")
 
 

@@ -14,8 +14,14 @@ from axon_quant.ensemble import WeightingRule
 from axon_quant.exchange.simulator import Simulator
 from axon_quant.inference.backend import Backend
 from axon_quant.inference.config import ModelConfig
-from axon_quant.plugins import BackendDescriptor, EnsembleDescriptor, ExchangeDescriptor
-from axon_quant.testing import BackendConformance, EnsembleConformance, ExchangeConformance, ModelMaker
+from axon_quant.plugins import BackendDescriptor, EnsembleDescriptor, ExchangeDescriptor, ExplainerDescriptor
+from axon_quant.testing import (
+    BackendConformance,
+    EnsembleConformance,
+    ExchangeConformance,
+    ExplainerConformance,
+    ModelMaker,
+)
 from axon_quant.testing.candidates import Candidate, Options
 from axon_quant.testing.pytest_plugin import PLUGIN
 from axon_quant.testing.venue import AdapterMaker
@@ -80,6 +86,27 @@ class TestEnsemble(EnsembleConformance):
     def options(self, candidate: Candidate) -> Options:
         """One of the sets in the plugin's module `conformance`."""
         return candidate.options
+
+
+class TestExplainer(ExplainerConformance):
+    """Every explainer of the plugin."""
+
+    kind = "explainer"
+
+    @pytest.fixture
+    def descriptor(self, candidate: Candidate) -> ExplainerDescriptor:
+        """Its descriptor."""
+        return cast("ExplainerDescriptor", candidate.descriptor)
+
+    @pytest.fixture
+    def explainer(self, candidate: Candidate) -> Callable[..., object]:
+        """Its class, as the registry loaded it."""
+        return candidate.target
+
+    @pytest.fixture
+    def options(self, candidate: Candidate) -> Mapping[str, object]:
+        """One of the sets in the plugin's module `conformance`."""
+        return cast("Mapping[str, object]", candidate.options)
 
 
 class TestExchange(ExchangeConformance):

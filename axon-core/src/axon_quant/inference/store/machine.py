@@ -27,6 +27,9 @@ class Machine(Struct, frozen=True):
         text = "\n".join([self.system, self.processor, *self.features])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def __str__(self) -> str:
+        return f"{self.processor} ({self.system}, {self.fingerprint})"
+
 
 @cache
 def this_machine() -> Machine:
