@@ -134,7 +134,7 @@ def torch(session: nox.Session) -> None:
     Arguments after `--` go to pytest. `nox -s "conformance(torch)"` runs its suite beside the core alone.
     """
     tools = [*TEST_TOOLS, "safetensors>=0.5", "onnx>=1.20", "onnxscript>=0.5", "mypy==2.4.1"]
-    install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, tools=tools)
+    install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, EXPLAIN, tools=tools)
     compared = ["tests/backend_safetensors/test_torch.py", "tests/backend_safetensors/test_reader.py"]
     compared += ["tests/flow/test_backends_agree.py"]
     session.run("pytest", "tests/backend_torch", *compared, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
@@ -153,6 +153,16 @@ def policies(session: nox.Session) -> None:
 
 
 @nox.session
+def explain(session: nox.Session) -> None:
+    """Explanations beside shap: what needs it, and what it agrees with. Hundreds of MB."""
+    tools = [*TEST_TOOLS, "matplotlib>=3.9", "scikit-learn>=1.5"]
+    install(session, CORE, ONNX, EXPLAIN + "[shap]", tools=tools)
+    session.run(
+        "pytest", "tests/explain", "tests/docs/test_explain.py", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"}
+    )
+
+
+@nox.session
 def numba(session: nox.Session) -> None:
     """The safetensors backend with its compiled kernels: its tests, and the conformance suite."""
     install(session, CORE + "[testing]", ONNX, SAFETENSORS + "[numba]", tools=[*TEST_TOOLS, "safetensors>=0.5"])
@@ -162,7 +172,7 @@ def numba(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
-    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, tools=[])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
     left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
     every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]
