@@ -149,7 +149,8 @@ def _cells(shape: tuple[int, ...], group: str, given: Any, labels: _Labels) -> N
         if wanted.dtype == np.bool_:
             if wanted.shape != shape:
                 raise ExplainError(f"group {group!r}: expected a mask of shape {list(shape)}, not {list(wanted.shape)}")
-            return cells[wanted.ravel()]
+            masked: NDArray[np.intp] = cells[wanted.ravel()]
+            return masked
         if wanted.size and wanted.dtype.kind not in "iu":
             raise ExplainError(f"group {group!r}: {given!r} are no numbers of cells")
         return np.unique(cells[wanted.astype(np.intp).ravel()])
