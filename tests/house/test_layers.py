@@ -15,7 +15,7 @@ KERNEL = {
     *("market", "market.types", "market.instrument", "market.book"),
 }
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
-BESIDE: dict[str, set[str]] = dict.fromkeys(("control", "explain", "journal", "metrics", "plugins", "report"), set())
+BESIDE = {"control", "explain", "journal", "metrics", "plugins", "report"}
 """Packages beside the pipeline: they import the kernel only."""
 ANYTHING = {"runtime", "cli", "demo", "testing"}
 CONFIG_MAY = {"risk", "market"}
@@ -61,7 +61,7 @@ def allowed(owner: str) -> set[str]:
     if owner in STAGES:
         return set(STAGES[: STAGES.index(owner) + 1])
     if owner in BESIDE:
-        return {owner, *BESIDE[owner]}
+        return {owner}
     if owner == "config":
         return {"config", *CONFIG_MAY}
     return set()
