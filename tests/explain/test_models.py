@@ -107,6 +107,7 @@ class Policy:
     """What Stable-Baselines3's algorithms have in common: `predict(…) -> (labels, state)`, of one or many."""
 
     action_space = SimpleNamespace(n=3)
+    observation_space = SimpleNamespace(shape=(8,))
 
     def __init__(self):
         self.weights = np.random.default_rng(3).standard_normal((8, 3))

@@ -297,6 +297,8 @@ class _PredictAdapter:
         self._predict = model.predict
         self._infer = getattr(model, "infer", None)  # an ensemble's: the whole batch at once
         self._policy = _takes(model.predict, "deterministic")
+        # Stable-Baselines3's policies tell one observation from a batch of them by its shape.
+        self._window = getattr(getattr(model, "observation_space", None), "shape", None) if self._policy else None
         self._read = _Reader(model, declared, name, decode, policy=self._policy)
         self.actions = self._read.actions
 
@@ -313,7 +315,7 @@ class _PredictAdapter:
     def raw_batch(self, x: Floats) -> Floats:
         if self._infer is not None:
             return self._read.reordered(np.asarray(self._infer(x)))
-        if self._policy and len(x) > 1:  # Stable-Baselines3's take batches, which is a hundred times quicker
+        if self._window == x.shape[1:] and len(x) > 1:  # a batch, which is a hundred times quicker
             labels = self._predict(x, deterministic=True)
             labels = labels[0] if isinstance(labels, tuple) else labels
             if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and labels.shape == (len(x),):
