@@ -3,10 +3,10 @@
 python benchmarks/halt.py [--rounds N] [--orders N] prints a JSON object.
 
 The run is a whole one (`Live`): its own journal, streams and control. In each round the strategy rests the orders, then
-the equity that the risk engine is shown breaches the drawdown, and the time is taken until the last order's cancel has
-come back over the account's stream. Venue and run share one process and one loop, so the venue's own work counts, too.
-There is rate budget for all of it. `one_by_one` is the same with one cancel for each order instead of one for each
-symbol.
+the account is made to have been worth more, so that the next valuation breaches the drawdown, and the time is taken
+from there until the last order's cancel has come back over the account's stream. Venue and run share one process and
+one loop, so the venue's own work counts, too. There is rate budget for all of it. `one_by_one` is the same with one
+cancel for each order instead of one for each symbol.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import statistics
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+
+import msgspec
 
 from axon_quant.config import parse_config
 from axon_quant.exchange import Capability
@@ -115,7 +116,7 @@ def still_open(simulator: Any) -> int:
 
 
 async def breach(live: Live, simulator: Any, orders: int) -> float:
-    """Wait until `orders` rest, show the risk engine an equity of 1, and take the time until none is open, in ms."""
+    """Wait until `orders` rest, let there be a drawdown, and take the time from then until none is open, in ms."""
     await until(lambda: live.operations is not None)
     assert live.built is not None
     assert live.operations is not None
@@ -126,10 +127,18 @@ async def breach(live: Live, simulator: Any, orders: int) -> float:
         return len(standing) == len(built.engine.tracker.open) == still_open(simulator) == orders
 
     await until(rests)
-    began = perf_counter()
-    built.risk.on_equity(Decimal(1), built.clock.time)
+    halt, began = built.risk.on_halt, [0.0]
+
+    def stamped(reason: str) -> None:
+        began.append(perf_counter())
+        halt(reason)
+
+    built.risk.on_halt = stamped
+    better = msgspec.structs.replace(built.risk.snapshot(), peak=built.portfolio.equity * 2)
+    built.risk.restore(better)  # the next valuation is a drawdown of half
     await until(lambda: not built.engine.tracker.open)
-    took = (perf_counter() - began) * 1e3
+    took = (perf_counter() - began[-1]) * 1e3
+    built.risk.on_halt = halt
     if still_open(simulator):
         raise AssertionError("the venue has something open that the run does not know of")
     await live.operations.resume("the next round", "benchmark")

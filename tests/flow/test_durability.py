@@ -14,18 +14,21 @@ import sys
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 
 from axon_quant.errors import JournalError
-from axon_quant.events import OrderPlaced, OrderUpdated, RiskStateChanged
+from axon_quant.events import FeatureRow, OrderPlaced, OrderUpdated, RiskStateChanged
 from axon_quant.journal import Journal, read, runs, verify
 from axon_quant.market.generated import GeneratedMarket
 from axon_quant.orders import OrderStatus
+from axon_quant.risk import RiskState
 from axon_quant.runtime.live import Live
 from axon_quant.runtime.wiring import build_instruments
 
 sys.path.insert(0, str(Path(__file__).parent))
 from socket_venue import SocketAdapter, Venue, configured, hurried
+from venue_process import RESTING
 
 TRADER = Path(__file__).with_name("socket_venue.py")
 
@@ -192,3 +195,28 @@ def test_a_killed_replay_starts_a_new_run_and_says_so(root, btcusdt_session, tmp
     first, second = verify(journal)
     assert (first.outcome, second.outcome) == (None, "completed")
     assert second.head == summary["journal_head"]
+
+
+def test_a_halt_is_carried_out_while_a_feed_goes_on_without_a_pause(btcusdt, tmp_path, venue):
+    (tmp_path / "resting.py").write_text(RESTING)
+    config = configured(btcusdt, tmp_path / "live.db")
+    strategy = attrs.evolve(config.strategy, name="resting.py:Resting", options={"most": 5})
+    config = attrs.evolve(config, folder=tmp_path, strategy=strategy)
+    instruments = build_instruments(config)
+
+    async def unbroken():
+        for event in GeneratedMarket(instruments[0], seconds=60.0, price=60_000.0):
+            engine, risk = live.built.engine, live.built.risk
+            if len(engine.tracker.open) >= 3 and not engine.router.busy and risk.state is RiskState.ACTIVE:
+                risk.halt("now")
+            yield event
+
+    live = Live(config, SocketAdapter(instruments, venue.port), feed=unbroken())
+    assert asyncio.run(live.run()).risk_state == "HALTED"
+    kinds = [FeatureRow, OrderUpdated, RiskStateChanged]
+    events = [event for _, event in read(tmp_path / "live.db", kinds=kinds)]
+    halted = next(number for number, event in enumerate(events) if isinstance(event, RiskStateChanged))
+    last = max(number for number, event in enumerate(events) if isinstance(event, OrderUpdated))
+    assert last > halted, "nothing was open"
+    rows = [isinstance(event, FeatureRow) for event in events]
+    assert sum(rows[halted:last]) < sum(rows[halted:]) / 2, "the orders were cancelled when the feed was over"

@@ -122,3 +122,20 @@ def test_a_killed_run_is_told_from_one_that_never_was(venue, running):
     running.wait()
     assert "has died" in axon(venue, "status", code=1)
     assert running.returncode == -signal.SIGKILL
+
+
+def test_a_run_that_does_not_answer_is_marked_halted_all_the_same(venue, running):
+    running.send_signal(signal.SIGSTOP)
+    said = axon(venue, "halt", "--reason", "it hangs", "--timeout", "0.5", code=1)
+    assert "marked halted" in said
+    assert "nothing was cancelled" in said
+    running.send_signal(signal.SIGCONT)
+    venue.wait_for(lambda: not standing(venue), running)
+    found = json.loads(axon(venue, "status", "--json"))
+    assert found["state"] == "halted"
+    assert found["reason"].startswith("it hangs")
+    running.kill()
+    running.wait()
+    venue.journal.with_name(venue.journal.name + ".halted").unlink()
+    assert "has died" in axon(venue, "halt", code=1)
+    assert venue.journal.with_name(venue.journal.name + ".halted").exists()

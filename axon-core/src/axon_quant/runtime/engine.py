@@ -304,10 +304,11 @@ class Engine:
 
     def note_cancels(self) -> None:
         """Record that every open order is about to be cancelled by somebody else than `cancel`."""
-        for state in self.tracker.open.values():
-            if not state.cancel_requested:
-                state.cancel_requested = True
-                self._record(CancelRequested(self.clock.time, state.order.symbol, state.order.client_order_id))
+        states = [state for state in self.tracker.open.values() if not state.cancel_requested]
+        for state in states:
+            state.cancel_requested = True
+        for state in states:
+            self._record(CancelRequested(self.clock.time, state.order.symbol, state.order.client_order_id))
 
     # Updates come back.
 

@@ -263,7 +263,7 @@ class Live:
         operations.market_is_up()
         updates = asyncio.create_task(self._take_stream(stream, built))
         work = asyncio.create_task(
-            self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router)
+            self._tick(built) if self._feed is None else self._take_feed(self._feed, built, router, operations)
         )
         stopped = asyncio.create_task(self._stop.wait())
         ended = asyncio.create_task(self._ended.wait())
@@ -348,11 +348,13 @@ class Live:
         if self._foreign is ForeignOrders.Halt:
             built.risk.halt(f"order {event.client_order_id or event.venue_order_id} on the account is not ours")
 
-    async def _take_feed(self, feed: AsyncIterator[MarketEvent], built: Pipeline, router: AdapterRouter) -> None:
+    async def _take_feed(
+        self, feed: AsyncIterator[MarketEvent], built: Pipeline, router: AdapterRouter, operations: Operations
+    ) -> None:
         async for event in feed:
             if not self._take(event, built):
                 return
-            if router.busy:
+            if router.busy or operations.cancelling:
                 await asyncio.sleep(0)
 
     def _take(self, event: MarketEvent, built: Pipeline) -> bool:

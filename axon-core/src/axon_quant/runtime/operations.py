@@ -134,6 +134,11 @@ class Operations:
         self._halt_quietly(f"the journal failed: {error.message}")
         self.journal_failed.set()
 
+    @property
+    def cancelling(self) -> bool:
+        """Whether a halt is being carried out."""
+        return self._cancelling is not None and not self._cancelling.done()
+
     def may_send(self) -> bool:
         """Whether an order may leave now; a watchdog that gave the run up has left a halt file."""
         if self._halt_file.exists and self._risk.state is RiskState.ACTIVE:
@@ -259,19 +264,18 @@ class Operations:
     def _on_halt(self, reason: str) -> None:
         logger.error("halted: %s", reason)
         self._adapter.halted = reason
+        with suppress(JournalError):
+            self._built.engine.note_cancels()  # now, so that the engine does not ask for each of them by itself
         self._start_cancelling()
 
     def _start_cancelling(self) -> None:
-        if self._cancelling is None or self._cancelling.done():
+        if not self.cancelling:
             self._cancelling = asyncio.get_running_loop().create_task(self._cancel())
 
     async def _cancel(self) -> None:
         standing = Standing("halted", self._risk.reason, self._who, LiveClock().now())
         self._who = _ITSELF
         keeping = asyncio.create_task(asyncio.to_thread(self._keep, standing))
-        if self._built.journal.failed is None:
-            with suppress(JournalError):
-                self._built.engine.note_cancels()
         self.cancelled = done = await cancel_open(self._adapter, at_once=True)
         await keeping
         if done.left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from axon_quant.clock import NANOSECONDS
@@ -18,6 +19,8 @@ def status(live: Live) -> dict[str, object]:
     if built is None:
         return {"pid": os.getpid(), "state": "starting"}
     engine, portfolio, risk, now = built.engine, built.portfolio, built.risk, built.clock.time
+    operations = live.operations
+    seen = None if operations is None else operations.watchdog_seen
     return {
         "pid": os.getpid(),
         "run": built.info.number,
@@ -42,6 +45,7 @@ def status(live: Live) -> dict[str, object]:
             symbol: round((now - lane.received) / NANOSECONDS, 3) if lane.received else None
             for symbol, lane in engine.lanes.items()
         },
+        "watchdog_seen_s": None if seen is None else round(monotonic() - seen, 3),
         "journal": str(built.journal.path),
         "journal_lag": built.journal.lag,
         "journal_failed": None if built.journal.failed is None else str(built.journal.failed),

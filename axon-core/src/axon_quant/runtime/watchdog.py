@@ -76,7 +76,7 @@ class Watchdog:
         answered = 0.0  # when the run did; 0 before it has
         while True:
             began = monotonic()
-            outcome = await self._beat()
+            outcome = await self._beat(self._timeout)
             if outcome is None:
                 if not answered:
                     logger.info("the run answers")
@@ -94,10 +94,10 @@ class Watchdog:
                 return  # it was started for a run that has not come up
             await asyncio.sleep(max(0.0, self._timeout / _BEATS - (monotonic() - began)))
 
-    async def _beat(self) -> ControlError | None:
+    async def _beat(self, patience: float) -> ControlError | None:
         """Ask for a sign of life; why there is none, or None."""
         try:
-            said = await asyncio.to_thread(ask, self._socket, "ping", timeout=self._timeout / _BEATS, watchdog=True)
+            said = await asyncio.to_thread(ask, self._socket, "ping", timeout=patience, watchdog=True)
         except ControlError as error:
             return error
         if said["rotations"] != self._rotations:
@@ -117,7 +117,7 @@ class Watchdog:
         due = monotonic() + wait
         while True:
             await asyncio.sleep(self._timeout / _BEATS)
-            outcome = await self._beat()
+            outcome = await self._beat(self._timeout / _BEATS)
             if outcome is None:
                 with suppress(AxonError):
                     await asyncio.to_thread(ask, self._socket, "halt", reason=reason, timeout=20.0)
