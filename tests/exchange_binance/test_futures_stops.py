@@ -13,7 +13,7 @@ from axon_quant.errors import NotFoundError, RejectedError
 from axon_quant.market import Trade
 from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
 
-PLACE = "request:algoOrder.place"
+PLACE = "request:order.place.algo"
 
 
 def stop(desk: Desk, part: str, side: Side = Side.Sell, **more) -> Order:

@@ -45,6 +45,7 @@ _WEEK_MS = 7 * 86_400_000
 """The account's trades are told for so long a time at once."""
 _REMEMBERED_MS = 180 * 86_400_000
 _BALANCES_AFTER = 0.25
+_BALANCES_AGAIN = 1.0
 _MARGIN_TYPES = {MarginMode.Cross: "CROSSED", MarginMode.Isolated: "ISOLATED"}
 _NO_CHANGE = "-4046"
 _STANDS_SO = "-5027"
@@ -114,6 +115,7 @@ class BinanceFuturesAdapter(ConditionalOrders):
         self._market: FuturesMarket | None = None
         self._countdown = self._new_countdown()
         self._counting: asyncio.Task[None] | None = None
+        self._wallet_changed = False
 
     @property
     def _rest_root(self) -> str:
@@ -266,15 +268,20 @@ class BinanceFuturesAdapter(ConditionalOrders):
 
     def _on_account(self) -> None:
         """The wallet changed. What is free of it is not said, so that it is asked for, once for many changes."""
+        self._wallet_changed = True
         if self._counting is None or self._counting.done():
             self._counting = self._start_task(self._count_balances())
 
     async def _count_balances(self) -> None:
-        await asyncio.sleep(_BALANCES_AFTER)
-        try:
-            await self._repair_balances()
-        except ExchangeError as error:
-            logger.warning("%s: the balances could not be asked for: %s", VENUE, error)
+        while self._wallet_changed:  # again, when it changed while it was asked for
+            await asyncio.sleep(_BALANCES_AFTER)
+            self._wallet_changed = False
+            try:
+                await self._repair_balances()
+            except ExchangeError as error:
+                logger.warning("%s: the balances could not be asked for: %s", VENUE, error)
+                self._wallet_changed = True
+                await asyncio.sleep(_BALANCES_AGAIN)
 
 
 def _balance(row: AssetRow) -> Balance:

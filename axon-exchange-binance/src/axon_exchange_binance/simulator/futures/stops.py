@@ -36,9 +36,9 @@ class Stops:
         self._hedged = hedged
         self._made = 0
         self.by_name: dict[str, AccountRequest] = {
-            "algoOrder.place": self._place,
-            "algoOrder.cancel": self._cancel,
-            "algoOrder.status": lambda account, given: told(self._find(account, given)),
+            "order.place.algo": self._place,
+            "order.cancel.algo": self._cancel,
+            "order.status.algo": lambda account, given: told(self._find(account, given)),
             "openAlgoOrders.status": self._open,
             "allAlgoOrders": self._all,
             "openAlgoOrders.cancelAll": self._cancel_all,
