@@ -98,7 +98,8 @@ def _judge_order(verdict: Verdict, name: str, order: Known, found: list[dict[str
     row = found[0]
     if status is OrderStatus.Rejected and order.order.post_only and row["status"] == "expired" and row["filled"] == "0":
         return  # OKX takes a post-only order that would trade, and ends it at once
-    if status is OrderStatus.Rejected and row["status"] == "failed":
+    is_refused_stop = order.order.stop_price is not None and row["status"] == "expired" and row["filled"] == "0"
+    if status is OrderStatus.Rejected and (row["status"] == "failed" or is_refused_stop):
         return  # a stop that triggered, and whose order the venue then refused
     if status is OrderStatus.Rejected:
         verdict.add("live orders marked dead", f"{name} was taken ({row['status']}, {row['filled']} filled): rejected")

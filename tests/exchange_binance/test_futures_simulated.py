@@ -9,13 +9,13 @@ import pytest
 from simulated_futures import KEY, SECRET, Client, Desk, configured, started, trading, until
 
 from axon_exchange_binance import BinanceFuturesAdapter
-from axon_quant.errors import AuthError, ConfigError, RejectedError, UnsupportedError
+from axon_quant.errors import AuthError, ConfigError, RejectedError
 from axon_quant.exchange import BalanceUpdate, Channel, StreamState
 from axon_quant.exchange.primitives import MarginMode
 from axon_quant.exchange.simulator import Account, SwapTerms
 from axon_quant.market import BookSnapshot, BookUpdate, OrderBook, Quote, Trade
 from axon_quant.market.instrument import InstrumentKind
-from axon_quant.orders import Liquidity, Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
+from axon_quant.orders import Liquidity, Order, OrderStatus, OrderUpdate, Side, TimeInForce
 
 PLACE = "request:order.place"
 
@@ -87,15 +87,6 @@ async def test_everything_is_cancelled_symbol_by_symbol():
         await desk.adapter.cancel_all()
         await until(lambda: desk.status(orders[2]) is OrderStatus.Cancelled)
         await desk.adapter.cancel_all()  # there is nothing, which is as good
-
-
-async def test_stops_are_not_offered_and_nothing_is_sent():
-    async with trading() as desk:
-        with pytest.raises(UnsupportedError, match="stop-orders"):
-            await desk.adapter.place_order(
-                Order("BTCUSDT", Side.Sell, OrderType.Stop, stop_price=desk.price("0.95"), quantity="0.02")
-            )
-        assert not desk.venue.faults.places[PLACE]
 
 
 async def test_the_dead_man_switch_covers_symbols_that_come_later_and_can_be_disarmed():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import ClassVar
 
 from axon_exchange_binance.addresses import Addresses
-from axon_exchange_binance.answers import Account, AccountPosition, LastPrice, Replaced, Restrictions
+from axon_exchange_binance.answers import Account, AccountPosition, Replaced, Restrictions
 from axon_exchange_binance.errors import VENUE
 from axon_exchange_binance.instruments import instrument_of
 from axon_exchange_binance.market_stream import SUFFIXES, MarketStream
@@ -17,7 +16,7 @@ from axon_exchange_binance.user_stream import SpotUserStream, UserStream
 from axon_exchange_binance.venue import BinanceVenue, Paths
 from axon_quant.clock import Clock
 from axon_quant.errors import RejectedError
-from axon_quant.exchange.budget import Request, Sleep, VenueLimit
+from axon_quant.exchange.budget import Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.config import ExchangeConfig
 from axon_quant.exchange.ledger import Balance
@@ -170,10 +169,6 @@ class BinanceAdapter(BinanceVenue):
                 hint=", ".join(sorted(allowed)),
             )
         return parameters(order, kind)
-
-    async def _last_price(self, symbol: str) -> Decimal:
-        await self._spend(Request.Query, "_last_price")
-        return self._told(await self._rest.get("/api/v3/ticker/price", {"symbol": symbol}), LastPrice).price
 
     # Look-ups.
 

@@ -14,8 +14,8 @@ from axon_quant.orders.types import Fill, Liquidity, Order, OrderStatus, OrderTy
 
 SIDES = {"BUY": Side.Buy, "SELL": Side.Sell}
 SIDE_NAMES = {side: name for name, side in SIDES.items()}
-_TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
-TIME_NAMES = {time: name for name, time in _TIMES_IN_FORCE.items()}
+TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
+TIME_NAMES = {time: name for name, time in TIMES_IN_FORCE.items()}
 _TRADED = ("TRADE", "CALCULATED")
 """The second is a liquidation's."""
 _STATUSES = {
@@ -97,7 +97,7 @@ def state_of(record: OrderRecord, kinds: Mapping[str, OrderType] = KINDS) -> Ord
             kind,
             record.price if kind.has_price else None,
             record.orig_qty,
-            time_in_force=_TIMES_IN_FORCE.get(record.time_in_force, TimeInForce.GTC),
+            time_in_force=TIMES_IN_FORCE.get(record.time_in_force, TimeInForce.GTC),
             post_only=record.type == "LIMIT_MAKER" or record.time_in_force == "GTX",
             reduce_only=record.reduce_only,
             stop_price=record.stop_price if kind.has_stop_price else None,

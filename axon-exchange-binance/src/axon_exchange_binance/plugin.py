@@ -31,9 +31,7 @@ CAPABILITIES = frozenset(
 """Spot. Binance changes orders by cancel-and-replace, knows balances but no positions, and has no dead-man switch."""
 
 
-FUTURES_CAPABILITIES = (
-    CAPABILITIES - {Capability.StopOrders, Capability.StopLimitOrders, Capability.ReplaceOrders}
-) | {
+FUTURES_CAPABILITIES = (CAPABILITIES - {Capability.ReplaceOrders}) | {
     Capability.AmendOrders,
     Capability.CancelAfter,
     Capability.ReduceOnly,
@@ -42,7 +40,7 @@ FUTURES_CAPABILITIES = (
     Capability.Positions,
     Capability.Funding,
 }
-"""Orders are changed in place. Stops belong to a service apart, whose ids are not those of the orders they become."""
+"""Orders are changed in place; stops are kept by a service apart, and cannot be changed while they wait."""
 
 
 @hookimpl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import ClassVar, TypeVar
 
 import attrs
@@ -13,6 +14,7 @@ from axon_exchange_binance.answers import (
     AggregateTrade,
     DepthSnapshot,
     Execution,
+    LastPrice,
     OrderRecord,
     Placed,
     ServerTime,
@@ -265,6 +267,11 @@ class BinanceVenue(CcxtAdapter):
                 break
             start = {"fromId": found[-1].a + 1}
         return trades
+
+    async def _last_price(self, symbol: str) -> Decimal:
+        await self._spend(Request.Query, "_last_price")
+        answer = await self._rest.get(f"{self.paths.root}/ticker/price", {"symbol": symbol})
+        return self._told(answer, LastPrice).price
 
     async def _depth(self, symbol: str) -> DepthSnapshot:
         await self._spend(Request.Query, "_depth")

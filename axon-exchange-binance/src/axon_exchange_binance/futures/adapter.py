@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from axon_exchange_binance.addresses import FuturesAddresses
@@ -17,15 +16,16 @@ from axon_exchange_binance.futures.answers import (
     PositionRow,
     Premium,
 )
+from axon_exchange_binance.futures.conditional import ConditionalOrders
 from axon_exchange_binance.futures.countdown import Countdown
 from axon_exchange_binance.futures.market import FuturesMarket
-from axon_exchange_binance.futures.orders import KINDS, amendment, parameters, unsupported
+from axon_exchange_binance.futures.orders import KINDS, parameters, unsupported
 from axon_exchange_binance.futures.user_stream import FuturesUserStream
 from axon_exchange_binance.instruments import instrument_of
 from axon_exchange_binance.plugin import FUTURES_CAPABILITIES
 from axon_exchange_binance.signing import escaped
 from axon_exchange_binance.user_stream import UserStream
-from axon_exchange_binance.venue import BinanceVenue, Paths
+from axon_exchange_binance.venue import Paths
 from axon_quant.clock import MILLISECOND, NANOSECONDS, Clock
 from axon_quant.errors import AmbiguousError, ConfigError, ExchangeError, RejectedError
 from axon_quant.exchange.budget import Request, Sleep, VenueLimit
@@ -38,7 +38,6 @@ from axon_quant.exchange.order_log import OrderLog
 from axon_quant.exchange.primitives import FundingRate, KeyPermissions, MarginMode, Position
 from axon_quant.exchange.requests import logger, unavailable
 from axon_quant.market.instrument import Instrument, InstrumentKind
-from axon_quant.orders.tracker import OrderState
 from axon_quant.orders.types import Order
 
 VENUE = "binance-futures"
@@ -46,6 +45,7 @@ _WEEK_MS = 7 * 86_400_000
 """The account's trades are told for so long a time at once."""
 _REMEMBERED_MS = 180 * 86_400_000
 _BALANCES_AFTER = 0.25
+_BALANCES_AGAIN = 1.0
 _MARGIN_TYPES = {MarginMode.Cross: "CROSSED", MarginMode.Isolated: "ISOLATED"}
 _NO_CHANGE = "-4046"
 _STANDS_SO = "-5027"
@@ -67,7 +67,7 @@ class FuturesErrors:
         self.enable_demo_trading(enable)
 
 
-class BinanceFuturesAdapter(BinanceVenue):
+class BinanceFuturesAdapter(ConditionalOrders):
     """One account of USDⓈ-M futures at Binance: linear perpetual swaps, in one-way position mode.
 
     `testnet` picks Binance's demo trading, which has keys of its own. Symbols are Binance's (`BTCUSDT`) and quantities
@@ -116,6 +116,7 @@ class BinanceFuturesAdapter(BinanceVenue):
         self._market: FuturesMarket | None = None
         self._countdown = self._new_countdown()
         self._counting: asyncio.Task[None] | None = None
+        self._wallet_changed = False
 
     @property
     def _rest_root(self) -> str:
@@ -137,6 +138,7 @@ class BinanceFuturesAdapter(BinanceVenue):
             make_key=self._make_listen_key,
             keep_key=self._keep_listen_key,
             on_execution=self._on_execution,
+            on_stop=self._on_stop,
             on_account=self._on_account,
         )
         self._market = FuturesMarket(
@@ -170,20 +172,26 @@ class BinanceFuturesAdapter(BinanceVenue):
 
     # Orders.
 
+    async def _send_order(self, order: Order) -> str:
+        await self._cover(order.symbol)
+        return await super()._send_order(order)
+
     async def _order_parameters(self, order: Order) -> str:
         reason = unsupported(order)
         if reason:
             raise RejectedError(reason, venue=VENUE, symbol=order.symbol, hint="see OrderType and TimeInForce")
-        try:
-            await self._countdown.cover(order.symbol)
-        except AmbiguousError as error:  # about the countdown; nothing was sent of the order
-            raise unavailable(error) from None
         return parameters(order)
 
-    async def _send_amend(self, state: OrderState, price: Decimal | None, quantity: Decimal | None) -> None:
-        symbol = state.order.symbol
+    async def _cover(self, symbol: str) -> None:
+        """Have the dead-man switch cover an order that is about to be sent."""
         try:
-            answer = await self._rest.put("/fapi/v1/order", amendment(state, price, quantity), symbol)
+            await self._countdown.cover(symbol)
+        except AmbiguousError as error:  # about the countdown; nothing was sent of the order
+            raise unavailable(error) from None
+
+    async def _change(self, body: str, symbol: str) -> None:
+        try:
+            answer = await self._rest.put("/fapi/v1/order", body, symbol)
         except RejectedError as error:
             if error.code != _STANDS_SO:  # the first answer may be lost, and aiohttp sends a PUT once more then
                 raise
@@ -261,15 +269,20 @@ class BinanceFuturesAdapter(BinanceVenue):
 
     def _on_account(self) -> None:
         """The wallet changed. What is free of it is not said, so that it is asked for, once for many changes."""
+        self._wallet_changed = True
         if self._counting is None or self._counting.done():
             self._counting = self._start_task(self._count_balances())
 
     async def _count_balances(self) -> None:
-        await asyncio.sleep(_BALANCES_AFTER)
-        try:
-            await self._repair_balances()
-        except ExchangeError as error:
-            logger.warning("%s: the balances could not be asked for: %s", VENUE, error)
+        while self._wallet_changed:  # again, when it changed while it was asked for
+            await asyncio.sleep(_BALANCES_AFTER)
+            self._wallet_changed = False
+            try:
+                await self._repair_balances()
+            except ExchangeError as error:
+                logger.warning("%s: the balances could not be asked for: %s", VENUE, error)
+                self._wallet_changed = True
+                await asyncio.sleep(_BALANCES_AGAIN)
 
 
 def _balance(row: AssetRow) -> Balance:

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 
 from axon_exchange_binance.answers import EventKind, Execution, decoded
 from axon_exchange_binance.futures.answers import OrderEvent
+from axon_exchange_binance.futures.stops import StopEvent, StopReport
 from axon_exchange_binance.sockets import Connection
 from axon_exchange_binance.user_stream import UserStream
 from axon_quant.errors import ExchangeError, MalformedMessageError
@@ -33,6 +34,7 @@ class FuturesUserStream(UserStream):
         make_key: Callable[[], Awaitable[str]],
         keep_key: Callable[[], Awaitable[None]],
         on_execution: Callable[[Execution], None],
+        on_stop: Callable[[StopReport], None],
         on_account: Callable[[], None],
     ) -> None:
         super().__init__(session, venue)
@@ -40,6 +42,7 @@ class FuturesUserStream(UserStream):
         self._make_key = make_key
         self._keep_key = keep_key
         self._on_execution = on_execution
+        self._on_stop = on_stop
         self._on_account = on_account
         self._keep_at = 0.0
 
@@ -57,6 +60,10 @@ class FuturesUserStream(UserStream):
             report = decoded(text, OrderEvent).order
             self.expected.reported(report.client_order_id)
             self._on_execution(report)
+        elif kind == "ALGO_UPDATE":
+            stop = decoded(text, StopEvent).stop
+            self.expected.reported(stop.client_algo_id)
+            self._on_stop(stop)
         elif kind == "ACCOUNT_UPDATE":
             self._on_account()
         elif kind in _LAST_WORDS:

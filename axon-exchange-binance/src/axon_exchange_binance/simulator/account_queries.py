@@ -62,7 +62,7 @@ class AccountQueries:
 
     def _open_orders(self, account: Account, given: Parameters) -> object:
         symbol = given.instrument().symbol if "symbol" in given else None
-        return [self._told(one) for one in account.open_for(symbol)]
+        return [self._told(one) for one in account.open_for(symbol) if self._lists(one)]
 
     def _all_orders(self, account: Account, given: Parameters) -> object:
         symbol, (since, until) = given.instrument().symbol, given.span()
@@ -71,10 +71,20 @@ class AccountQueries:
             one
             for one in account.orders.values()
             if one.order.symbol == symbol
+            and self._lists(one)
             and one.venue_order_id >= first
             and since <= milliseconds(one.created) <= until
         ]
         return [self._told(one) for one in (found[:limit] if first or since else found[-limit:])]
+
+    def _find(self, account: Account, given: Parameters) -> SimulatedOrder:
+        """The order that is meant. Raises BinanceError."""
+        return find(account, given)
+
+    def _lists(self, placed: SimulatedOrder) -> bool:
+        """Whether an order is among the account's."""
+        del placed
+        return True
 
     def _told(self, placed: SimulatedOrder) -> dict[str, object]:
         """An order as this venue has it."""
@@ -106,7 +116,7 @@ class AccountQueries:
         return [self._traded(fill, account.orders[fill.venue_order_id].order.side) for fill in page]
 
     def _order(self, account: Account, given: Parameters) -> object:
-        return self._told(find(account, given))
+        return self._told(self._find(account, given))
 
     def _restrictions(self, account: Account, given: Parameters) -> object:
         del given

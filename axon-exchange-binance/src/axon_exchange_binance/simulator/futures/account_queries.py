@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from itertools import chain
 
-from axon_exchange_binance.simulator.account_queries import AccountQueries, AccountRequest, find
+from axon_exchange_binance.simulator.account_queries import AccountQueries, AccountRequest
 from axon_exchange_binance.simulator.errors import NO_SUCH_ORDER, BinanceError
 from axon_exchange_binance.simulator.futures import order_messages as messages
+from axon_exchange_binance.simulator.futures.stops import find_order, is_order
 from axon_exchange_binance.simulator.futures.wallet import Wallet
 from axon_exchange_binance.simulator.numbers import milliseconds, number
 from axon_exchange_binance.simulator.parameters import Parameters
@@ -47,6 +48,12 @@ class FuturesAccountQueries(AccountQueries):
             "multiAssetsMargin.status": lambda _, __: {"multiAssetsMargin": False},
         }
 
+    def _find(self, account: Account, given: Parameters) -> SimulatedOrder:
+        return find_order(account, given)
+
+    def _lists(self, placed: SimulatedOrder) -> bool:
+        return is_order(placed)
+
     def _told(self, placed: SimulatedOrder) -> dict[str, object]:
         return messages.told(placed)
 
@@ -65,7 +72,7 @@ class FuturesAccountQueries(AccountQueries):
         return since, until
 
     def _open_order(self, account: Account, given: Parameters) -> object:
-        placed = find(account, given)
+        placed = find_order(account, given)
         if not placed.is_open:
             raise NO_SUCH_ORDER
         return messages.told(placed)

@@ -22,15 +22,14 @@ _LARGEST = Decimal(1_000_000)
 
 def check(order: Order, instrument: Instrument, mark: Decimal | None) -> None:
     """The filters of an order. Raises BinanceError."""
-    if order.price is not None:
-        if remainder(order.price, instrument.tick_size):
-            raise OFF_GRID
-        if mark is not None and instrument.percent_price is not None:
-            floor, cap = (multiply(mark, part) for part in instrument.percent_price)
-            if order.side is Side.Buy and order.price > cap:
-                raise too_high(cap)
-            if order.side is Side.Sell and order.price < floor:
-                raise too_low(floor)
+    if any(price is not None and remainder(price, instrument.tick_size) for price in (order.price, order.stop_price)):
+        raise OFF_GRID
+    if order.price is not None and mark is not None and instrument.percent_price is not None:
+        floor, cap = (multiply(mark, part) for part in instrument.percent_price)
+        if order.side is Side.Buy and order.price > cap:
+            raise too_high(cap)
+        if order.side is Side.Sell and order.price < floor:
+            raise too_low(floor)
     largest = instrument.max_quantity if order.order_type.has_price else instrument.market_max_quantity
     if order.quantity < (instrument.min_quantity or instrument.lot_size):
         raise TOO_LITTLE

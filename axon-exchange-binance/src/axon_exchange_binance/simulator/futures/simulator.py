@@ -12,6 +12,7 @@ from axon_exchange_binance.simulator.candles import Tape
 from axon_exchange_binance.simulator.futures.account_queries import FuturesAccountQueries
 from axon_exchange_binance.simulator.futures.instruments import instruments as default_instruments
 from axon_exchange_binance.simulator.futures.market_queries import FuturesMarketQueries
+from axon_exchange_binance.simulator.futures.stops import Stops
 from axon_exchange_binance.simulator.futures.streams import ROUTES, FuturesStreams
 from axon_exchange_binance.simulator.futures.table import REST, weight
 from axon_exchange_binance.simulator.futures.trading import FuturesTrading
@@ -103,7 +104,8 @@ class BinanceFuturesSimulator(BinanceServer):
         self._trading = FuturesTrading(exchange)
         queries = FuturesAccountQueries(exchange, self._order_counts, self._trading.hedged)
         self._market_queries = market.by_name
-        self._account_requests = queries.by_name | self._trading.by_name
+        stops = Stops(exchange, self._trading.hedged)
+        self._account_requests = queries.by_name | self._trading.by_name | stops.by_name
         self._streams = FuturesStreams(exchange, self._tapes, market.premium)
         self._user_streams = FuturesUserStreams(exchange, self.sockets, self.now, listen_key_life)
         self._key_requests = {

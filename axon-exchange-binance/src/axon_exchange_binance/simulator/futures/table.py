@@ -17,6 +17,11 @@ _NEW = (
     "activationPrice callbackRate workingType priceProtect newOrderRespType priceMatch selfTradePreventionMode "
     "goodTillDate"
 )
+_ALGO = (
+    "algoType symbol side positionSide type timeInForce quantity price triggerPrice workingType priceMatch "
+    "closePosition priceProtect reduceOnly activatePrice callbackRate clientAlgoId newOrderRespType "
+    "selfTradePreventionMode goodTillDate"
+)
 
 
 def _public(name: str, weight: int, known: str = "") -> Request:
@@ -70,6 +75,12 @@ REST: Mapping[tuple[str, str], Request] = {
     ("GET", "/fapi/v1/allOrders"): _query("allOrders", 5, f"{_PAGE} orderId"),
     ("GET", "/fapi/v1/userTrades"): _query("userTrades", 5, f"{_PAGE} orderId fromId"),
     ("POST", "/fapi/v1/countdownCancelAll"): _change("countdownCancelAll", 10, "symbol countdownTime"),
+    ("POST", "/fapi/v1/algoOrder"): _change("order.place.algo", 0, _ALGO, orders=1),
+    ("DELETE", "/fapi/v1/algoOrder"): _change("order.cancel.algo", 1, "algoId clientAlgoId"),
+    ("GET", "/fapi/v1/algoOrder"): _query("order.status.algo", 1, "algoId clientAlgoId"),
+    ("GET", "/fapi/v1/openAlgoOrders"): _query("openAlgoOrders.status", 1, "symbol algoType algoId"),
+    ("GET", "/fapi/v1/allAlgoOrders"): _query("allAlgoOrders", 5, f"{_PAGE} algoId"),
+    ("DELETE", "/fapi/v1/algoOpenOrders"): _change("openAlgoOrders.cancelAll", 1, "symbol"),
     ("GET", "/fapi/v1/rateLimit/order"): _query("account.rateLimits.orders", 1),
     **{
         ("GET", f"/fapi/v{version}/{path}"): _query(f"account.{name}.{version}", 5, known)
@@ -104,5 +115,6 @@ def weight(request: Request, given: Mapping[str, str]) -> int:
         return next((cost for most, cost in steps if wanted <= most), 20 if request.name == "depth" else 10)
     if "symbol" in given:
         return request.weight
-    of_all = {"openOrders.status": 40, "ticker.price": 2, "ticker.book": 5, "ticker.24hr": 40, "premiumIndex": 10}
+    of_all = {"openOrders.status": 40, "openAlgoOrders.status": 40, "premiumIndex": 10}
+    of_all |= {"ticker.price": 2, "ticker.book": 5, "ticker.24hr": 40}
     return of_all.get(request.name, request.weight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from axon_exchange_binance.simulator.account_queries import AccountRequest, find
+from axon_exchange_binance.simulator.account_queries import AccountRequest
 from axon_exchange_binance.simulator.errors import NO_SUCH_ORDER, UNKNOWN_CANCEL, BinanceError, invalid
 from axon_exchange_binance.simulator.futures import order_messages as messages
 from axon_exchange_binance.simulator.futures.errors import (
@@ -16,6 +16,7 @@ from axon_exchange_binance.simulator.futures.errors import (
 )
 from axon_exchange_binance.simulator.futures.filters import check
 from axon_exchange_binance.simulator.futures.order_requests import OrderRequest, order_request
+from axon_exchange_binance.simulator.futures.stops import find_order
 from axon_exchange_binance.simulator.order_requests import SIDES
 from axon_exchange_binance.simulator.parameters import Parameters
 from axon_quant.exchange.primitives import MarginMode
@@ -80,7 +81,7 @@ class FuturesTrading:
         return request
 
     def _modify(self, account: Account, given: Parameters) -> object:
-        placed = find(account, given)
+        placed = find_order(account, given)
         old, price, quantity = placed.order, given.amount("price"), given.amount("quantity")
         if given.choice("side", SIDES) is not old.side:
             raise invalid("side")
@@ -99,7 +100,7 @@ class FuturesTrading:
 
     def _cancel(self, account: Account, given: Parameters) -> object:
         try:
-            placed = find(account, given)
+            placed = find_order(account, given)
         except BinanceError as error:
             raise UNKNOWN_CANCEL if error is NO_SUCH_ORDER else error from None
         if not placed.is_open:
@@ -112,7 +113,7 @@ class FuturesTrading:
 
     def _cancel_each(self, account: Account, orders: list[SimulatedOrder]) -> None:
         for placed in orders:
-            if placed.is_open:
+            if placed.is_open and not placed.waiting:
                 self._exchange.cancel(account, placed)
 
     def _count_down(self, account: Account, given: Parameters) -> object:

@@ -10,6 +10,7 @@ import attrs
 
 from axon_exchange_binance.simulator.futures import order_messages as messages
 from axon_exchange_binance.simulator.futures.errors import NO_LISTEN_KEY
+from axon_exchange_binance.simulator.futures.stops import is_order, stop_update
 from axon_exchange_binance.simulator.futures.wallet import Wallet
 from axon_exchange_binance.simulator.numbers import milliseconds, number
 from axon_quant.clock import NANOSECONDS
@@ -103,6 +104,8 @@ class FuturesUserStreams:
 
     def publish(self, account: Account, event: AccountEvent | Transfer | PositionEvent) -> None:
         """Tell everybody who listens to the account."""
+        if isinstance(event, AccountEvent) and event.cause == "triggered":
+            event.order.tag["triggered"] = milliseconds(event.at)
         key = self._key_of(account)
         listening = [one for one in self._sockets if key is not None and one.data.get("listen key") == key.text]
         if not listening:
@@ -125,6 +128,11 @@ class FuturesUserStreams:
             update = self._update(account, "FUNDING_FEE", (event.asset,), position, event.at, changed=event.amount)
             return [("funding", update)]
         said: list[tuple[str, dict[str, object]]] = []
+        stop = stop_update(event)
+        if stop is not None:
+            said.append((event.cause, stop))
+        if not is_order(event.order):
+            return said
         if event.fill is not None:
             said.append(("balances", self._update(account, "ORDER", event.changed, event.order.position, event.at)))
         return [*said, (event.cause, messages.order_update(event))]
