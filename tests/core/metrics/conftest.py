@@ -67,6 +67,7 @@ EVENTS: tuple[events.Event, ...] = (
     events.CancelRequested(10, "BTCUSDT", "ax1"),
     events.StreamChanged(10, "account", up=False, reason="lost"),
     events.StreamChanged(10, "account", up=True, reason=""),
+    events.OperatorActed(10, "halt", "drill", "user 0"),
     events.RiskStateChanged(11, "HALTED", "drawdown"),
     events.RolloutChanged(11, "ppo", MODEL, "running", 1, 0.25, ("BTCUSDT",), "started"),
     events.RolloutJudged(11, "ppo", 1, "fail", ("errors",), 9, 7, 1, 1, 7, 2, 0.1, 0.1, 0.0, 0.0, 0.0, 0.0),

@@ -89,6 +89,7 @@ def sections() -> dict[str, tuple[Panel, ...]]:
     return {
         "Now": (
             _state(names.RISK_STATE, "Risk state", "{{instance}} {{state}}"),
+            _count(names.OPERATOR_ACTIONS, "action", title="Operator actions"),
             _show(names.EQUITY, kind="stat"),
             _show(names.DAY_PNL, kind="stat", title="PnL today"),
             _show(names.MAX_DRAWDOWN, unit="percentunit", kind="stat", title="Drawdown"),

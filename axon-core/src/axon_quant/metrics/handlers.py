@@ -107,6 +107,10 @@ def _risk_state_changed(collector: MetricsCollector, event: events.RiskStateChan
     collector.set_risk_state(event.state)
 
 
+def _operator_acted(collector: MetricsCollector, event: events.OperatorActed) -> None:
+    add(collector.series[names.OPERATOR_ACTIONS.name], event.action)
+
+
 def _rollout_changed(collector: MetricsCollector, event: events.RolloutChanged) -> None:
     series, model = collector.series, event.model
     others = {key: value for key, value in series[names.ROLLOUT_STATE.name].items() if key[0] != model}
@@ -144,6 +148,7 @@ HANDLERS: Final[Mapping[type[events.Event], Callable[[MetricsCollector, Any], No
         events.OrderUpdated: _order_updated,
         events.StreamChanged: _stream_changed,
         events.RiskStateChanged: _risk_state_changed,
+        events.OperatorActed: _operator_acted,
         events.RolloutChanged: _rollout_changed,
         events.RolloutJudged: _rollout_judged,
     }

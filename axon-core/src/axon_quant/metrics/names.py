@@ -113,6 +113,9 @@ UNRESOLVED_ORDERS: Final = _gauge(
 REJECTS: Final = _counter(
     "trading_rejects_total", ("control",), "Refusals of orders by risk control; control=venue when the venue refused."
 )
+OPERATOR_ACTIONS: Final = _counter(
+    "trading_operator_actions_total", ("action",), "Times a human, or a watchdog of theirs, took hold of the run."
+)
 RISK_STATE: Final = _gauge("trading_risk_state", ("state",), "1 for the state the risk engine is in, 0 for the others.")
 
 STREAM_UP: Final = _gauge("trading_stream_up", ("stream",), "1 while a stream of the venue is connected, 0 while not.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from axon_quant.clock import NANOSECONDS
 from axon_quant.runtime.summary import money
+from axon_quant.runtime.telemetry import facts
 
 if TYPE_CHECKING:
     from axon_quant.runtime.live import Live
@@ -48,5 +49,6 @@ def status(live: Live) -> dict[str, object]:
         "watchdog_seen_s": None if seen is None else round(monotonic() - seen, 3),
         "journal": str(built.journal.path),
         "journal_lag": built.journal.lag,
+        **facts(built.metrics),
         "journal_failed": None if built.journal.failed is None else str(built.journal.failed),
     }
