@@ -135,7 +135,7 @@ def torch(session: nox.Session) -> None:
     Arguments after `--` go to pytest. `nox -s "conformance(torch)"` runs its suite beside the core alone.
     """
     tools = [*TEST_TOOLS, "safetensors>=0.5", "onnx>=1.20", "onnxscript>=0.5", "mypy==2.4.1"]
-    install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, tools=tools)
+    install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, EXPLAIN, tools=tools)
     compared = ["tests/backend_safetensors/test_torch.py", "tests/backend_safetensors/test_reader.py"]
     compared += ["tests/flow/test_backends_agree.py"]
     session.run("pytest", "tests/backend_torch", *compared, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
@@ -155,12 +155,15 @@ def policies(session: nox.Session) -> None:
 
 @nox.session
 def explain(session: nox.Session) -> None:
-    """What explanations are compared with, from other people's libraries. Hundreds of MB.
+    """Explanations beside shap and DiCE: what needs them, and what it agrees with. Hundreds of MB.
 
-    Arguments after `--` go to pytest.
+    Arguments after `--` go to pytest; without any, counterfactuals are also compared with DiCE's.
     """
-    install(session, CORE, ONNX, EXPLAIN, tools=[*TEST_TOOLS, "dice-ml>=0.12"])
-    session.run("pytest", "tests/explain", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
+    tools = [*TEST_TOOLS, "matplotlib>=3.9", "scikit-learn>=1.5", "dice-ml>=0.12"]
+    install(session, CORE, ONNX, EXPLAIN + "[shap]", tools=tools)
+    session.run(
+        "pytest", "tests/explain", "tests/docs/test_explain.py", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"}
+    )
     if not session.posargs:
         session.run("python", "benchmarks/counterfactuals.py", env={"OPENBLAS_NUM_THREADS": "1"})
 

@@ -108,6 +108,28 @@ async def setup_hot_reload():
     return reloader
 '''
 
+ATTRIBUTION = """
+from axon_quant.explain import KernelSHAP
+
+explainer = KernelSHAP(model)
+
+# Explain a single prediction
+explanation = explainer.explain(
+    observation=obs,
+    action=predicted_action,
+    background_data=background_samples,
+)
+
+# Visualize feature importance
+print("Feature importance:")
+for feature, importance in sorted(
+    zip(explanation.feature_names, explanation.feature_importances),
+    key=lambda x: abs(x[1]),
+    reverse=True,
+):
+    print(f"  {feature}: {importance:.4f}")
+"""
+
 COUNTERFACTUALS = """
 from axon_quant.explain import CounterfactualGenerator
 
@@ -226,8 +248,8 @@ def put(model: Path, path: Path) -> None:
 
 @pytest.mark.parametrize(
     "copy",
-    [CONFIGURATION, HOT_UPDATE, COUNTERFACTUALS, ENSEMBLE, ADAPTER, ORDER_FLOW],
-    ids=["1.3", "2.2", "3.2", "4", "5.1", "5.2"],
+    [CONFIGURATION, HOT_UPDATE, ATTRIBUTION, COUNTERFACTUALS, ENSEMBLE, ADAPTER, ORDER_FLOW],
+    ids=["1.3", "2.2", "3.1", "3.2", "4", "5.1", "5.2"],
 )
 def test_the_blocks_here_are_those_of_the_guide(guide, copy):
     def lines(text: str) -> str:
@@ -311,6 +333,36 @@ def test_a_model_is_replaced_as_in_section_2_2(models, capsys):
         return printed
 
     assert asyncio.run(deploy()) == "Model updated to version 2\n"
+
+
+def test_a_production_window_is_attributed_as_in_section_3_1(capsys):
+    engine = OnnxBackend(ModelConfig(OnnxBackend.builtin("demo-64x128"), "onnx"))
+    engine.load()
+    windows = np.random.default_rng(0).standard_normal((6, 64, 128)).astype(np.float32)
+    for obs in (windows[0], windows[:1]):
+        action = engine.predict(obs)
+        names = run(ATTRIBUTION, model=engine, obs=obs, predicted_action=action, background_samples=windows[1:])
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[0] == "Feature importance:"
+        assert len(printed) == 1 + 128
+        shown = [abs(float(line.rpartition(" ")[2])) for line in printed[1:]]
+        assert shown == sorted(shown, reverse=True)
+        explanation = names["explanation"]
+        total = explanation.base_value + explanation.feature_importances.sum()
+        assert total == pytest.approx(action.scores[action.index], abs=1e-5)
+
+
+def test_a_function_is_attributed_as_in_section_3_1(capsys):
+    weights = np.array([3.0, -2.0, 0.5])
+    run(
+        ATTRIBUTION,
+        model=lambda batch: batch @ weights,
+        obs=np.array([1.0, 1.0, 1.0]),
+        predicted_action=0,
+        background_samples=np.zeros((4, 3)),
+    )
+    printed = capsys.readouterr().out
+    assert printed == "Feature importance:\n  f0: 3.0000\n  f1: -2.0000\n  f2: 0.5000\n"
 
 
 @pytest.mark.parametrize("batch_axis", [False, True], ids=["window", "batch of one"])

@@ -62,6 +62,12 @@ def test_a_batch_axis_that_the_background_has_rows_in_is_removed(noise):
     assert (found.observation.shape, found.background_rows) == ((4,), 7)
 
 
+def test_a_background_of_less_precision_does_not_round_the_observation(noise):
+    x, rows = noise(6), noise(3, 6, seed=1).astype(np.float32)
+    found = KernelSHAP(lambda batch: batch.sum(axis=1)).explain(x, 0, rows)
+    np.testing.assert_allclose(found.feature_importances, x - rows.astype(np.float64).mean(axis=0), atol=1e-13)
+
+
 def test_everything_as_in_the_background_gets_nothing_without_an_error(noise):
     x = noise(30)
     found = KernelSHAP(three).explain(x, 0, np.stack([x, x]))

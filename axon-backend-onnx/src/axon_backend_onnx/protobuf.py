@@ -65,7 +65,7 @@ def graph(
     )
 
 
-def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: int) -> bytes:
+def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: int | Sequence[int]) -> bytes:
     """A NodeProto named after its first output."""
     return b"".join(
         [
@@ -73,9 +73,16 @@ def node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attribu
             *(_text(2, name) for name in outputs),
             _text(3, outputs[0]),
             _text(4, operator),
-            *(_bytes(5, _text(1, key) + _integer(3, value) + _integer(20, 2)) for key, value in attributes.items()),
+            *(_bytes(5, _text(1, key) + _attribute(value)) for key, value in attributes.items()),
         ]
     )
+
+
+def _attribute(value: int | Sequence[int]) -> bytes:
+    """The value of an AttributeProto and its type, INT or INTS."""
+    if isinstance(value, int):
+        return _integer(3, value) + _integer(20, 2)
+    return b"".join(_integer(8, each) for each in value) + _integer(20, 7)
 
 
 def tensor(name: str, shape: Sequence[int], values: Iterable[float], element: ElementType = ElementType.FLOAT) -> bytes:

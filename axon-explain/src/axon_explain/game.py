@@ -49,10 +49,16 @@ class Game:
         rows = max(1, _CHUNK // cells)
         for first in range(0, len(self._rows), rows):
             block = self._rows[first : first + rows]
-            step = max(1, _CHUNK // (len(block) * cells))
+            step = min(len(masks), max(1, _CHUNK // (len(block) * cells)))
+            buffer = np.empty(
+                (step, *block.shape), np.result_type(self._x, block)
+            )  # in the model's order, which np.where need not keep
             for start in range(0, len(masks), step):
                 known = self._cells(masks[start : start + step])
-                total[start : start + step] += self._outputs(np.where(known[:, None], self._x, block), len(known))
+                batch = buffer[: len(known)]
+                batch[...] = block
+                np.copyto(batch, self._x, where=known[:, None])
+                total[start : start + step] += self._outputs(batch, len(known))
         return total / len(self._rows)
 
     def bounds(self) -> tuple[float, float]:

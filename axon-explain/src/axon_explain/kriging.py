@@ -9,6 +9,7 @@ error is that of the posterior. Where there are no interactions, nothing is chan
 
 from __future__ import annotations
 
+from functools import cache
 from math import lgamma, log, log1p
 
 import attrs
@@ -113,8 +114,8 @@ def _kernel(players: int, rho: float) -> Matrix:
 def _shared(signs: Matrix, rho: float) -> Matrix:
     """`[coalitions, players]`: covariance of a coalition's value with each importance."""
     players = signs.shape[1]
-    points, weights = np.polynomial.legendre.leggauss(24)
-    points, weights = (points + 1) / 2 * rho, weights / 2 * rho
+    points, weights = _quadrature()
+    points, weights = points * rho, weights * rho
     ones = np.arange(players)[:, None]  # how many of the other players are in
     more, less = np.log1p(points), np.log1p(-points)
     zeros = players - 1 - ones
@@ -124,6 +125,13 @@ def _shared(signs: Matrix, rho: float) -> Matrix:
     size = ((signs + 1) / 2).sum(axis=1).astype(np.intp)[:, None]
     found: Matrix = np.where(signs > 0, table[np.maximum(size - 1, 0)], -table[np.minimum(size, players - 1)])
     return found
+
+
+@cache
+def _quadrature() -> tuple[Matrix, Matrix]:
+    """Points and weights of Gauss and Legendre on [0, 1]."""
+    points, weights = np.polynomial.legendre.leggauss(24)
+    return (points + 1) / 2, weights / 2
 
 
 def _prior(players: int, rho: float) -> float:

@@ -141,14 +141,16 @@ def _cells(shape: tuple[int, ...], group: str, given: Any, labels: _Labels) -> N
         return _by_name(shape, group, named, labels)
     try:
         if isinstance(given, tuple):
-            return np.unique(cells.reshape(shape)[given])
+            picked: NDArray[np.intp] = np.unique(cells.reshape(shape)[given])
+            return picked
         if isinstance(given, slice):
             return cells[given]
         wanted = np.asarray(given if isinstance(given, np.ndarray) else list(_numbers(given)))
         if wanted.dtype == np.bool_:
             if wanted.shape != shape:
                 raise ExplainError(f"group {group!r}: expected a mask of shape {list(shape)}, not {list(wanted.shape)}")
-            return cells.reshape(shape)[wanted]
+            masked: NDArray[np.intp] = cells[wanted.ravel()]
+            return masked
         if wanted.size and wanted.dtype.kind not in "iu":
             raise ExplainError(f"group {group!r}: {given!r} are no numbers of cells")
         return np.unique(cells[wanted.astype(np.intp).ravel()])

@@ -45,7 +45,6 @@ def to_shap(explanation: Explanation) -> Any:
         base_values=explanation.base_value,
         data=None if np.isnan(values).any() else values.copy(),
         feature_names=list(explanation.feature_names),
-        output_names=explanation.action,
     )
 
 
