@@ -25,10 +25,10 @@ from axon_quant.runtime.earlier import earlier_windows
 from axon_quant.runtime.keeping import archive_folder
 from axon_quant.runtime.recompute import replay_decision
 from axon_quant.runtime.replay import Replay
-from axon_quant.runtime.versions import Versions, noted_plans, stores_for
+from axon_quant.runtime.versions import open_versions
 from axon_quant.runtime.wiring import build_instruments
 
-QUICK = ("--budget", "600", "--background-windows", "2")
+QUICK = ("--budget", "520", "--background-windows", "2")
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,6 @@ def written(journal, placed, tmp_path_factory):
 
 def axon_report(*arguments):
     return CliRunner().invoke(main, ["report", *map(str, arguments)])
-
-
-def versions_of(journal, record):
-    plans = noted_plans(journal, record.run)
-    return Versions(stores_for(journal, plans), plans)
 
 
 def test_the_report_is_about_what_the_journal_holds(journal, placed, written):
@@ -145,14 +140,14 @@ def test_the_sample_of_a_store_comes_before_the_windows_of_the_run(journal, plac
     store = ModelStore(archive_folder(copy))
     sample = np.random.default_rng(0).normal(size=(3, 64, 128)).astype(np.float32)
     store.get(record.models[0].sha256).write_background(sample)
-    generator = ReportGenerator.for_decision(copy, record, versions_of(copy, record), budget=600)
+    generator = ReportGenerator.for_decision(copy, record, open_versions(copy, record.run), budget=600)
     found = generator.generate_report(record=record, include_counterfactuals=False).facts.attribution
     assert (found.background_source, found.background_rows) == ("the model store's sample", 3)
 
 
 def test_a_model_that_did_not_decide_is_said_to_be_another(journal, placed):
     record = find_decision(journal, str(placed))
-    backend = versions_of(journal, record).load(record.models[0]).backend
+    backend = open_versions(journal, record.run).load(record.models[0]).backend
     report = ReportGenerator(backend, background_data=record.observation[None])
     facts = report.generate_report(record=record, include_shap=False, include_feature_importance=False).facts
     assert any(text.startswith("What was asked for this report is not what decided") for text in facts.cautions)
@@ -163,7 +158,7 @@ def test_a_model_that_did_not_decide_is_said_to_be_another(journal, placed):
 def test_a_replay_that_differs_is_told(journal, placed):
     record = find_decision(journal, str(placed))
     changed = attrs.evolve(record, observation=record.observation + 1)
-    result = replay_decision(changed, versions_of(journal, record))
+    result = replay_decision(changed, open_versions(journal, record.run))
     facts = ReportGenerator(None).generate_report(record=record, replay=result).facts
     assert facts.replay.verdict == "differs"
     assert len(facts.replay.differences) > 2
@@ -183,6 +178,14 @@ def test_earlier_windows_are_whole_and_end_before_the_observation(journal, place
     assert len(earlier_windows(journal, record, 0)) == 0
     opening = next(event for _, event in read(journal) if isinstance(event, Decision))
     assert len(earlier_windows(journal, find_decision(journal, f"1:{opening.number}"), 5)) == 0
+
+
+def test_the_first_decision_of_a_run_has_zeros_for_a_background_and_says_so(journal, tmp_path):
+    opening = next(event for _, event in read(journal) if isinstance(event, Decision))
+    done = axon_report(opening.number, "--journal", journal, *QUICK, "--out", tmp_path / "r.json")
+    assert done.exit_code == 0, done.output
+    assert "note: No background data was given" in done.stderr
+    assert "zeros" in json.loads((tmp_path / "r.json").read_bytes())["attribution"]["background_source"]
 
 
 def test_another_action_can_be_asked_about(journal, placed, tmp_path):

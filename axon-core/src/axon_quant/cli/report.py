@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +43,9 @@ _SUFFIXES = (".html", ".pdf", ".json")
 @click.option("--action", metavar="NAME", help="Explain this action.  [default: what was decided]")
 @click.option("--no-shap", is_flag=True, help="Leave out what each feature contributed.")
 @click.option("--no-counterfactuals", is_flag=True, help="Leave out what would have changed the decision.")
-@click.option("--budget", type=click.IntRange(min=4), metavar="N", help="Coalitions of an explanation.  [default: 2048]")
+@click.option(
+    "--budget", type=click.IntRange(min=4), metavar="N", help="Coalitions of an explanation.  [default: 2048]"
+)
 @click.option(
     "--background-windows",
     "windows",
@@ -76,6 +80,8 @@ def command(
     Exits with 0 if the report is written, whatever the replay says; with 1 if it cannot be made; with 2 if there is no
     such decision or an option cannot be used.
     """
+    # Before numpy is imported: its threads wait for each other by spinning, many small factorisations long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if (config_file is None) == (journal is None):
         raise click.UsageError("which journal? give -c FILE or --journal PATH, and not both")
     for target in targets:
@@ -88,7 +94,8 @@ def command(
 
     decided = _Decided.of(decision_id, config_file, journal, store, dict(map(code_member, members)), trusted=trusted)
     record = decided.record
-    with _waiting(f"decision {record.decision_id}"):
+    with _waiting(f"decision {record.decision_id}"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "no background data", UserWarning)  # the report says so, and a note below
         generator = ReportGenerator.for_decision(
             decided.journal,
             record,
@@ -138,22 +145,21 @@ class _Decided:
         from axon_quant.config import load_config
         from axon_quant.errors import JournalError, JournalTamperedError
         from axon_quant.runtime.decisions import find_decision
-        from axon_quant.runtime.versions import Versions, noted_plans, stores_for
+        from axon_quant.runtime.versions import open_versions
 
         config = None if config_file is None else load_config(config_file)
         path = journal if config is None else config.journal.path
         if path is None:
             raise AssertionError("neither a configuration nor a journal")
+        configured = None if config is None or config.model_store is None else config.model_store.path
         try:
             record = find_decision(path, decision_id)
-            plans = noted_plans(path, record.run)
+            versions = open_versions(path, record.run, store=store, configured=configured, trusted=trusted)
         except JournalTamperedError:
             raise
         except JournalError as error:
             click.echo(f"error: {error}", err=True)
             raise SystemExit(USAGE) from None
-        configured = None if config is None or config.model_store is None else config.model_store.path
-        versions = Versions(stores_for(path, plans, store=store, configured=configured), plans, trusted=trusted)
         return cls(path, record, versions, None if config is None else config.ensemble.strategy, code)
 
     def replayed(self) -> ReplayResult:
