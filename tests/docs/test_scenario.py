@@ -33,6 +33,7 @@ from axon_quant import (
     Side,
 )
 from axon_quant.clock import LiveClock, SimClock
+from axon_quant.ensemble import DynamicWeightedEnsemble
 from axon_quant.errors import DeviceError, ModelLoadError
 from axon_quant.exchange import RateLimitConfig, ReconnectConfig
 from axon_quant.inference.accelerators import nvidia_gpus
@@ -149,6 +150,25 @@ for cf in counterfactuals:
     print(f"  Counterfactual: {cf.counterfactual_value:.4f}")
 """
 
+REPORT = """
+from axon_quant.explain import ReportGenerator
+
+generator = ReportGenerator(model)
+
+# Generate comprehensive decision report
+report = generator.generate_report(
+    observation=obs,
+    action=predicted_action,
+    include_shap=True,
+    include_counterfactuals=True,
+    include_feature_importance=True,
+)
+
+# Export as HTML/PDF
+report.export_html("decision_report.html")
+report.export_pdf("decision_report.pdf")
+"""
+
 ENSEMBLE = """
 from axon_quant.ensemble import DynamicWeightedEnsemble
 
@@ -248,8 +268,8 @@ def put(model: Path, path: Path) -> None:
 
 @pytest.mark.parametrize(
     "copy",
-    [CONFIGURATION, HOT_UPDATE, ATTRIBUTION, COUNTERFACTUALS, ENSEMBLE, ADAPTER, ORDER_FLOW],
-    ids=["1.3", "2.2", "3.1", "3.2", "4", "5.1", "5.2"],
+    [CONFIGURATION, HOT_UPDATE, ATTRIBUTION, COUNTERFACTUALS, REPORT, ENSEMBLE, ADAPTER, ORDER_FLOW],
+    ids=["1.3", "2.2", "3.1", "3.2", "3.3", "4", "5.1", "5.2"],
 )
 def test_the_blocks_here_are_those_of_the_guide(guide, copy):
     def lines(text: str) -> str:
@@ -403,6 +423,32 @@ def test_the_model_of_section_3_2_may_be_anything_that_decides(kind, capsys):
     with pytest.warns(UserWarning, match="no background data"):
         run(COUNTERFACTUALS, **given)
     assert capsys.readouterr().out.count("Change f") == 4
+
+
+@pytest.mark.parametrize("kind", ["window", "ensemble", "function"])
+def test_a_decision_is_written_down_as_in_section_3_3(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    engines = [OnnxBackend(ModelConfig(OnnxBackend.builtin(f"demo-64x128{end}"), "onnx")) for end in ("", "-reversion")]
+    for engine in engines:
+        engine.load()
+    obs = np.random.default_rng(3).standard_normal((1, 64, 128), np.float32)
+    model = {"window": engines[0], "ensemble": DynamicWeightedEnsemble(engines), "function": lambda x: x[:, :3]}[kind]
+    obs, predicted = (obs[0, 0, :3], "sell") if kind == "function" else (obs, model.predict(obs))
+    with pytest.warns(UserWarning, match="no background data"):
+        names = run(REPORT, model=model, obs=obs, predicted_action=predicted)
+    page = (tmp_path / "decision_report.html").read_text()
+    assert len(page) < 500_000
+    assert (tmp_path / "decision_report.pdf").read_bytes().startswith(b"%PDF-")
+    facts = names["report"].facts
+    assert [found.sha256 for found in facts.models] == (
+        [None] if kind == "function" else [engine.model.sha256 for engine in engines][: len(facts.models)]
+    )
+    assert len(facts.models) == (2 if kind == "ensemble" else 1)
+    assert all(found.explained for found in facts.models)
+    if kind != "function":
+        assert all(found.sha256 in page for found in facts.models)
+        assert (facts.decision.confidence, facts.decision.action) == (predicted.confidence, predicted.name)
+        assert facts.heat_map is not None
 
 
 def test_an_ensemble_is_built_and_watched_as_in_section_4(capsys):

@@ -84,9 +84,7 @@ def made(name="momentum", *, at=AT, players=3, times=1, **more):
             error_estimate=0.01,
             evaluations=64,
         ),
-        counterfactuals=facts.Counterfactuals(
-            original=name, results=(result,) * few(9), evaluations=100
-        ),
+        counterfactuals=facts.Counterfactuals(original=name, results=(result,) * few(9), evaluations=100),
         risk=facts.Risk(state="active", reason=name, passed=40, refusals=(refusal,) * few(20)),
         orders=(order,) * few(40),
         replay=facts.Replay(

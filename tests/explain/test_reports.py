@@ -272,6 +272,29 @@ def test_the_cells_of_a_small_window_are_told_apart_one_by_one():
     assert heat.rest is None
 
 
+def test_gradients_tell_the_cells_of_a_window_apart():
+    weights = rows(30, 20, seed=9)
+
+    class Slope:
+        """A function that offers its gradient, as a backend may."""
+
+        def __call__(self, batch):
+            score = np.tensordot(batch, weights, 2)
+            return np.stack([score, -score], axis=1)
+
+        def gradient(self, batch, output):
+            return np.broadcast_to(weights if output == 0 else -weights, batch.shape)
+
+    background, x = rows(3, 30, 20, seed=10), rows(30, 20, seed=11)
+    generator = ReportGenerator(Slope(), background_data=background, actions=("up", "down"), budget=200)
+    facts = generator.generate_report(x, "up", include_counterfactuals=False).facts
+    assert facts.heat_map.method == "mask-gradient"
+    assert (facts.heat_map.steps[0], len(facts.heat_map.steps)) == ((-29, -29), 30)
+    expected = (weights * (x - background.mean(axis=0))).T
+    for name, values in zip(facts.heat_map.channels, facts.heat_map.values, strict=True):
+        assert values == pytest.approx(tuple(expected[int(name[1:])]), abs=0.2)
+
+
 def test_equal_inputs_give_equal_bytes(report, window):
     names = [*HOSTILE, "plain"]
     generator = ReportGenerator(linear(10), background_data=rows(20, 10), feature_names=names)

@@ -150,6 +150,8 @@ def _risk(facts: Facts) -> str:
     if risk is None:
         return ""
     reason = f" ({seen(risk.reason)})" if risk.reason else ""
+    if not risk.passed and not risk.refusals:
+        return f"Risk control was {seen(risk.state)}{reason}, and had nothing to check."
     passed = counted(risk.passed, "order")
     return f"Risk control was {seen(risk.state)}{reason}; {passed} passed its checks, {len(risk.refusals)} did not."
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,7 +18,10 @@ from axon_explain.decision_report.sheet import BRIEF, BRIEFEST, FULL, sheet
 from axon_explain.decision_report.words import spelled
 from axon_quant.errors import ExplainError
 
-STANDARDS = (
+if TYPE_CHECKING:
+    from typst import PDFStandard
+
+STANDARDS: tuple[PDFStandard, ...] = (
     *("1.4", "1.5", "1.6", "1.7", "2.0"),
     *("a-1a", "a-1b", "a-2a", "a-2b", "a-2u", "a-3a", "a-3b", "a-3u", "a-4", "a-4e", "a-4f", "ua-1"),
 )
@@ -32,7 +36,8 @@ _SHOWN = (
 
 def render(facts: Facts, *, standard: str | None = None) -> bytes:
     """The PDF. Raises ExplainError for a standard that typst does not know, or that the report cannot keep to."""
-    if standard is not None and standard not in STANDARDS:
+    standards = [known for known in STANDARDS if known == standard]
+    if standard is not None and not standards:
         raise ExplainError(f"there is no PDF standard {standard!r}", hint=f"one of {', '.join(STANDARDS)}")
     import typst
 
@@ -54,7 +59,7 @@ def render(facts: Facts, *, standard: str | None = None) -> bytes:
             format="pdf",
             font_paths=fonts,
             sys_inputs=inputs,
-            pdf_standards=[] if standard is None else [standard],  # type: ignore[list-item]
+            pdf_standards=standards,
             timestamp=datetime.fromtimestamp((at or 0) // 1_000_000_000, UTC),
         )
     except typst.TypstError as error:

@@ -232,8 +232,8 @@ def _orders(facts: Facts, to: Limits) -> Table | None:
     lead = ""
     if risk is not None:
         reason = f" ({shortened(risk.reason, to.text)})" if risk.reason else ""
-        lead = f"Risk control was {risk.state}{reason}; {counted(risk.passed, 'order')} passed, "
-        lead += f"{len(risk.refusals)} did not."
+        checked = f"; {counted(risk.passed, 'order')} passed, {len(risk.refusals)} did not"
+        lead = f"Risk control was {risk.state}{reason}{checked if risk.passed or risk.refusals else ''}."
     rows = [row for order in facts.orders[: to.orders] for row in _order(order, to)][: to.orders + to.fills]
     refusals = () if risk is None else risk.refusals
     for refusal in refusals[: to.orders]:
