@@ -327,7 +327,7 @@ def test_a_policy_that_only_names_its_choice_can_be_flipped():
         actions = ("buy", "sell", "hold")
 
         def predict(self, observation, deterministic=False):
-            return ("buy" if observation[0] > 0 else "hold"), None
+            return np.where(observation[..., 0] > 0, 0, 2), None  # as Stable-Baselines3 has it: of one, or of a batch
 
     x = np.full(FEATURES, -0.2, np.float32)
     found = CounterfactualGenerator(Policy(), background_data=background(dtype=np.float32)).generate(x, "hold")
