@@ -126,7 +126,8 @@ class OwnTrader(Trader):
         stream = self.adapter.events()
         last = max((state.ended or state.placed for state in self.past.values()), default=0)
         for order in self.past.values():
-            if not order.status.is_terminal or order.ended > last - _RECENT:
+            lacks = order.status is OrderStatus.Filled and order.filled < order.order.quantity
+            if not order.status.is_terminal or lacks or order.ended > last - _RECENT:
                 self.adapter.track(order.state())
         self._tasks = [
             asyncio.create_task(self._read(stream)),
@@ -140,8 +141,14 @@ class OwnTrader(Trader):
                 await asyncio.sleep(getattr(error, "retry_after", 0.0) or 0.2)
             else:
                 break
-        if self.swaps:
-            await self.adapter.set_margin_mode(self.symbols[0], MarginMode.Isolated)
+        while self.swaps:
+            try:
+                await self.adapter.set_margin_mode(self.symbols[0], MarginMode.Isolated)
+            except ExchangeError as error:
+                print(f"margin mode: {error}", file=sys.stderr)
+                await asyncio.sleep(getattr(error, "retry_after", 0.0) or 0.2)
+            else:
+                break
         for symbol in self.symbols:
             while True:
                 try:

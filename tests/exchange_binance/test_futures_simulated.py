@@ -210,6 +210,7 @@ async def test_funding_that_falls_due_is_paid_by_the_venues_clock():
 async def test_fees_are_those_of_makers_and_takers():
     async with trading() as desk:
         taken = await desk.filled(desk.order(None))
+        await until(lambda: any(update.fill for update in desk.of(OrderUpdate)))
         (fill,) = [update.fill for update in desk.of(OrderUpdate) if update.fill is not None]
         assert (fill.liquidity, fill.fee_asset) == (Liquidity.Taker, "USDT")
         assert fill.fee == fill.price * fill.quantity * Decimal("0.0005")
@@ -289,8 +290,12 @@ async def test_fills_of_a_lost_connection_are_repaired():
         order = desk.order(None)
         await desk.adapter.place_order(order)
         await until(lambda: desk.status(order) is OrderStatus.Filled)
-        fills = [update.fill for update in desk.of(OrderUpdate) if update.fill is not None]
-        assert sum(fill.quantity for fill in fills) == order.quantity
+
+        def filled() -> Decimal:
+            fills = [update.fill for update in desk.of(OrderUpdate) if update.fill is not None]
+            return sum((fill.quantity for fill in fills), Decimal(0))
+
+        await until(lambda: filled() == order.quantity)
         assert [event.up for event in desk.of(StreamState)].count(True) >= 2
 
 

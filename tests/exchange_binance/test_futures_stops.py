@@ -11,7 +11,7 @@ from simulated_futures import Desk, asking, configured, trading, until
 from axon_exchange_binance import BinanceFuturesAdapter
 from axon_quant.errors import NotFoundError, RejectedError
 from axon_quant.market import Trade
-from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
+from axon_quant.orders import Fill, Order, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
 
 PLACE = "request:order.place.algo"
 
@@ -27,6 +27,12 @@ def move(desk: Desk, part: str) -> None:
     now = desk.venue.now()
     price = float(desk.price(part))
     desk.venue.exchange.on_market(Trade("BTCUSDT", now, price, 0.001, True, 900_000_000, now))
+
+
+def sold(desk: Desk) -> list[Fill]:
+    """What was reported as sold."""
+    fills = [update.fill for update in desk.of(OrderUpdate) if update.fill is not None]
+    return [fill for fill in fills if fill.side is Side.Sell]
 
 
 async def test_a_stop_is_named_by_the_side_it_is_reached_from():
@@ -108,7 +114,7 @@ async def test_a_stop_that_would_trigger_at_once_or_finds_no_position_is_refused
         await desk.adapter.place_order(order)
         move(desk, "0.96")
         await until(lambda: desk.status(order) is OrderStatus.Rejected)
-        assert "position" in desk.of(OrderUpdate)[-1].reason
+        await until(lambda: "position" in desk.of(OrderUpdate)[-1].reason)
 
 
 @pytest.mark.parametrize("kind", ["lose-response", "unknown-accepted"])
@@ -135,9 +141,8 @@ async def test_a_stop_that_triggered_while_the_stream_was_lost_is_repaired():
         await desk.adapter.place_order(order)
         move(desk, "0.96")
         await until(lambda: desk.status(order) is OrderStatus.Filled)
-        fills = [update.fill for update in desk.of(OrderUpdate) if update.fill is not None]
-        assert sum(fill.quantity for fill in fills if fill.side is Side.Sell) == order.quantity
-        assert {fill.client_order_id for fill in fills if fill.side is Side.Sell} == {order.client_order_id}
+        await until(lambda: sum(fill.quantity for fill in sold(desk)) == order.quantity)
+        assert {fill.client_order_id for fill in sold(desk)} == {order.client_order_id}
 
 
 async def test_a_stop_of_a_process_that_is_gone_is_taken_up_though_it_triggered_meanwhile():

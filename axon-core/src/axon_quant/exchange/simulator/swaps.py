@@ -69,8 +69,8 @@ class Swaps:
     ) -> None:
         self.instruments = {symbol: one for symbol, one in instruments.items() if one.kind is InstrumentKind.Swap}
         self.terms = terms
-        self._marks: dict[str, Decimal] = {}
-        self._rates = dict.fromkeys(self.instruments, terms.funding_rate)
+        self.marks: dict[str, Decimal] = {}
+        self.rates = dict.fromkeys(self.instruments, terms.funding_rate)
         self._accounts = accounts
         self._quotes = quotes
         self._price = price
@@ -83,17 +83,17 @@ class Swaps:
 
     def mark(self, symbol: str) -> Decimal | None:
         """What positions are valued at: what was set, else the mid, else the last price; None before any."""
-        if symbol in self._marks:
-            return self._marks[symbol]
+        if symbol in self.marks:
+            return self.marks[symbol]
         quote = self._quotes.get(symbol)
         return self._price(symbol) if quote is None else from_float(quote.mid)
 
     def set_mark(self, symbol: str, mark: Decimal | None) -> None:
         """From now on; None: the mid again. Raises ValueError for a price that is not positive."""
         if mark is None:
-            self._marks.pop(symbol, None)
+            self.marks.pop(symbol, None)
         elif mark.is_finite() and mark > 0:
-            self._marks[symbol] = mark
+            self.marks[symbol] = mark
         else:
             raise ValueError(f"a mark price must be positive, got {mark}")
 
@@ -207,11 +207,11 @@ class Swaps:
         """The funding rate from now on. Raises ValueError for what is no fraction."""
         if not (rate.is_finite() and abs(rate) < 1):
             raise ValueError(f"a funding rate must be a fraction, got {rate}")
-        self._rates[symbol] = rate
+        self.rates[symbol] = rate
 
     def funding(self, symbol: str) -> FundingRate:
         """The next one."""
-        return FundingRate(symbol, self._rates[symbol], self._next_after(self._now()))
+        return FundingRate(symbol, self.rates[symbol], self._next_after(self._now()))
 
     def tick(self) -> None:
         """Pay what has fallen due; when several have, once."""
@@ -225,7 +225,7 @@ class Swaps:
 
     def pay(self, symbol: str) -> None:
         """Pay a swap's funding now."""
-        mark, rate = self.mark(symbol), self._rates[symbol]
+        mark, rate = self.mark(symbol), self.rates[symbol]
         if mark is None:
             return
         for account in self._accounts.values():
