@@ -97,6 +97,25 @@ def test_orders_without_a_terminal_update_may_still_live(write):
     assert past.last == 2
 
 
+def test_an_order_that_ended_lately_or_without_its_fills_may_lack_one(write):
+    def ended(name, status, at, **more):
+        return OrderUpdated(at, OrderUpdate(name, status, at, "BTCUSDT", "v" + name, Decimal(0), **more))
+
+    names = ("long ago", "lately", "without its fills", "rejected", "whole")
+    path = write(
+        reconciled(USDT="1000"),
+        *(OrderPlaced(1, order(name), number) for number, name in enumerate(names)),
+        ended("long ago", OrderStatus.Cancelled, 10**9),
+        ended("without its fills", OrderStatus.Filled, 2 * 10**9),
+        ended("whole", OrderStatus.Filled, 10**9, fill=fill("whole", 1, "0.01")),
+        ended("rejected", OrderStatus.Rejected, 19 * 10**9),
+        ended("lately", OrderStatus.Cancelled, 20 * 10**9),
+    )
+    past = read_past(path, [INSTRUMENT])
+    assert past.orders == {}
+    assert set(past.ended) == {"lately", "without its fills"}
+
+
 def test_balances_follow_the_fills_and_their_fees_in_any_asset(write):
     path = write(
         reconciled(USDT="1000", BTC="0.1", BNB="2"),

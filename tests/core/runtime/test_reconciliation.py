@@ -77,6 +77,16 @@ def test_a_market_order_that_filled_meanwhile_needs_no_price_to_be_settled(built
     assert built.risk.open_quantity("BTCUSDT") == (Decimal(0), Decimal(0))
 
 
+def test_a_fill_that_a_killed_run_did_not_learn_of_is_journaled_though_its_order_was_over(built):
+    over = {name: OrderState(limit(name), OrderStatus.Cancelled, "v" + name) for name in ("a", "b")}
+    events = settled(built, Past(ended=over), account(filled(over["a"].order, "0.004")))
+    assert [type(event) for event in events] == [OrderAdopted, OrderUpdated, AccountReconciled]
+    assert (events[0].order.client_order_id, events[-1].fills) == ("a", 1)
+    assert built.engine.tracker.get("a").filled_quantity == Decimal("0.004")
+    assert built.engine.tracker.get("b") is None
+    assert not built.engine.tracker.open
+
+
 def test_an_order_of_somebody_else_that_is_over_when_it_is_adopted_is_not_open(built):
     adopt(built, OrderState(limit("theirs"), OrderStatus.Cancelled, "v9"))
     assert built.engine.tracker.get("theirs").status is OrderStatus.Cancelled

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 
+from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import OrderTransitionError
 from axon_quant.events import AccountReconciled, Event, ForeignOrderUpdated, OrderAdopted, OrderPlaced, OrderUpdated
 from axon_quant.exchange.exact import ZERO, add, multiply, subtract
@@ -17,6 +18,8 @@ from axon_quant.market import Instrument
 from axon_quant.orders import Fill, OrderState, OrderStatus, OrderTracker, Side
 
 logger = logging.getLogger("axon_quant.live")
+_LATELY = 10 * NANOSECONDS
+"""How long before the last report an order may have ended whose last fill was not reported yet: it may cross a cancel."""
 _KINDS = (AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated, ForeignOrderUpdated)
 
 
@@ -24,12 +27,14 @@ _KINDS = (AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated, ForeignOrd
 class Past:
     """The account as the journal leads to it.
 
-    `orders` are those not known to be over, by client order id, `placed` the ids of all of ours. `balances` is what the
+    `orders` are those not known to be over, by client order id; `ended` are over, but so lately that a fill may not have
+    been journaled any more, or filled without all of their fills. `placed` are the ids of all of ours. `balances` is what the
     account should hold of each asset, None when no run got as far as knowing its account. `last` is the time of the
     last report of the venue (UTC ns), 0 without one.
     """
 
     orders: Mapping[str, OrderState] = attrs.field(factory=dict)
+    ended: Mapping[str, OrderState] = attrs.field(factory=dict)
     placed: frozenset[str] = frozenset()
     balances: Mapping[str, Decimal] | None = None
     last: int = 0
@@ -66,6 +71,7 @@ class _Fold:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._tracker = OrderTracker()
         self._placed: set[str] = set()
+        self._ended: dict[str, int] = {}
         self._balances: dict[str, Decimal] | None = None
         self._last = 0
 
@@ -81,6 +87,8 @@ class _Fold:
                 try:
                     if self._tracker.apply(update) and update.fill is not None:
                         self._book(update.fill)
+                    if update.status.is_terminal and update.status is not OrderStatus.Rejected:
+                        self._ended.setdefault(update.client_order_id, update.at)
                 except OrderTransitionError as error:
                     logger.warning("the journal's past: %s", error)
             case ForeignOrderUpdated(update=update):
@@ -90,7 +98,12 @@ class _Fold:
                 self._balances = dict(balances)
 
     def past(self) -> Past:
-        return Past(dict(self._tracker.open), frozenset(self._placed), self._balances, self._last)
+        ended = {
+            name: state
+            for name, at in self._ended.items()
+            if (state := self._tracker.get(name)) is not None and (at >= self._last - _LATELY or _lacks_fills(state))
+        }
+        return Past(dict(self._tracker.open), ended, frozenset(self._placed), self._balances, self._last)
 
     def _adopt(self, event: OrderAdopted) -> None:
         order = event.order
@@ -112,6 +125,10 @@ class _Fold:
     def _book(self, fill: Fill) -> None:
         if self._balances is not None:
             book(self._balances, fill, self._instruments)
+
+
+def _lacks_fills(state: OrderState) -> bool:
+    return state.status is OrderStatus.Filled and state.filled_quantity < state.order.quantity
 
 
 def book(balances: dict[str, Decimal], fill: Fill, instruments: Mapping[str, Instrument]) -> None:

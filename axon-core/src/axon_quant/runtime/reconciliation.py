@@ -53,8 +53,8 @@ class Account:
 
 
 def track_past(adapter: ExchangeAdapter, past: Past) -> None:
-    """Let `adapter`, which is about to connect, follow the orders that may still live."""
-    for state in past.orders.values():
+    """Let `adapter`, which is about to connect, follow the orders that may still live, or may lack a fill."""
+    for state in (*past.orders.values(), *past.ended.values()):
         adapter.track(attrs.evolve(state, fill_ids=set(state.fill_ids)))
 
 
@@ -124,7 +124,8 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
     Raises OrderError for an open order that has no price to be valued at.
     """
     at, tracker = built.clock.time, built.engine.tracker
-    for state in past.orders.values():
+    late = {update.client_order_id for update in account.updates if update.fill is not None}
+    for state in (*past.orders.values(), *(state for name, state in past.ended.items() if name in late)):
         _follow(built, state, ours=True)
     settled = fills = 0
     for update in account.updates:
@@ -179,9 +180,9 @@ def _reserve(built: Pipeline, state: OrderState) -> None:
 def describe(past: Past, account: Account) -> list[str]:
     """What to tell about it in the run's summary; nothing when there was nothing to do."""
     notices = []
-    if past.orders:
-        ended = sum(update.status.is_terminal for update in account.updates)
-        fills = sum(update.fill is not None for update in account.updates)
+    fills = sum(update.fill is not None for update in account.updates)
+    if past.orders or fills:
+        ended = sum(update.status.is_terminal for update in account.updates if update.client_order_id not in past.ended)
         notices.append(
             f"{len(past.orders)} orders of an earlier run were open in the journal: "
             f"{ended} had ended at the venue, {fills} fills were missing"
