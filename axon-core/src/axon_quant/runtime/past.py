@@ -19,7 +19,7 @@ from axon_quant.orders import Fill, OrderState, OrderStatus, OrderTracker, Side
 
 logger = logging.getLogger("axon_quant.live")
 _LATELY = 10 * NANOSECONDS
-"""How long before the last report an order may have ended whose last fill was not reported yet: it may cross a cancel."""
+"""How long before the last report an order may have ended whose last fill was not reported: it may cross a cancel."""
 _KINDS = (AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated, ForeignOrderUpdated)
 
 
@@ -27,10 +27,10 @@ _KINDS = (AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated, ForeignOrd
 class Past:
     """The account as the journal leads to it.
 
-    `orders` are those not known to be over, by client order id; `ended` are over, but so lately that a fill may not have
-    been journaled any more, or filled without all of their fills. `placed` are the ids of all of ours. `balances` is what the
-    account should hold of each asset, None when no run got as far as knowing its account. `last` is the time of the
-    last report of the venue (UTC ns), 0 without one.
+    `orders` are those not known to be over, by client order id. `ended` are over, but so lately that a fill may not have
+    been journaled any more, or filled without all of their fills. `placed` are the ids of all of ours. `balances` is
+    what the account should hold of each asset, None when no run got as far as knowing its account. `last` is the time
+    of the last report of the venue (UTC ns), 0 without one.
     """
 
     orders: Mapping[str, OrderState] = attrs.field(factory=dict)
