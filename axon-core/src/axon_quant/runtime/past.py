@@ -27,8 +27,8 @@ _KINDS = (AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated, ForeignOrd
 class Past:
     """The account as the journal leads to it.
 
-    `orders` are those not known to be over, by client order id. `ended` are over, but so lately that a fill may not have
-    been journaled any more, or filled without all of their fills. `placed` are the ids of all of ours. `balances` is
+    `orders` are those not known to be over, by client order id. `ended` are over, but so lately that a fill may not
+    have been journaled any more, or filled without all of their fills. `placed` are the ids of all of ours. `balances` is
     what the account should hold of each asset, None when no run got as far as knowing its account. `last` is the time
     of the last report of the venue (UTC ns), 0 without one.
     """
