@@ -10,12 +10,14 @@ import gc
 import os
 import re
 import textwrap
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from axon_backend_safetensors.blas import set_threads
 from axon_quant import (
     CandleBackend,
     Device,
@@ -227,6 +229,13 @@ def guide(root) -> str:
     if not file.exists():
         pytest.skip(f"no deployment guide at {file}; AXON_SHARED_DATA names the folder beside its own")
     return file.read_text()
+
+
+@pytest.fixture(autouse=True)
+def threads_of_linear_algebra() -> Iterator[None]:
+    """A safetensors model sets numpy's for the whole process; more than there are cores are slow."""
+    yield
+    set_threads(1)
 
 
 @pytest.fixture
