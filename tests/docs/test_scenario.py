@@ -10,6 +10,7 @@ import gc
 import re
 import socket
 import textwrap
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from urllib.request import urlopen
@@ -17,6 +18,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
+from axon_backend_safetensors.blas import set_threads
 from axon_quant import (
     CandleBackend,
     Device,
@@ -254,6 +256,13 @@ def run(code: str, **given: object) -> dict[str, object]:
     names = dict(given)
     exec(textwrap.dedent(code), names)
     return names
+
+
+@pytest.fixture(autouse=True)
+def threads_of_linear_algebra() -> Iterator[None]:
+    """A safetensors model sets numpy's for the whole process; more than there are cores are slow."""
+    yield
+    set_threads(1)
 
 
 def put(model: Path, path: Path) -> None:
