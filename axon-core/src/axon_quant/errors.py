@@ -36,6 +36,7 @@
     │   ├── NotRunningError            no process answers on the control socket
     │   ├── NoAnswerError              there is one, but it does not answer: it may hang
     │   └── AccountLockedError         another process trades on this account
+    ├── BackupError                    a backup cannot be made, or is not whole
     └── MetricsError                   the metrics endpoint cannot be served
 
 Every error says what happened, where, and what to do. The keyword arguments of `AxonError` are the "where"; they
@@ -283,6 +284,10 @@ class NoAnswerError(ControlError):
 
 class AccountLockedError(ControlError):
     """Another process trades on this account."""
+
+
+class BackupError(AxonError):
+    """A backup cannot be made, or is not whole."""
 
 
 class MetricsError(AxonError):

@@ -46,15 +46,16 @@ class Secret:
         A file must be readable by its owner only; a line break at its end is left out. Raises ConfigError, which never
         repeats `source`, when it is a literal secret, or when the variable or the file is missing or unfit.
         """
-        scheme, separator, name = source.partition(":")
-        if separator and name and scheme == "env":
+        scheme, name = _source(source)
+        if scheme == "env":
             return cls(_from_environment(name))
-        if separator and name and scheme == "file":
-            return cls(_from_file((Path.cwd() if folder is None else folder) / name))
-        raise ConfigError(
-            "a secret must not stand in the configuration",
-            hint="write 'env:NAME' or 'file:PATH', and replace this secret if the file was ever shared",
-        )
+        return cls(_from_file((Path.cwd() if folder is None else folder) / name))
+
+    @classmethod
+    def unread(cls, source: str) -> Secret:
+        """A stand-in for whoever needs no secret: it is `source` itself. Raises ConfigError for a literal secret."""
+        _source(source)
+        return cls(source)
 
     def reveal(self) -> str:
         """The secret itself. Hand it to what needs it; do not keep it."""
@@ -87,6 +88,16 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a secret cannot be pickled; pass where it comes from instead")
+
+
+def _source(source: str) -> tuple[str, str]:
+    scheme, _, name = source.partition(":")
+    if name and scheme in ("env", "file"):
+        return scheme, name
+    raise ConfigError(
+        "a secret must not stand in the configuration",
+        hint="write 'env:NAME' or 'file:PATH', and replace this secret if the file was ever shared",
+    )
 
 
 def _from_environment(name: str) -> str:

@@ -23,6 +23,7 @@ INTERRUPTED = 130
 
 _COMMANDS = {
     "alerts": ("axon_quant.cli.alerts", "Write the alert rules, their runbook and the dashboard."),
+    "backup": ("axon_quant.cli.backup", "Copy journal, models and configuration, also while a run writes."),
     "bench": ("axon_quant.cli.bench", "Measure inference beside the raw runtime."),
     "demo": ("axon_quant.cli.demo", "Trade a made-up market and draw what happened."),
     "halt": ("axon_quant.cli.halt", "Stop a running process from trading, and cancel its orders."),
@@ -33,6 +34,7 @@ _COMMANDS = {
     "reduce": ("axon_quant.cli.reduce", "Let a running process only lower its positions."),
     "replay": ("axon_quant.cli.replay", "Compute a recorded decision again and compare the bits."),
     "report": ("axon_quant.cli.report", "Write down a recorded decision, and why it was made."),
+    "restore": ("axon_quant.cli.restore", "Check a backup, and put it into a folder."),
     "resume": ("axon_quant.cli.resume", "Let a halted process trade again."),
     "rotate-keys": ("axon_quant.cli.rotate_keys", "Have a running process read its keys again."),
     "run": ("axon_quant.cli.run", "Trade a live or a recorded market."),

@@ -6,7 +6,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
@@ -87,6 +94,36 @@ class StepProgress:
     def advance(self) -> None:
         """One step is done."""
         self._progress.update(self._task, advance=1, refresh=True)
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.__exit__(kind, error, traceback)
+
+
+class ByteProgress:
+    """How many bytes of how many are done, and what is at hand, on a TTY; silent elsewhere."""
+
+    def __init__(self, title: str, *, shown: bool) -> None:
+        self._progress = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[what]}"),
+            console=Console(stderr=True),
+            disable=not shown,
+            transient=True,
+        )
+        self._task = self._progress.add_task(title, total=None, what="")
+
+    def update(self, what: str, done: int, total: int) -> None:
+        """So much is done."""
+        self._progress.update(self._task, completed=done, total=total, what=what)
 
     def __enter__(self) -> Self:
         self._progress.__enter__()

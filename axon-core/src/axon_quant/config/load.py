@@ -16,11 +16,12 @@ from axon_quant.errors import ConfigError
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
-def load_config(path: str | Path) -> Config:
+def load_config(path: str | Path, *, secrets: bool = True) -> Config:
     """The configuration in the TOML file at `path`. Paths in it start at its folder, wherever the process runs.
 
-    Raises ConfigError when the file cannot be read, is not TOML, or has mistakes: `problems` lists them all, each
-    with its line. No error repeats a secret.
+    Without `secrets` they are not read, and what stands for them is of no use at a venue. Raises ConfigError when the
+    file cannot be read, is not TOML, or has mistakes: `problems` lists them all, each with its line. No error repeats
+    a secret.
     """
     path = Path(path)
     try:
@@ -37,10 +38,10 @@ def load_config(path: str | Path) -> Config:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8 text", file=path, line=line, hint="save it as UTF-8") from None
-    return parse_config(text, path)
+    return parse_config(text, path, secrets=secrets)
 
 
-def parse_config(text: str, file: str | Path) -> Config:
+def parse_config(text: str, file: str | Path, *, secrets: bool = True) -> Config:
     """The configuration in a TOML text. `file` names it in errors, and its folder is where relative paths start.
 
     Raises ConfigError as `load_config` does.
@@ -53,7 +54,7 @@ def parse_config(text: str, file: str | Path) -> Config:
     except ValueError as error:
         raise _syntax_error(error, text, file) from None
     folder = Path(file).absolute().parent
-    reader = Reader(str(file), lines, folder, CHECKS)
+    reader = Reader(str(file), lines, folder, CHECKS, secrets=secrets)
     config = reader.section(Config, table, (), folder=folder)
     if reader.problems:
         problems = tuple(sorted(reader.problems, key=lambda problem: (problem.line or 0, problem.key)))

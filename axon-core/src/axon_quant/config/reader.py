@@ -59,11 +59,21 @@ BAD: Final = Draft({})
 
 
 class Reader:
-    """Reads sections and collects `problems`. `lines` says where each key stands; paths start at `folder`."""
+    """Reads sections and collects `problems`. `lines` says where each key stands; paths start at `folder`.
+
+    Without `secrets` they are held to their form, and left where they are.
+    """
 
     def __init__(
-        self, file: str, lines: Mapping[KeyPath, int], folder: Path, checks: Mapping[type, Iterable[Check]]
+        self,
+        file: str,
+        lines: Mapping[KeyPath, int],
+        folder: Path,
+        checks: Mapping[type, Iterable[Check]],
+        *,
+        secrets: bool = True,
     ) -> None:
+        self.secrets = secrets
         self.file = file
         self.lines = lines
         self.folder = folder
@@ -186,7 +196,8 @@ class Reader:
 
     def _secret(self, raw: object, path: KeyPath) -> object:
         try:
-            return Secret.from_source(raw if isinstance(raw, str) else "", self.folder)
+            source = raw if isinstance(raw, str) else ""
+            return Secret.from_source(source, self.folder) if self.secrets else Secret.unread(source)
         except ConfigError as error:
             return self.report(path, str(error))
 
