@@ -33,6 +33,7 @@ ONLY_IN_TROUBLE = {
     names.MALFORMED,
     names.MEMBER_FAILURES,
     names.MEMBER_DRIFTS,
+    names.OPERATOR_ACTIONS,
     names.SAMPLES_DROPPED,
     names.SCRAPE_FAILURES,
 }
