@@ -17,7 +17,7 @@ KERNEL = {
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
 BESIDE = {"control", "explain", "journal", "metrics", "plugins", "report"}
 """Packages beside the pipeline: they import the kernel only."""
-ANYTHING = {"runtime", "cli", "demo", "testing"}
+ANYTHING = {"runtime", "cli", "demo", "load", "preflight", "testing"}
 CONFIG_MAY = {"risk", "market"}
 """A configuration holds the stages' own value types where they have one."""
 PLUGIN_DISTRIBUTIONS = {path.name for path in SOURCE.parents[2].glob("axon-*/src/*")} - {"axon_quant"}
