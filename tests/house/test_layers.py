@@ -17,7 +17,7 @@ KERNEL = {
 STAGES = ["market", "observation", "inference", "ensemble", "strategy", "orders", "risk", "exchange", "portfolio"]
 BESIDE = {"control", "explain", "journal", "metrics", "plugins", "report"}
 """Packages beside the pipeline: they import the kernel only."""
-ANYTHING = {"backup", "runtime", "cli", "demo", "testing"}
+ANYTHING = {"backup", "cli", "demo", "load", "preflight", "runtime", "testing"}
 CONFIG_MAY = {"risk", "market"}
 """A configuration holds the stages' own value types where they have one."""
 PLUGIN_DISTRIBUTIONS = {path.name for path in SOURCE.parents[2].glob("axon-*/src/*")} - {"axon_quant"}

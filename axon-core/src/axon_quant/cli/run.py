@@ -66,7 +66,7 @@ def _replay(config: Config, recording: Path | None, max_events: int | None, prog
     if recording is None:
         raise click.UsageError("the paper venue has no market of its own: give one with --replay FILE")
     replay = Replay(config, recording, max_events=max_events, on_progress=progress.update)
-    with _interruptible(replay.stop):
+    with interruptible(replay.stop):
         return replay.run()
 
 
@@ -91,7 +91,7 @@ def _live(
             read_config=lambda: load_config(config_file),
         )
         loop = asyncio.get_running_loop()
-        with _interruptible(lambda: loop.call_soon_threadsafe(live.stop)):
+        with interruptible(lambda: loop.call_soon_threadsafe(live.stop)):
             return await live.run()
 
     return asyncio.run(trade())
@@ -116,7 +116,7 @@ def _watched(config_file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible(stop: Callable[[], object]) -> Iterator[None]:
+def interruptible(stop: Callable[[], object]) -> Iterator[None]:
     """The first SIGINT or SIGTERM asks the run to stop; the second one is not held back."""
 
     def on_signal(number: int, _: FrameType | None) -> None:

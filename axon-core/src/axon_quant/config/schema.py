@@ -206,11 +206,14 @@ class OperationsConfig:
     `socket` is where `axon halt` and its kin reach it; default: the journal's path with `.sock`. A watchdog takes a run
     that has not answered for `watchdog_timeout_ms` for hung. With `cancel_after_s` the venue itself cancels every order
     unless the run says every third of that time that it lives; a venue must have such a dead-man switch.
+    `latency_sla_ms` is what `axon load-test` and `axon preflight` hold the p99 of the latency to; default: where the
+    HighLatency alert fires.
     """
 
     socket: Path | None = None
     watchdog_timeout_ms: int = attrs.field(default=1_500, validator=between(100, 600_000))
     cancel_after_s: int | None = attrs.field(default=None, validator=_optional(between(3, 3_600)))
+    latency_sla_ms: float = attrs.field(default=500.0, validator=between(0.001, 600_000))
 
 
 @attrs.frozen(kw_only=True)

@@ -29,11 +29,13 @@ def open_store(config: Config) -> ModelStore | None:
     return ModelStore(config.model_store.path)
 
 
-def build_model(entry: ModelEntry, schema: FeatureSchema, store: ModelStore | None = None) -> Backend:
+def build_model(
+    entry: ModelEntry, schema: FeatureSchema, store: ModelStore | None = None, *, keep: bool = True
+) -> Backend:
     """Load one model and check that it takes the observation.
 
-    With a store its version is loaded as it was before, must answer its golden vectors, and is kept. Raises
-    ConfigError, ModelError, PluginError, SchemaMismatchError.
+    With a store its version is loaded as it was before, must answer its golden vectors, and is kept; without `keep`
+    nothing is written. Raises ConfigError, ModelError, PluginError, SchemaMismatchError.
     """
     stored = None if entry.stored is None else _stored(entry, store)
     backend = _backend(entry, schema, stored)
@@ -42,7 +44,10 @@ def build_model(entry: ModelEntry, schema: FeatureSchema, store: ModelStore | No
         schema.require(model.input_shape, model=entry.name, sha256=model.schema_sha256)
         return backend
     prepared = store.prepare(backend)
-    keeper(store, backend.config, schema, stored)(prepared)
+    if keep:
+        keeper(store, backend.config, schema, stored)(prepared)
+    else:
+        schema.require(prepared.spec.input_shape, model=entry.name, sha256=prepared.session.schema_sha256)
     backend.serve(prepared)
     return backend
 
