@@ -80,6 +80,12 @@ class Requests(VenuePrimitives):
         self._patience = Patience()
         self._background: set[asyncio.Task[object]] = set()
 
+    @property
+    def clock_offset(self) -> tuple[int, int] | None:
+        """How far the venue's clock is ahead of ours, and how wrong that may be, in ns; None before it was measured."""
+        clock = self._venue_clock
+        return (clock.offset, clock.error) if clock.measured_at else None
+
     def venue_time(self) -> int:
         """The venue's clock as well as we know it, UTC ns; a request's timestamp is taken from it."""
         now = self._venue_clock.now()

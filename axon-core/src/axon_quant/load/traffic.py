@@ -27,8 +27,8 @@ def traffic(
 ) -> tuple[list[MarketEvent], list[int]]:
     """Messages for `duration` seconds, and the offset in ns at which each is to come.
 
-    Either `rate` messages a second, evenly, or as they were received, `speed` times as fast. The market is the recording
-    or a generated one. Raises MarketDataError for a recording that has nothing in it.
+    Either `rate` messages a second, evenly, or as they were received, `speed` times as fast. The market is the
+    recording or a generated one. Raises MarketDataError for a recording that has nothing in it.
     """
     if rate is not None:
         count = int(rate * duration)

@@ -55,7 +55,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def check_all(facts: Facts, checks: Sequence[Check] = CHECKS) -> Iterator[Row]:
-    """The rows, each as soon as it is known. A check that breaks is a row that fails; none keeps another from running."""
+    """The rows, each as soon as it is known. A check that breaks is a row that fails, and keeps no other from it."""
     for check in checks:
         found = _find(check, facts)
         yield Row(check.name, check.line, found.status, found.evidence, found.fix)

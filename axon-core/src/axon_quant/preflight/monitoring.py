@@ -9,6 +9,7 @@ import tempfile
 from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -95,7 +96,7 @@ def _alerts() -> set[str]:
     return found
 
 
-def _asked(root: str, what: str) -> dict[str, list[dict[str, object]]]:
+def _asked(root: str, what: str) -> dict[str, list[dict[str, Any]]]:
     with urlopen(f"{root.rstrip('/')}/api/v1/{what}", timeout=10) as answer:  # noqa: S310 - http was checked
-        data: dict[str, list[dict[str, object]]] = json.load(answer)["data"]
+        data: dict[str, list[dict[str, Any]]] = json.load(answer)["data"]
     return data

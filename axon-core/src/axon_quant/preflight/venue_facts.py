@@ -53,9 +53,8 @@ async def look(config: Config, patience: float) -> VenueFacts:
     except AxonError as error:
         facts.error = error
     finally:
-        if adapter.clock.measured_at:
-            facts.drift_ms = adapter.clock.offset / MILLISECOND
-            facts.drift_error_ms = adapter.clock.error / MILLISECOND
+        if adapter.clock_offset is not None:
+            facts.drift_ms, facts.drift_error_ms = (ns / MILLISECOND for ns in adapter.clock_offset)
         with suppress(AxonError):
             await adapter.close()
     return facts
