@@ -27,8 +27,16 @@ _FILE = click.Path(path_type=Path)
 @click.option("--replay", "recording", type=_FILE, help="Play this recording: .jsonl, .csv (.gz) or .parquet.")
 @click.option("--max-events", type=click.IntRange(min=1), help="End after this many market events.")
 @click.option("--watchdog", is_flag=True, help="Have `axon watchdog` look after this run, in a process of its own.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Of stderr; default: the configuration's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def command(config_file: Path, recording: Path | None, max_events: int | None, watchdog: bool, as_json: bool) -> None:
+def command(
+    config_file: Path,
+    recording: Path | None,
+    max_events: int | None,
+    watchdog: bool,
+    log_format: str | None,
+    as_json: bool,
+) -> None:
     """Trade a market through the configured models, and journal every step.
 
     With `--replay` and the paper venue a recording is played as fast as it goes, in its own time. Any other venue is
@@ -39,19 +47,26 @@ def command(config_file: Path, recording: Path | None, max_events: int | None, w
     """
     # Before numpy is imported: its threads would spin on the core that the journal writes from.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from axon_quant.cli.logged import logged_as
     from axon_quant.cli.screen import Progress, print_summary
     from axon_quant.config import load_config
 
-    config = load_config(config_file)
-    title = config_file.name if recording is None else recording.name
-    with Progress(title, shown=sys.stderr.isatty()) as progress:
-        if config.exchange.name == "paper":
-            if watchdog:
-                raise click.UsageError("--watchdog is for a venue outside the process; the paper venue dies with it")
-            summary = _replay(config, recording, max_events, progress)
-        else:
-            with _watched(config_file) if watchdog else nullcontext():
-                summary = _live(config_file, config, recording, max_events, progress)
+    with logged_as(log_format) as begin_json:
+        config = load_config(config_file)
+        in_json = (log_format or config.logging.format) == "json"
+        if in_json:
+            begin_json()
+        title = config_file.name if recording is None else recording.name
+        with Progress(title, shown=sys.stderr.isatty() and not in_json) as progress:
+            if config.exchange.name == "paper":
+                if watchdog:
+                    raise click.UsageError(
+                        "--watchdog is for a venue outside the process; the paper venue dies with it"
+                    )
+                summary = _replay(config, recording, max_events, progress)
+            else:
+                with _watched(config_file, in_json=in_json) if watchdog else nullcontext():
+                    summary = _live(config_file, config, recording, max_events, progress)
     if as_json:
         click.echo(_json(summary))
     else:
@@ -104,9 +119,11 @@ def _json(summary: RunSummary) -> str:
 
 
 @contextmanager
-def _watched(config_file: Path) -> Iterator[None]:
+def _watched(config_file: Path, *, in_json: bool) -> Iterator[None]:
     """A watchdog beside this process, which outlives it if it is killed."""
     command = [sys.executable, "-m", "axon_quant.cli", "watchdog", "-c", str(config_file), "--until-end"]
+    if in_json:
+        command += ["--log-format", "json"]
     process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own
     try:
         yield

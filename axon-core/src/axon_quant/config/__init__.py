@@ -7,6 +7,7 @@ from axon_quant.config.schema import (
     ExchangeEntry,
     InstrumentEntry,
     JournalConfig,
+    LoggingConfig,
     MarketConfig,
     MetricsConfig,
     ModelEntry,
@@ -17,6 +18,7 @@ from axon_quant.config.schema import (
     ReconnectEntry,
     RunConfig,
     StrategyConfig,
+    TracingConfig,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "ExchangeEntry",
     "InstrumentEntry",
     "JournalConfig",
+    "LoggingConfig",
     "MarketConfig",
     "MetricsConfig",
     "ModelEntry",
@@ -35,6 +38,7 @@ __all__ = [
     "ReconnectEntry",
     "RunConfig",
     "StrategyConfig",
+    "TracingConfig",
     "load_config",
     "parse_config",
 ]

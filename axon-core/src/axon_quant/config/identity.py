@@ -1,9 +1,9 @@
 """The identity of a configuration: a SHA-256 over what affects trading, so that every node can show what it runs.
 
-Left out: the journal, the metrics, operations, secrets, where files and stored versions lie, and a rollout where there
-is none. A model counts by its name, a strategy's file by its file name; what is *in* those files has an identity of its
-own. A default counts like the same value written out. A field that was added later counts only where it is not at its
-default, so that a configuration keeps the identity it had.
+Left out: the journal, metrics, logs, traces, operations, secrets, where files and stored versions lie, and a rollout
+where there is none. A model counts by its name, a strategy's file by its file name; what is *in* those files has an
+identity of its own. A default counts like the same value written out. A field that was added later counts only where it
+is not at its default, so that a configuration keeps the identity it had.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from axon_quant.secrets import Secret
 if TYPE_CHECKING:
     from axon_quant.config.schema import Config
 
-_LEFT_OUT = {"folder", "journal", "metrics", "model_store", "operations"}
+_LEFT_OUT = {"folder", "journal", "logging", "metrics", "model_store", "operations", "tracing"}
 
 
 def sha256_of(config: Config) -> str:

@@ -200,6 +200,27 @@ class MetricsConfig:
 
 
 @attrs.frozen(kw_only=True)
+class LoggingConfig:
+    """[logging]: `text` is for people; `json` is one object a line on stderr, for whoever collects logs."""
+
+    format: str = attrs.field(default="text", validator=matches("text|json", "'text' or 'json'"))
+
+
+@attrs.frozen(kw_only=True)
+class TracingConfig:
+    """[tracing]: where spans of orders are sent, over OTLP/HTTP; needs `axon-core[otlp]`. Off without an `endpoint`.
+
+    One of `sample_every` orders is sent, and every order that was rejected or took `slow_ms` to be answered.
+    """
+
+    endpoint: str | None = attrs.field(
+        default=None, validator=_optional(matches(r"https?://[^\s@]+", "a URL without a password in it"))
+    )
+    sample_every: int = attrs.field(default=100, validator=between(1, 10**9))
+    slow_ms: float = attrs.field(default=500.0, validator=above(0))
+
+
+@attrs.frozen(kw_only=True)
 class OperationsConfig:
     """[operations]: how a live run is controlled and watched while it runs.
 
@@ -231,6 +252,8 @@ class Config:
     exchange: ExchangeEntry = attrs.field(factory=ExchangeEntry)
     metrics: MetricsConfig = attrs.field(factory=MetricsConfig)
     operations: OperationsConfig = attrs.field(factory=OperationsConfig)
+    logging: LoggingConfig = attrs.field(factory=LoggingConfig)
+    tracing: TracingConfig = attrs.field(factory=TracingConfig)
     rollout: RolloutEntry | None = None
     model_store: ModelStoreConfig | None = None
     folder: Path = attrs.field(factory=Path, eq=False, metadata={"in_file": False})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from axon_quant import logs
 from axon_quant.clock import SimClock
 from axon_quant.config import Config
 from axon_quant.ensemble import Cusum, DynamicWeightedEnsemble, Psi
@@ -37,6 +39,8 @@ from axon_quant.runtime.returns import MemberReturns
 from axon_quant.runtime.rollout import LabelStore, Rollout, plan_rollout
 from axon_quant.runtime.stages import Stages
 from axon_quant.strategy import load_strategy
+
+logger = logging.getLogger("axon_quant.run")
 
 
 @attrs.frozen
@@ -80,6 +84,7 @@ class Pipeline:
         self.peak.save()
         self.bus.record(RunEnded(self.clock.time, outcome))
         self.journal.flush()
+        logger.info("run %d ended: %s, journal head %s", self.info.number, outcome, self.journal.head)
 
 
 @attrs.frozen
@@ -127,6 +132,8 @@ def pipeline(
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(config.journal.path))
         info = journal.start_run(mode=mode, continues=mode == "live", recording=recording, chain_notes=mode == "live")
+        stack.enter_context(logs.of_run(info.number))
+        logger.info("run %d begins: %s, config %s", info.number, mode, config.sha256)
         metrics = stack.enter_context(MetricsCollector())
         bus = EventBus(journal, metrics)
         clock = SimClock()
