@@ -34,6 +34,8 @@ from axon_quant.cli import main
 from axon_quant.clock import LiveClock
 from axon_quant.exchange import RateLimitConfig, ReconnectConfig
 from axon_quant.inference.accelerators import nvidia_gpus
+from axon_quant.preflight import CHECKS
+from axon_quant.preflight.rows import GUIDE
 from axon_quant.risk import FixedAccount, LastPrices
 
 GIVEN = {"InferenceBackend": InferenceBackend, "Device": Device, "Path": Path}
@@ -113,11 +115,17 @@ def test_all_seven_sections_run(guide, models, root, monkeypatch, capsys):
     assert CliRunner().invoke(main, ["alerts", "--out", "alerts"]).exit_code == 0
     assert yaml.safe_load(Path("alerts/trading.yml").read_text()) == yaml.safe_load(blocks(guide, "yaml")["6.2"])
 
-    # 7. The checklist's command, on the configuration that is shipped.
-    (command,) = re.findall(r"`axon (validate-config -c \S+)`", guide[guide.index("## 7.") :])
-    Path("production.toml").write_bytes((root / "examples" / "btcusdt.toml").read_bytes())
+    # 7. The checklist's command, on the configuration that is shipped; and every other line has a check of ours.
+    checklist = guide[guide.index("## 7.") :]
+    (command,) = re.findall(r"`axon (validate-config -c \S+)`", checklist)
+    Path("production.toml").write_bytes((root / "examples" / "production" / "production.toml").read_bytes())
+    monkeypatch.setenv("BINANCE_API_KEY", "YOUR_API_KEY")
+    monkeypatch.setenv("BINANCE_API_SECRET", "YOUR_API_SECRET")
     checked = CliRunner().invoke(main, command.split())
     assert checked.exit_code == 0, checked.output
+    lines = [line.partition(":")[0] for line in re.findall(r"^- \[ \] (.+)$", checklist, re.MULTILINE)]
+    assert lines == list(GUIDE.values())
+    assert {check.line for check in CHECKS} == set(GUIDE)
 
 
 async def replaced(setup: Callable[[], Awaitable[ModelHotReloader]], model: Path, path: Path) -> None:
