@@ -148,6 +148,10 @@ async def test_a_journal_that_fails_halts_and_ends_the_run_with_nothing_open(tra
         desk.task.result()
     standing = HaltFile(desk.live.built.config.control.halt_file).read()
     assert "disk is full" in standing.reason
+    summary = desk.live.summary
+    assert summary.outcome == "failed"
+    assert any(notice.startswith("halted: the journal failed") for notice in summary.notices)
+    assert any("open orders were cancelled in" in notice for notice in summary.notices)
 
 
 async def test_a_silent_market_halts(trading):

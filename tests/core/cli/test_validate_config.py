@@ -107,3 +107,32 @@ def test_it_runs_as_a_process_from_any_folder(broken: Path) -> None:
     assert result.returncode == 2
     assert result.stderr.splitlines()[1].startswith("broken.toml:55: risk.max_drawdwon: unknown key")
     assert "Traceback" not in result.stderr
+
+
+def test_nine_mistakes_in_one_file_are_nine_lines_each_with_its_place_and_what_to_write_instead(root, tmp_path) -> None:
+    text = (root / "examples" / "production" / "production.toml").read_text()
+    mistakes = {
+        "seed = 7": ('seed = "7"', "run.seed: must be an integer, found a string"),
+        'tick_size = "0.01"': ('tick_size = "-0.01"', "market.instruments[0].tick_size: must be above 0"),
+        "window = 64": ("windw = 64", "observation.windw: unknown key; did you mean 'window'?"),
+        "interval_ms = 100": ("interval_ms = 0", "observation.interval_ms: must"),
+        'name = "reversion"': ('name = "flow"', "models[1].name: 'flow' is the name of another model"),
+        'max_daily_loss = "0.02"': ("max_daily_loss = 3", "risk.max_daily_loss: must be a fraction in (0, 1], got 3"),
+        "max_drawdown": ("max_drawdwon", "risk.max_drawdwon: unknown key; did you mean 'max_drawdown'?"),
+        'api_key = "env:BINANCE_API_KEY"': ('api_key = "abc123"', "exchange.api_key: a secret must not stand in"),
+        "requests_per_second = 10": ("requests_per_second = 0", "exchange.rate_limit.requests_per_second: must"),
+    }
+    expected = []
+    for right, (wrong, message) in mistakes.items():
+        line = text[: text.index(right)].count("\n") + 1
+        text = text.replace(right, wrong, 1)
+        expected.append((line, message))
+    file = tmp_path / "production.toml"
+    file.write_text(text)
+    done = CliRunner().invoke(main, ["validate-config", "-c", str(file)], env={"BINANCE_API_SECRET": "x"})
+    assert done.exit_code == 2
+    found = [line.removeprefix(f"{file}:") for line in done.stderr.splitlines()]
+    assert len(found) == 9, done.stderr
+    for (line, message), told in zip(sorted(expected), found, strict=True):
+        assert told.startswith(f"{line}: {message}"), told
+    assert "abc123" not in done.output

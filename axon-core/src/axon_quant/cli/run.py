@@ -17,6 +17,7 @@ import click
 if TYPE_CHECKING:
     from axon_quant.cli.screen import Progress
     from axon_quant.config import Config
+    from axon_quant.errors import JournalError
     from axon_quant.runtime.summary import RunSummary
 
 _FILE = click.Path(path_type=Path)
@@ -63,14 +64,16 @@ def command(
                     raise click.UsageError(
                         "--watchdog is for a venue outside the process; the paper venue dies with it"
                     )
-                summary = _replay(config, recording, max_events, progress)
+                summary, failure = _replay(config, recording, max_events, progress), None
             else:
                 with _watched(config_file, in_json=in_json) if watchdog else nullcontext():
-                    summary = _live(config_file, config, recording, max_events, progress)
+                    summary, failure = _live(config_file, config, recording, max_events, progress)
     if as_json:
         click.echo(_json(summary))
     else:
         print_summary(summary)
+    if failure is not None:
+        raise failure
     if summary.outcome == "interrupted":
         sys.exit(130)
 
@@ -87,14 +90,16 @@ def _replay(config: Config, recording: Path | None, max_events: int | None, prog
 
 def _live(
     config_file: Path, config: Config, recording: Path | None, max_events: int | None, progress: Progress
-) -> RunSummary:
+) -> tuple[RunSummary, JournalError | None]:
+    """The summary, and why the journal failed if it did: a run that ends so is told, too."""
     import asyncio
 
     from axon_quant.config import load_config
+    from axon_quant.errors import JournalError
     from axon_quant.market.recordings import open_recording
     from axon_quant.runtime.live import Live, build_adapter, paced
 
-    async def trade() -> RunSummary:
+    async def trade() -> tuple[RunSummary, JournalError | None]:
         feed = None if recording is None else paced(open_recording(recording, config.market.symbols))
         live = Live(
             config,
@@ -107,7 +112,12 @@ def _live(
         )
         loop = asyncio.get_running_loop()
         with interruptible(lambda: loop.call_soon_threadsafe(live.stop)):
-            return await live.run()
+            try:
+                return await live.run(), None
+            except JournalError as error:
+                if live.summary is None:
+                    raise
+                return live.summary, error
 
     return asyncio.run(trade())
 

@@ -194,6 +194,8 @@ class Live:
         self.malformed = 0
         self.built: Pipeline | None = None
         """The pipeline, once there is one."""
+        self.summary: RunSummary | None = None
+        """What the run did, once it has ended; also when its journal failed and `run` raises."""
         self.operations: Operations | None = None
         """How the run is halted and resumed from within the process, once it can be."""
 
@@ -234,24 +236,39 @@ class Live:
             self.built = built
             built.peak.resume(built.journal.path, account.differences)
             telemetry.watch_venue(built, self.adapter, stream, own_time=self._feed is None)
-            with built.ending():
-                if self._feed is None:  # a feed brings its own time
-                    if self._config.observation.backfill:
-                        played = await backfill(built, self.adapter)
-                        notices.append(f"the windows were filled with {played} past trades")
-                    built.clock.advance(self.adapter.clock.now())
-                async with Operations(
-                    self, built, self.adapter, watch_market=self._feed is None, read_config=self._read_config
-                ) as operations:
-                    self.operations = operations
-                    settle(built, past, account, self._foreign)
-                    operations.take_standing()
-                    with quiet_collector(), built.reload:
-                        await self._trade(built, stream, operations)
-                outcome = "interrupted" if self._stop.is_set() else "completed"
-                built.end(outcome)
-            notices += operations.notices()
-            return summarise(built, self, outcome, perf_counter() - started, notices)
+            try:
+                with built.ending():
+                    await self._settle_and_trade(built, past, account, stream, notices)
+                    outcome = "interrupted" if self._stop.is_set() else "completed"
+                    built.end(outcome)
+            except JournalError as error:
+                # It cannot be journaled, so it is told here or nowhere.
+                notices += [error.message, *self._told()]
+                self.summary = summarise(built, self, "failed", perf_counter() - started, notices)
+                raise
+            notices += self._told()
+            self.summary = summarise(built, self, outcome, perf_counter() - started, notices)
+            return self.summary
+
+    def _told(self) -> list[str]:
+        return [] if self.operations is None else self.operations.notices()
+
+    async def _settle_and_trade(
+        self, built: Pipeline, past: Past, account: Account, stream: EventStream, notices: list[str]
+    ) -> None:
+        if self._feed is None:  # a feed brings its own time
+            if self._config.observation.backfill:
+                played = await backfill(built, self.adapter)
+                notices.append(f"the windows were filled with {played} past trades")
+            built.clock.advance(self.adapter.clock.now())
+        async with Operations(
+            self, built, self.adapter, watch_market=self._feed is None, read_config=self._read_config
+        ) as operations:
+            self.operations = operations
+            settle(built, past, account, self._foreign)
+            operations.take_standing()
+            with quiet_collector(), built.reload:
+                await self._trade(built, stream, operations)
 
     async def _trade(self, built: Pipeline, stream: EventStream, operations: Operations) -> None:
         engine, router = built.engine, built.engine.router

@@ -125,8 +125,11 @@ class Operations:
         found = []
         if self._risk.state is not RiskState.ACTIVE:
             found.append(f"{self._risk.state.value}: {self._risk.reason}")
-        if self.cancelled.left:
-            found.append(f"{self.cancelled.left} orders are open still: {self.cancelled.reason}")
+        done = self.cancelled
+        if self._risk.state is RiskState.HALTED and done.orders:
+            found.append(f"{done.orders - done.left} open orders were cancelled in {done.ms:.0f} ms")
+        if done.left:
+            found.append(f"{done.left} orders are open still: {done.reason}")
         return found
 
     def on_journal_failure(self, error: JournalError) -> None:

@@ -92,10 +92,27 @@ def killed_before(info: RunInfo) -> list[str]:
     return [f"{killed}, and this is a new run, number {info.number}"]
 
 
+def happened(built: Pipeline) -> list[str]:
+    """What to tell about models that were replaced and streams that were lost while the run went on."""
+    bus, notices = built.bus, []
+    numbers = {backend.model.identity.name: backend.model.identity.number for backend in built.backends}
+    for name, times in bus.replaced.items():
+        serves = f"; version {numbers[name]} serves" if name in numbers else ""
+        notices.append(f"model {name} was replaced {_times(times)} while the run went on{serves}")
+    for stream, times in bus.lost.items():
+        now = "it is still down" if stream in bus.down else "it came back"
+        notices.append(f"the {stream} stream was lost {_times(times)}; {now}")
+    return notices
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def summarise(built: Pipeline, market: Counted, outcome: str, seconds: float, notices: Iterable[str]) -> RunSummary:
     """What the run did, read off its parts."""
     engine, portfolio, bus = built.engine, built.portfolio, built.bus
-    more = list(notices)
+    more = [*notices, *happened(built)]
     if built.memory is not None and built.memory.notice:
         more.append(built.memory.notice)
     if built.archive is not None:
