@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from threading import Thread
 
 import attrs
@@ -89,7 +90,7 @@ def test_an_order_is_seen_from_its_decision_over_the_disk_to_the_venue(btcusdt, 
         assert not order.parent_span_id
         assert stages[0].start_time_unix_nano == order.start_time_unix_nano
         assert stages[-1].end_time_unix_nano == order.end_time_unix_nano
-        for before, after in zip(stages, stages[1:], strict=False):
+        for before, after in pairwise(stages):
             assert before.end_time_unix_nano == after.start_time_unix_nano >= before.start_time_unix_nano
         assert attributes(order)["axon.client_order_id"] in known
         assert attributes(order)["axon.run"] == 1

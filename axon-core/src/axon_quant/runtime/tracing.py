@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from threading import Event, Thread
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, NamedTuple
@@ -101,7 +101,7 @@ class OrderSpans:
         offset = LiveClock().now() - perf_counter_ns()
         while self._waiting:
             stamps = self._waiting.popleft()
-            attributes = {"axon.client_order_id": stamps.client_order_id, "axon.run": self.run}
+            attributes: Mapping[str, str | int] = {"axon.client_order_id": stamps.client_order_id, "axon.run": self.run}
             order = self._tracer.start_span("order", start_time=stamps.received + offset, attributes=attributes)
             within = set_span_in_context(order)
             for name, start, end in _stages(stamps):
