@@ -51,6 +51,8 @@ TEST_TOOLS = [
     *("pytest>=8.3", "hypothesis>=6.100", "prometheus-client>=0.21", "psutil>=6"),
     *("promql-parser>=0.12", "pyyaml>=6", "pypdf>=5"),
 ]
+OTEL_EXPORTER = "opentelemetry-exporter-prometheus>=0.66b2"
+"""What tests and a benchmark compare our own exposition with."""
 SDKS = ["python-binance>=1.0.37", "python-okx>=0.4"]
 """Clients that other people wrote, which must trade at the simulators unmodified."""
 SOURCES = [*sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml")), "tests", "benchmarks", "examples"]
@@ -83,8 +85,8 @@ def install(session: nox.Session, *distributions: str, tools: list[str]) -> None
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite. Arguments after `--` go to pytest."""
-    distributions = [CORE + "[parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, EXAMPLE]
-    install(session, *distributions, tools=[*TEST_TOOLS, *SDKS])
+    distributions = [CORE + "[otel,otlp,parquet,stacking]", ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, EXAMPLE]
+    install(session, *distributions, tools=[*TEST_TOOLS, OTEL_EXPORTER, *SDKS])
     session.run("pytest", *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
@@ -101,7 +103,7 @@ def types(session: nox.Session) -> None:
     """mypy, strict; the torch backend's types need torch and are checked in its own session."""
     install(
         session,
-        CORE + "[parquet,testing]",
+        CORE + "[otlp,parquet,testing]",
         ONNX,
         SAFETENSORS,
         BINANCE,
@@ -181,7 +183,7 @@ def numba(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark, each printing JSON, but torch's. Arguments pick some by name: `nox -s bench -- replay`."""
-    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, tools=[])
+    install(session, CORE + "[otel]", ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, tools=[OTEL_EXPORTER])
     where_torch_is = {"torch_backend", "agreement"}  # run them with the Python of the session `torch`
     left_out = where_torch_is | {"networks", "rates"}  # what benchmarks share
     every = [path.stem for path in sorted((ROOT / "benchmarks").glob("*.py")) if path.stem not in left_out]

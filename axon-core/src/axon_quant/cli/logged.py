@@ -16,7 +16,7 @@ from axon_quant.logs import log_json
 
 @contextmanager
 def logged_as(asked: str | None) -> Iterator[Callable[[], None]]:
-    """Have errors logged, not printed, once logs are JSON: at once if `json` is `asked`, or when its gift is called.
+    """Have errors logged, not printed, once logs are JSON: now if `json` is `asked`, or when what it gives is called.
 
     Exit codes are as without.
     """

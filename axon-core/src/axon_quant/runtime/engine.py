@@ -328,7 +328,7 @@ class Engine:
         if not self.tracker.apply(update):
             return
         self._record(OrderUpdated(update.at, update))
-        self.stages.acknowledged(update.client_order_id)
+        self.stages.acknowledged(update.client_order_id, rejected=update.status is OrderStatus.Rejected)
         if update.fill is not None:
             self._on_fill(update.fill)
         self.risk.on_update(update)

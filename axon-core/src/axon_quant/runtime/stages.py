@@ -7,6 +7,7 @@ from math import isnan
 from time import perf_counter_ns
 
 from axon_quant.metrics.latency import LatencyWindow
+from axon_quant.runtime.tracing import OrderSpans, OrderStamps
 
 _NAMES = ("observation", "inference", "strategy", "risk", "decision", "durable", "order")
 
@@ -46,6 +47,8 @@ class Stages:
         self._note = note
         self._record_latency = record_latency
         self._paths: dict[str, _Path] = {}
+        self.spans: OrderSpans | None = None
+        """Offered the stamps of every order that is complete."""
 
     def follow(self, client_order_id: str, received: int, decided: int) -> None:
         """An order was recorded; it was decided on what was `received`."""
@@ -64,7 +67,7 @@ class Stages:
         if path is not None:
             path.sent = perf_counter_ns()
 
-    def acknowledged(self, client_order_id: str) -> None:
+    def acknowledged(self, client_order_id: str, *, rejected: bool = False) -> None:
         """The venue answered for the first time: the order's stamps are complete."""
         path = self._paths.pop(client_order_id, None)
         if path is None:
@@ -75,6 +78,9 @@ class Stages:
         stamps: dict[str, object] = {"client_order_id": client_order_id, "received": path.received}
         stamps |= {"decided": path.decided, "durable": path.durable, "sent": path.sent, "acknowledged": now}
         self._note("order-stamps", stamps)
+        if self.spans is not None:
+            passed = (path.received, path.decided, path.durable, path.sent, now)
+            self.spans.offer(OrderStamps(client_order_id, *passed, rejected))
 
     def cancelled(self, took: int) -> None:
         """The venue answered a cancel after `took` ns."""

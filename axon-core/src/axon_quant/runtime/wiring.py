@@ -38,6 +38,7 @@ from axon_quant.runtime.reloading import HotReload
 from axon_quant.runtime.returns import MemberReturns
 from axon_quant.runtime.rollout import LabelStore, Rollout, plan_rollout
 from axon_quant.runtime.stages import Stages
+from axon_quant.runtime.tracing import open_tracing
 from axon_quant.strategy import load_strategy
 
 logger = logging.getLogger("axon_quant.run")
@@ -129,6 +130,8 @@ def pipeline(
     load_ensemble(config.ensemble.strategy)
     strategy = load_strategy(config.strategy.name, config.strategy.options, config.folder)
 
+    spans = open_tracing(config)
+
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(config.journal.path))
         info = journal.start_run(mode=mode, continues=mode == "live", recording=recording, chain_notes=mode == "live")
@@ -138,6 +141,8 @@ def pipeline(
         bus = EventBus(journal, metrics)
         clock = SimClock()
         stages = Stages(journal.note, metrics.record_latency)
+        if spans is not None:
+            stages.spans, spans.run = stack.enter_context(spans), info.number
         stack.enter_context(client_order_ids(_ids(mode, config.run.seed)))
 
         # market data → observation
