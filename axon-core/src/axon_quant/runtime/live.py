@@ -46,7 +46,7 @@ from axon_quant.runtime.wiring import Pipeline, Surroundings, build_instruments,
 
 logger = logging.getLogger("axon_quant.live")
 _AUDIT_EVERY = 60.0
-_LAST_ANSWERS = 1.0
+_LAST_ANSWERS = 5.0  # seconds that a stop waits for them, while an order is open: one in doubt takes four
 _TICK = 0.02  # seconds between two looks at the clock while the market is quiet
 
 
