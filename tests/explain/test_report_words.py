@@ -7,7 +7,7 @@ import unicodedata
 from math import inf, nan
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from axon_explain.decision_report.words import aligned, listed, number, seen, shortened, signed, utc
@@ -34,6 +34,7 @@ def test_numbers_show_the_digits_that_count(value, text):
 
 
 @given(finite)
+@example(0.001953125)
 def test_a_number_can_be_read_back_to_three_digits(value):
     read = float(number(value).replace("\N{MINUS SIGN}", "-").replace(",", ""))
     assert read == pytest.approx(value, rel=0.006, abs=1e-300)

@@ -25,7 +25,7 @@ def number(value: float) -> str:
     if size == 0.0:
         return "0"
     if 1e-4 <= size < 1e7:
-        digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 1 else 4
+        digits = max(0, 3 - floor(log10(size)))
         text = f"{value:,.{digits}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
     else:
