@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -24,7 +25,9 @@ from axon_quant.exchange.simulator import FaultPlan, FaultRule
 from axon_quant.journal import read
 from axon_quant.journal.storage import Storage
 from axon_quant.plugins import load_simulator
+from axon_quant.risk import RiskSnapshot
 from axon_quant.runtime.live import Live, build_adapter
+from axon_quant.runtime.wiring import pipeline
 from axon_quant.secrets import Secret
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -268,6 +271,23 @@ async def test_a_restart_forgives_no_loss(trading):
     async with trading(max_drawdown="0.04") as desk:
         await desk.resting()
         assert desk.risk.state.value == "active", "what was forgiven stays forgiven"
+
+
+def test_no_loss_is_seen_before_everything_that_is_held_has_a_price(btcusdt):
+    (one,) = btcusdt.market.instruments
+    ether = attrs.evolve(one, symbol="ETHUSDT", base="ETH")
+    market = attrs.evolve(btcusdt.market, symbols=("BTCUSDT", "ETHUSDT"), instruments=(one, ether))
+    config, held = attrs.evolve(btcusdt, market=market), {"USDT": Decimal(50_000), "ETH": Decimal(20)}
+    router = SimpleNamespace(handlers=lambda _: {}, bind=lambda _: None)
+    with pipeline(config, lambda _: router, mode="replay", balances=held) as built:
+        engine, risk = built.engine, built.risk
+        risk.restore(RiskSnapshot("active", "", 0, Decimal(100_000), Decimal(100_000), []))
+        engine._value("BTCUSDT", 60_000.0, 1)
+        assert risk.state.value == "active", "what has no price yet looked like a loss"
+        engine._value("ETHUSDT", 2_500.0, 2)
+        assert risk.state.value == "active"
+        engine._value("ETHUSDT", 2_300.0, 3)
+        assert risk.reason.startswith("daily-loss: equity 96000")
 
 
 async def test_a_stop_journals_the_end_of_every_order_however_busy_the_market(trading):

@@ -207,9 +207,10 @@ class Engine:
         portfolio, risk = self.portfolio, self.risk
         portfolio.mark(symbol, price)
         portfolio.roll_day(at)
-        equity = portfolio.equity
-        risk.on_equity(equity, at)
-        self._on_equity(equity)
+        if portfolio.is_priced:  # an equity that leaves some out would look like a loss
+            equity = portfolio.equity
+            risk.on_equity(equity, at)
+            self._on_equity(equity)
         if risk.state is RiskState.HALTED and self.tracker.open:
             self.cancel_all()
 

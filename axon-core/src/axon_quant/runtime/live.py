@@ -38,7 +38,7 @@ from axon_quant.runtime.connecting import build_adapter as build_adapter
 from axon_quant.runtime.engine import Engine, Handlers
 from axon_quant.runtime.operations import Operations
 from axon_quant.runtime.past import Past, read_past
-from axon_quant.runtime.reconciliation import Account, adopt, describe, read_account, settle, track_past
+from axon_quant.runtime.reconciliation import Account, adopt, deposited, describe, read_account, settle, track_past
 from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.stages import Stages
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
@@ -234,7 +234,7 @@ class Live:
             started = perf_counter()
             notices = [*killed_before(built.info), *describe(past, account)]
             self.built = built
-            built.peak.resume(built.journal.path, account.differences)
+            built.peak.resume(built.journal.path, deposited(built, self.adapter, account))
             telemetry.watch_venue(built, self.adapter, stream, own_time=self._feed is None)
             try:
                 with built.ending():
@@ -261,9 +261,11 @@ class Live:
                 played = await backfill(built, self.adapter)
                 notices.append(f"the windows were filled with {played} past trades")
             built.clock.advance(self.adapter.clock.now())
-        async with Operations(
+        operations = Operations(
             self, built, self.adapter, watch_market=self._feed is None, read_config=self._read_config
-        ) as operations:
+        )
+        operations.remember(deposited(built, self.adapter, account))
+        async with operations:
             self.operations = operations
             settle(built, past, account, self._foreign)
             operations.take_standing()

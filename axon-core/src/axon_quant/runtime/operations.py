@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from decimal import Decimal
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,10 @@ class Operations:
             },
         )
 
+    def remember(self, deposited: Decimal) -> None:
+        """Go on from what earlier runs measured loss and drawdown from; `deposited` is what was paid in since."""
+        self._memory.resume(self._built.journal.path, deposited)
+
     async def __aenter__(self) -> Operations:
         seconds = self._built.config.operations.cancel_after_s
         if seconds is not None and Capability.CancelAfter not in self._adapter.capabilities:
@@ -91,7 +96,6 @@ class Operations:
             )
         if seconds is not None:
             await self._adapter.cancel_after(seconds)  # what the venue does not take is known before anything trades
-        self._memory.resume(self._built.journal.path)
         self._risk.on_halt = self._on_halt
         loop = asyncio.get_running_loop()
         self._built.journal.on_failure(lambda error: loop.call_soon_threadsafe(self.on_journal_failure, error))

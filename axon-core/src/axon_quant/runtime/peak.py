@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
 from axon_quant.clock import NANOSECONDS, Clock
 from axon_quant.errors import JournalError
-from axon_quant.events import BalanceDifference, Emit, EquityPeaked
+from axon_quant.events import Emit, EquityPeaked
+from axon_quant.exchange.exact import ZERO
 from axon_quant.journal.reader import latest
 from axon_quant.metrics import MetricsCollector
 from axon_quant.portfolio import Portfolio
@@ -34,10 +34,10 @@ class EquityPeak:
         self._next = 0
         self._priced = False
 
-    def resume(self, journal: Path, moved: Iterable[BalanceDifference] = ()) -> None:
-        """Go on from the peak of the last live run. `moved` are deposits and withdrawals since: the peak goes along.
+    def resume(self, journal: Path, deposited: Decimal = ZERO) -> None:
+        """Go on from the peak of the last live run; what was deposited or withdrawn since moves it along.
 
-        Only those in the quote asset can be valued yet. A peak that cannot be read is left alone, and said.
+        A peak that cannot be read is left alone, and said.
         """
         try:
             found = latest(journal, EquityPeaked, mode="live")
@@ -46,8 +46,7 @@ class EquityPeak:
             return
         if found is None:
             return
-        quote = self._portfolio.quote_asset
-        peak = found[1].equity + sum(float(one.found - one.expected) for one in moved if one.asset == quote)
+        peak = found[1].equity + float(deposited)
         if peak > 0.0:
             self._metrics.restore_peak(peak)
             logger.info("the peak of the equity is %s, from run %d", peak, found[0])

@@ -7,11 +7,13 @@ limit at all. Whether the run is halted does not come from here: see `control.Ha
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from pathlib import Path
 
 from axon_quant.clock import Clock
 from axon_quant.errors import JournalError
 from axon_quant.events import Emit, RiskSaved
+from axon_quant.exchange.exact import ZERO
 from axon_quant.journal.reader import latest
 from axon_quant.risk import RiskEngine, RiskSnapshot
 
@@ -27,15 +29,17 @@ class RiskMemory:
         self._clock = clock
         self._saved: RiskSnapshot | None = None
 
-    def resume(self, journal: Path) -> None:
-        """Go on from what the last live run has left in the journal, if it has. Raises JournalError."""
+    def resume(self, journal: Path, deposited: Decimal = ZERO) -> None:
+        """Go on from what the last live run has left in the journal, if it has; a deposit since is no gain.
+
+        A withdrawal is no loss either. Raises JournalError.
+        """
         found = latest(journal, RiskSaved, mode="live")
         if found is None:
             return
         event, now = found[1], self._risk.snapshot()
-        self._saved = RiskSnapshot(
-            now.state, now.reason, event.day, event.day_equity, event.peak, list(event.suspended)
-        )
+        day_equity, peak = _moved(event.day_equity, deposited), _moved(event.peak, deposited)
+        self._saved = RiskSnapshot(now.state, now.reason, event.day, day_equity, peak, list(event.suspended))
         self._risk.restore(self._saved)
 
     def save(self) -> None:
@@ -52,3 +56,8 @@ class RiskMemory:
             logger.error("what risk measures from is not saved: %s", error)
             return
         self._saved = now
+
+
+def _moved(equity: Decimal | None, deposited: Decimal) -> Decimal | None:
+    """None, which is no measure at all, where less than nothing would be left."""
+    return equity + deposited if equity is not None and equity + deposited > ZERO else None
