@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -41,6 +42,8 @@ ROOT = Path(__file__).resolve().parents[1]
 AXON = (sys.executable, "-m", "axon_quant.cli")
 SYMBOL = "BTCUSDT"
 PATIENCE = 60.0
+SPARE_BLOCKS = 16
+"""What is left of the small disk, in blocks of 64 KB, until an order is open."""
 WARM_UP = 20.0
 """Seconds of a run before its memory counts; that of a run shorter than three times that is not judged."""
 EXCHANGE = """[exchange]
@@ -132,6 +135,7 @@ class Memory:
             "end_mb": round(last, 1),
             "most_mb": round(max(seen), 1),
             "growth_percent": round(100 * (last / first - 1), 2),
+            "every_ten_seconds_mb": [round(sample, 1) for sample in seen[::10]],
         }
 
 
@@ -208,6 +212,10 @@ class Soak:
     def truth(self) -> dict[str, Any]:
         return dict(self.ask("/simulator/truth")["accounts"]["main"])
 
+    def open_orders(self) -> int:
+        """How many orders are open at the venue."""
+        return sum(order["status"] in ("open", "partially-filled") for order in self.truth()["orders"])
+
     def recorded(self, *kinds: type[Event]) -> list[Event]:
         """The events of all runs; none while there is no journal."""
         try:
@@ -264,17 +272,26 @@ class Soak:
         self.did["disconnect"] = {"streams": list(streams), "all_up_after_s": took}
 
     def fill_disk(self) -> None:
+        """All but a little at first, so that the last of it takes no longer than an order stays open."""
         ballast, block = self.disk / "ballast", bytes(1 << 16)
-        began = time.monotonic()
-        with suppress(OSError), ballast.open("wb", buffering=0) as file:
-            while True:
+        with ballast.open("wb", buffering=0) as file:
+            for _ in range(shutil.disk_usage(self.disk).free // len(block) - SPARE_BLOCKS):
                 file.write(block)
-        run = self.runs[-1]
-        code = run.wait()
-        left = [order for order in self.truth()["orders"] if order["status"] in ("open", "partially-filled")]
+            self.wait_for(self.open_orders, "an open order to fill the disk under")
+            began = time.monotonic()
+            with suppress(OSError):
+                while True:
+                    file.write(block)
+        open_then = self.open_orders()
+        code = self.runs[-1].wait()
         ended = round(time.monotonic() - began, 2)
         ballast.unlink()
-        self.did["full_disk"] = {"exit_code": code, "ended_after_s": ended, "left_open": len(left)}
+        self.did["full_disk"] = {
+            "open_when_full": open_then,
+            "exit_code": code,
+            "ended_after_s": ended,
+            "left_open": self.open_orders(),
+        }
 
     def resume(self) -> None:
         """The next run is halted, as the halt file says, until somebody resumes it."""
@@ -288,15 +305,10 @@ class Soak:
         self.wait_for(lambda: len(self.truth()["orders"]) > before or run.process.poll() is not None, "an order again")
 
     def kill(self) -> None:
-        self.wait_for(
-            lambda: any(order["status"] in ("open", "partially-filled") for order in self.truth()["orders"]),
-            "an open order to be killed with",
-        )
+        self.wait_for(self.open_orders, "an open order to be killed with")
         self.runs[-1].process.kill()
         self.runs[-1].wait()
-        orders = self.truth()["orders"]
-        left = sum(order["status"] in ("open", "partially-filled") for order in orders)
-        self.did["kill"] = {"left_open": left}
+        self.did["kill"] = {"left_open": self.open_orders()}
 
     def stop(self) -> None:
         self.runs[-1].process.send_signal(signal.SIGINT)

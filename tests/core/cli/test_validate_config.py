@@ -136,3 +136,47 @@ def test_nine_mistakes_in_one_file_are_nine_lines_each_with_its_place_and_what_t
     for (line, message), told in zip(sorted(expected), found, strict=True):
         assert told.startswith(f"{line}: {message}"), told
     assert "abc123" not in done.output
+
+
+def test_what_no_plugin_provides_is_told_beside_the_other_mistakes(root: Path, tmp_path: Path) -> None:
+    text = (root / "examples" / "btcusdt.toml").read_text()
+    mistakes = {
+        "seed = 7": ('seed = "7"', "run.seed: must be an integer, found a string"),
+        '"microstructure-128"': ('"microstructur-128"', "observation.features: must be the one set there is"),
+        'backend = "onnx"': (
+            'backend = "onxx"',
+            "models[0].backend: no plugin provides the backend 'onxx'; there is: ",
+        ),
+        '"softmax-sharpe"': ('"softmx"', "ensemble.strategy: no plugin provides the ensemble 'softmx'"),
+        'target = "0.04"': ('taget = "0.04"', "strategy.options.taget: unknown option; did you mean 'target'?"),
+        'name = "paper"': ('name = "papr"', "exchange.name: no plugin provides the exchange 'papr'"),
+    }
+    expected = []
+    for right, (wrong, message) in mistakes.items():
+        expected.append((text[: text.index(right)].count("\n") + 1, message))
+        text = text.replace(right, wrong, 1)
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    done = CliRunner().invoke(main, ["validate-config", "-c", str(file)])
+    assert done.exit_code == 2
+    found = [line.removeprefix(f"{file}:") for line in done.stderr.splitlines()]
+    assert len(found) == len(expected), done.stderr
+    for (line, message), told in zip(sorted(expected), found, strict=True):
+        assert told.startswith(f"{line}: {message}"), told
+
+
+def test_a_strategy_that_does_not_exist_is_a_mistake_in_its_line(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text((root / "examples" / "btcusdt.toml").read_text().replace('"target-position"', '"target-positon"'))
+    done = CliRunner().invoke(main, ["validate-config", "-c", str(file)])
+    assert "strategy.name: there is no strategy 'target-positon'; did you mean 'target-position'?" in done.stderr
+
+
+def test_no_plugin_is_imported_to_validate(root: Path) -> None:
+    command = (
+        "import sys; from axon_quant.runtime.names import load_runnable; "
+        f"load_runnable({str(root / 'examples' / 'btcusdt.toml')!r}); "
+        "sys.exit(str({'onnxruntime', 'aiohttp', 'ccxt'} & sys.modules.keys() or 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr.strip() == "0", done.stderr

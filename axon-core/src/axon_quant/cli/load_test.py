@@ -63,13 +63,13 @@ def command(
     if (rate is None) == (speed is None):
         raise click.UsageError("say how fast: either --rate MESSAGES or --speed TIMES")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in `axon run`
-    from axon_quant.config import load_config
     from axon_quant.load import LoadTest
     from axon_quant.load.traffic import MOST_MESSAGES
+    from axon_quant.runtime.names import load_runnable
 
     if rate is not None and rate * duration > MOST_MESSAGES:
         raise click.UsageError(f"that is more than {MOST_MESSAGES:,} messages; take a shorter --duration")
-    config = load_config(file)
+    config = load_runnable(file)
     from axon_quant.cli.run import interruptible
 
     if sys.stderr.isatty():

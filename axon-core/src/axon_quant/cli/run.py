@@ -50,10 +50,10 @@ def command(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from axon_quant.cli.logged import logged_as
     from axon_quant.cli.screen import Progress, print_summary
-    from axon_quant.config import load_config
+    from axon_quant.runtime.names import load_runnable
 
     with logged_as(log_format) as begin_json:
-        config = load_config(config_file)
+        config = load_runnable(config_file)
         in_json = (log_format or config.logging.format) == "json"
         if in_json:
             begin_json()

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from axon_quant.cli import USAGE
-from axon_quant.config import Config, load_config
+from axon_quant.config import Config
 from axon_quant.errors import ConfigError
+from axon_quant.runtime.names import load_runnable
 
 
 @click.command("validate-config")
@@ -20,10 +21,10 @@ from axon_quant.errors import ConfigError
 def command(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Report every mistake in a configuration.
 
-    Nothing is connected or loaded; files and secrets that it names must be there. Exits with 2 on any mistake.
+    Nothing is connected or loaded; files, secrets and plugins that it names must be there. Exits with 2 on any mistake.
     """
     try:
-        config = load_config(file)
+        config = load_runnable(file)
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": str(file), "problems": _problems(error)}))

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from types import MappingProxyType
+from typing import Final, TypeAlias, cast
 
 from axon_quant.config.checks import CHECKS
 from axon_quant.config.lines import key_lines
-from axon_quant.config.reader import Reader
+from axon_quant.config.reader import Check, Reader
 from axon_quant.config.schema import Config
 from axon_quant.errors import ConfigError
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_NONE: Final[Mapping[type, tuple[Check, ...]]] = MappingProxyType({})
 
 
-def load_config(path: str | Path, *, secrets: bool = True) -> Config:
+Checks: TypeAlias = Mapping[type, tuple[Check, ...]]
+"""What to look at in each kind of section."""
+
+
+def load_config(path: str | Path, *, secrets: bool = True, also: Checks = _NONE) -> Config:
     """The configuration in the TOML file at `path`. Paths in it start at its folder, wherever the process runs.
 
-    Without `secrets` they are not read, and what stands for them is of no use at a venue. Raises ConfigError when the
-    file cannot be read, is not TOML, or has mistakes: `problems` lists them all, each with its line. No error repeats
-    a secret.
+    Without `secrets` they are not read, and what stands for them is of no use at a venue. `also` are checks that need
+    more than the file, such as what is installed (`axon_quant.runtime.names`). Raises ConfigError when the file cannot
+    be read, is not TOML, or has mistakes: `problems` lists them all, each with its line. No error repeats a secret.
     """
     path = Path(path)
     try:
@@ -38,10 +45,10 @@ def load_config(path: str | Path, *, secrets: bool = True) -> Config:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8 text", file=path, line=line, hint="save it as UTF-8") from None
-    return parse_config(text, path, secrets=secrets)
+    return parse_config(text, path, secrets=secrets, also=also)
 
 
-def parse_config(text: str, file: str | Path, *, secrets: bool = True) -> Config:
+def parse_config(text: str, file: str | Path, *, secrets: bool = True, also: Checks = _NONE) -> Config:
     """The configuration in a TOML text. `file` names it in errors, and its folder is where relative paths start.
 
     Raises ConfigError as `load_config` does.
@@ -54,7 +61,8 @@ def parse_config(text: str, file: str | Path, *, secrets: bool = True) -> Config
     except ValueError as error:
         raise _syntax_error(error, text, file) from None
     folder = Path(file).absolute().parent
-    reader = Reader(str(file), lines, folder, CHECKS, secrets=secrets)
+    checks = {kind: (*CHECKS.get(kind, ()), *also.get(kind, ())) for kind in CHECKS.keys() | also.keys()}
+    reader = Reader(str(file), lines, folder, checks, secrets=secrets)
     config = reader.section(Config, table, (), folder=folder)
     if reader.problems:
         problems = tuple(sorted(reader.problems, key=lambda problem: (problem.line or 0, problem.key)))

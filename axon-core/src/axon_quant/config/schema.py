@@ -19,6 +19,9 @@ from axon_quant.secrets import Secret
 _optional = attrs.validators.optional
 _LATER = {"added_later": True}
 
+FEATURE_SETS = ("microstructure-128",)
+"""The names of the sets of features that an observation can have."""
+
 
 @attrs.frozen(kw_only=True)
 class RunConfig:
@@ -60,7 +63,9 @@ class ObservationConfig:
     have been trained on.
     """
 
-    features: str = attrs.field(default="microstructure-128", validator=NAME)
+    features: str = attrs.field(
+        default=FEATURE_SETS[0], validator=matches("|".join(FEATURE_SETS), "the one set there is, 'microstructure-128'")
+    )
     window: int = attrs.field(default=64, validator=between(1, 100_000))
     interval_ms: int = attrs.field(default=100, validator=between(1, 86_400_000))
     max_silence_ms: int = attrs.field(default=5_000, validator=between(1, 7 * 86_400_000))

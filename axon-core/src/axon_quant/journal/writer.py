@@ -291,9 +291,9 @@ class Writer:
 
     def _fail(self, error: Exception) -> None:
         cause = error.message if isinstance(error, JournalError) else f"{type(error).__name__}: {error}"
+        lost = f"; {self.lag} events are not durable" if self.lag else ""  # a checkpoint that fails loses none
         failed = JournalError(
-            f"the journal failed after record {self.durable_sequence} of run {self._run}; {self.lag} events are not"
-            f" durable: {cause}",
+            f"the journal failed after record {self.durable_sequence} of run {self._run}{lost}: {cause}",
             file=self._storage.path,
             hint="no order may be sent; repair the disk and restart",
         )

@@ -98,17 +98,25 @@ class Registry:
         Raises PluginMissingError (an ImportError) for a first-party name that is not installed, and PluginError for an
         unknown name or a plugin that cannot be used, with distribution, version and reason.
         """
+        offer = self._offer(kind, name, distribution)
+        key = (kind, name)
+        if key not in self._loaded:
+            self._loaded[key] = _target(offer)
+        return self._loaded[key]
+
+    def check(self, kind: str, name: str) -> None:
+        """Raise as `load` for a name that nothing usable provides, without importing what is behind it."""
+        self._offer(kind, name, None)
+
+    def _offer(self, kind: str, name: str, distribution: str | None) -> Offer:
         self.rows()
         if self.strict and self.failures():
             lines = "; ".join(_line(row) for row in self.failures())
             raise PluginError(f"AXON_STRICT_PLUGINS is set and these plugins cannot be used: {lines}")
-        key = (kind, name)
-        offer = self._usable.get(key)
+        offer = self._usable.get((kind, name))
         if offer is None or distribution not in (None, canonical(offer.source.distribution)):
             raise self._absent(kind, name)
-        if key not in self._loaded:
-            self._loaded[key] = _target(offer)
-        return self._loaded[key]
+        return offer
 
     def _discover(self) -> tuple[PluginRow, ...]:
         found = collect(self._selection, sources() if self._found is None else self._found)
