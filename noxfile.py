@@ -195,7 +195,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def example(session: nox.Session) -> None:
     """Every configuration of examples/, and so every strategy in it, on a generated market; then the demos."""
-    install(session, CORE, ONNX, SAFETENSORS, EXPLAIN, tools=[])
+    install(session, CORE, ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, tools=[])
     place = Path(session.create_tmp()) / "examples"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(ROOT / "examples", place, ignore=shutil.ignore_patterns("journal", "__pycache__"))

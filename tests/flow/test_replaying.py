@@ -35,13 +35,10 @@ from axon_quant.journal.storage import record_id
 from axon_quant.market.generated import GeneratedMarket
 from axon_quant.observation.features import FEATURES
 from axon_quant.plugins import load_backend
-from axon_quant.runtime.decisions import find_decision
+from axon_quant.runtime.decisions import Verdict, compare, find_decision, open_versions, replay_decision
 from axon_quant.runtime.keeping import archive_folder
 from axon_quant.runtime.live import Live
-from axon_quant.runtime.recompute import replay_decision
 from axon_quant.runtime.replay import Replay
-from axon_quant.runtime.replayed import Verdict, compare
-from axon_quant.runtime.versions import open_versions
 from axon_quant.runtime.wiring import build_instruments
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -496,7 +493,7 @@ def test_an_ensemble_that_stood_aside_did_so_by_its_record(run, monkeypatch):
     versions = open_versions(run, 1)
     assert replay_decision(aside, versions).verdict is Verdict.Differs  # this strategy never does
     monkeypatch.setattr(
-        "axon_quant.runtime.recompute.load_ensemble",
+        "axon_quant.runtime.decisions.recompute.load_ensemble",
         lambda name: lambda initial, window: SoftmaxSharpe(initial, window, all_negative="abstain"),
     )
     result = replay_decision(aside, versions)

@@ -20,12 +20,9 @@ from axon_quant.events import Decision, FeatureRow, OrderPlaced
 from axon_quant.inference import ModelStore
 from axon_quant.journal import read
 from axon_quant.market.generated import GeneratedMarket
-from axon_quant.runtime.decisions import find_decision
-from axon_quant.runtime.earlier import earlier_windows
+from axon_quant.runtime.decisions import earlier_windows, find_decision, open_versions, replay_decision
 from axon_quant.runtime.keeping import archive_folder
-from axon_quant.runtime.recompute import replay_decision
 from axon_quant.runtime.replay import Replay
-from axon_quant.runtime.versions import open_versions
 from axon_quant.runtime.wiring import build_instruments
 
 QUICK = ("--budget", "520", "--background-windows", "2")

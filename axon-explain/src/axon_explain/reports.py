@@ -22,9 +22,7 @@ from axon_quant.errors import ExplainError
 from axon_quant.inference import ModelStore
 
 if TYPE_CHECKING:
-    from axon_quant.runtime.decisions import DecisionRecord
-    from axon_quant.runtime.replayed import ReplayResult
-    from axon_quant.runtime.versions import Versions
+    from axon_quant.runtime.decisions import DecisionRecord, ReplayResult, Versions
 
 
 @attrs.frozen

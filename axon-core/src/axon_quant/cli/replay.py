@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from axon_quant.runtime.decisions import DecisionRecord
-    from axon_quant.runtime.replayed import MemberReplay, ReplayResult
+    from axon_quant.runtime.decisions import DecisionRecord, MemberReplay, ReplayResult
 
 _FILE = click.Path(path_type=Path)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -48,9 +47,7 @@ def command(
     from axon_quant.cli import USAGE
     from axon_quant.config import load_config
     from axon_quant.errors import JournalError, JournalTamperedError
-    from axon_quant.runtime.decisions import find_decision
-    from axon_quant.runtime.recompute import replay_decision
-    from axon_quant.runtime.versions import open_versions
+    from axon_quant.runtime.decisions import find_decision, open_versions, replay_decision
 
     if (config_file is None) == (journal is None):
         raise click.UsageError("which journal? give -c FILE or --journal PATH, and not both")

@@ -14,9 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from axon_explain import Report
-    from axon_quant.runtime.decisions import DecisionRecord
-    from axon_quant.runtime.replayed import ReplayResult
-    from axon_quant.runtime.versions import Versions
+    from axon_quant.runtime.decisions import DecisionRecord, ReplayResult, Versions
 
 _FILE = click.Path(path_type=Path)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -144,8 +142,7 @@ class _Decided:
         from axon_quant.cli import USAGE
         from axon_quant.config import load_config
         from axon_quant.errors import JournalError, JournalTamperedError
-        from axon_quant.runtime.decisions import find_decision
-        from axon_quant.runtime.versions import open_versions
+        from axon_quant.runtime.decisions import find_decision, open_versions
 
         config = None if config_file is None else load_config(config_file)
         path = journal if config is None else config.journal.path
@@ -164,7 +161,7 @@ class _Decided:
 
     def replayed(self) -> ReplayResult:
         """The decision computed again."""
-        from axon_quant.runtime.recompute import replay_decision
+        from axon_quant.runtime.decisions import replay_decision
 
         return replay_decision(self.record, self.versions, strategy=self.strategy, members=self.code)
 

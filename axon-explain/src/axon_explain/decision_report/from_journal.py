@@ -10,9 +10,7 @@ import attrs
 from axon_explain.decision_report.vote import RecordedVote
 from axon_explain.subject import Floats
 from axon_quant.errors import AxonError, ExplainError
-from axon_quant.runtime.decisions import DecisionRecord
-from axon_quant.runtime.earlier import earlier_windows
-from axon_quant.runtime.versions import Versions
+from axon_quant.runtime.decisions import DecisionRecord, Versions, earlier_windows
 
 
 @attrs.frozen(eq=False)

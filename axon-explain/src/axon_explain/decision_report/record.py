@@ -9,8 +9,7 @@ from msgspec import structs
 from axon_explain.decision_report import facts
 from axon_explain.decision_report.words import utc
 from axon_quant.orders import Order, OrderUpdate
-from axon_quant.runtime.decisions import DecisionRecord, OrderRecord
-from axon_quant.runtime.replayed import ReplayResult
+from axon_quant.runtime.decisions import DecisionRecord, OrderRecord, ReplayResult
 
 NOT_IN_A_JOURNAL = (
     "which limits the orders passed: the journal records the checks that refused an order",

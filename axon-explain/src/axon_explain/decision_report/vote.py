@@ -15,8 +15,7 @@ from axon_quant.inference import Scorer
 from axon_quant.inference.backend import Backend
 from axon_quant.plugins import load_ensemble
 from axon_quant.provenance import MemberVote, ModelIdentity
-from axon_quant.runtime.decisions import DecisionRecord
-from axon_quant.runtime.versions import Versions
+from axon_quant.runtime.decisions import DecisionRecord, Versions
 
 
 class RecordedVote:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from axon_quant.events import FeatureRow
 from axon_quant.journal.excerpt import run_records
-from axon_quant.runtime.decisions import DecisionRecord
+from axon_quant.runtime.decisions.record import DecisionRecord
 
 
 def earlier_windows(journal: str | Path, record: DecisionRecord, count: int) -> NDArray[np.float32]:

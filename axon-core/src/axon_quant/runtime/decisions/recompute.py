@@ -16,9 +16,9 @@ from axon_quant.inference.scores import choose
 from axon_quant.inference.store.machine import this_machine
 from axon_quant.plugins import load_ensemble
 from axon_quant.provenance import MemberVote, ModelIdentity
-from axon_quant.runtime.decisions import DecisionRecord
-from axon_quant.runtime.replayed import MemberReplay, ReplayResult, Verdict, compare
-from axon_quant.runtime.versions import Loaded, Versions
+from axon_quant.runtime.decisions.record import DecisionRecord
+from axon_quant.runtime.decisions.replayed import MemberReplay, ReplayResult, Verdict, compare
+from axon_quant.runtime.decisions.versions import Loaded, Versions
 
 
 def replay_decision(
