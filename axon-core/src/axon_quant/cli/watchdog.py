@@ -30,7 +30,7 @@ def command(config_file: Path, until_end: bool, log_format: str | None) -> None:
     from axon_quant.cli.logged import logged_as
     from axon_quant.config import load_config
     from axon_quant.runtime.live import build_adapter
-    from axon_quant.runtime.watchdog import Watchdog
+    from axon_quant.runtime.operations.watchdog import Watchdog
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s watchdog %(levelname)s %(message)s")
     with logged_as(log_format) as begin_json:

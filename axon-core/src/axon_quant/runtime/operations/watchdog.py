@@ -21,7 +21,7 @@ from axon_quant.config import Config
 from axon_quant.control import HaltFile, Standing, ask
 from axon_quant.errors import AuthError, AxonError, ConfigError, ControlError, ExchangeError, NotRunningError
 from axon_quant.exchange import ExchangeAdapter
-from axon_quant.runtime.sweeping import sweep
+from axon_quant.runtime.operations.sweeping import sweep
 
 logger = logging.getLogger("axon_quant.watchdog")
 

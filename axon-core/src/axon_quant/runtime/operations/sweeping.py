@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from axon_quant.errors import ExchangeError, UnavailableError
 from axon_quant.exchange import Capability, ExchangeAdapter
-from axon_quant.runtime.halting import cancel_open
+from axon_quant.runtime.operations.halting import cancel_open
 
 _LOOK_WITHIN = 1.0
 

@@ -19,9 +19,9 @@ from axon_quant.exchange import Capability, ExchangeAdapter
 from axon_quant.risk import RiskState
 from axon_quant.runtime.account_lock import lock_account
 from axon_quant.runtime.connecting import build_adapter
-from axon_quant.runtime.halting import Cancelled, cancel_open
+from axon_quant.runtime.operations.halting import Cancelled, cancel_open
+from axon_quant.runtime.operations.status import status
 from axon_quant.runtime.risk_memory import RiskMemory
-from axon_quant.runtime.status import status
 
 if TYPE_CHECKING:
     from axon_quant.runtime.live import Live
