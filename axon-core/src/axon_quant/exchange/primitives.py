@@ -99,10 +99,15 @@ PRIMITIVES = {
 
 @attrs.frozen
 class Position:
-    """What is held of one symbol, in base units; negative when short."""
+    """What is held of one symbol, in base units; negative when short.
+
+    `entry_price` is the mean price at which it was entered, None where the venue tells none. Two are equal when they
+    hold the same.
+    """
 
     symbol: str
     quantity: Decimal
+    entry_price: Decimal | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen
