@@ -6,7 +6,8 @@ A fee in the quote asset is taken from the cash. A fee in any other asset is a h
 moment to pay it: the fill's price for the base asset, the mark for a third one. A third asset without a mark is kept
 as an unvalued fee until it gets one. Holdings that exist before the first fill count from their first price.
 
-A perpetual swap is not paid for. Its position is in base units, whatever its contracts are worth; `cash` of the quote
+A perpetual swap is not paid for. Its position is in base units, whatever a contract is, and closes at its mean price,
+as at the venue; `cash` of the quote
 asset is then the wallet, which gains what closed lots realised and pays the fees, and `equity` is the wallet plus
 `unrealised`. A position that was there before the first fill has the venue's entry price: `realised` and `unrealised`
 count from it, `initial` and `pnl` from its first price, and `carried` is what lies between.
@@ -24,7 +25,7 @@ from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import ConfigError, MarketDataError, OrderValueError, UnknownSymbolError
 from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.orders.types import Fill, to_decimal
-from axon_quant.portfolio.lots import EXACT, ZERO, Lots
+from axon_quant.portfolio.lots import EXACT, ZERO, AveragedLots, Lots
 
 DAY = 86_400 * NANOSECONDS
 TWO = Decimal(2)
@@ -77,7 +78,7 @@ class Portfolio:
             if instrument.kind is InstrumentKind.Spot:
                 self._symbol_of.setdefault(instrument.base, instrument.symbol)
         self._swaps = frozenset(one.symbol for one in self._instruments.values() if one.kind is InstrumentKind.Swap)
-        self._lots: dict[str, Lots] = {symbol: Lots() for symbol in self._instruments}
+        self._lots = {symbol: self._new_lots(symbol) for symbol in self._instruments}
         self._marks: dict[str, float] = {}
         self._exact_marks: dict[str, tuple[float, Decimal]] = {}
         self._opening: dict[str, Decimal] = {}
@@ -318,11 +319,11 @@ class Portfolio:
         """
         if snapshot.quote_asset != self.quote_asset:
             raise ConfigError(f"the snapshot is in {snapshot.quote_asset}, the portfolio in {self.quote_asset}")
-        lots = {key: Lots(held) for key, held in snapshot.lots.items()}
+        lots = {key: self._new_lots(key, held) for key, held in snapshot.lots.items()}
         gone = [symbol for symbol in snapshot.symbols if symbol not in self._instruments and lots[symbol].quantity]
         if gone:
             raise ConfigError(f"the snapshot holds {', '.join(gone)}, which has no instrument in the portfolio")
-        self._lots = {symbol: Lots() for symbol in self._instruments} | lots
+        self._lots = {symbol: self._new_lots(symbol) for symbol in self._instruments} | lots
         self._initial, self._cash = snapshot.initial, snapshot.cash
         self._realised, self._fees = snapshot.realised, snapshot.fees
         self._realised_by = dict(snapshot.realised_by)
@@ -353,6 +354,9 @@ class Portfolio:
         if quantity:
             self._opening[symbol], self._entries[symbol] = quantity, entry
             self._unpriced.add(symbol)
+
+    def _new_lots(self, key: str, held: Iterable[tuple[Decimal, Decimal]] = ()) -> Lots:
+        return AveragedLots(held) if key in self._swaps else Lots(held)
 
     def _wallet(self) -> Decimal:
         """The cash as if what swaps are worth had not been paid for."""

@@ -203,7 +203,11 @@ def pipeline(
             stages=stages,
             on_equity=peak.on_equity,
             on_fill=lambda fill, arrival: metrics.record_slippage(
-                fill.symbol, fill.side, float(fill.price), float(fill.quantity), arrival
+                fill.symbol,
+                fill.side,
+                float(fill.price),
+                float(lanes[fill.symbol].instrument.in_base(fill.quantity)),
+                arrival,
             ),
         )
 
