@@ -13,9 +13,10 @@ import pytest
 
 from axon_quant.config import load_config
 from axon_quant.errors import ConfigError
-from axon_quant.events import AccountReconciled, OrderPlaced
+from axon_quant.events import AccountReconciled, BalanceDifference, OrderPlaced
 from axon_quant.exchange import Capability
 from axon_quant.journal import read, verify
+from axon_quant.orders import Order, OrderType, Side
 from axon_quant.plugins import load_simulator
 from axon_quant.runtime.live import Live, build_adapter
 
@@ -151,8 +152,8 @@ def test_a_run_goes_long_is_killed_and_the_next_one_goes_short_from_there(venue)
 def desk(request, root, tmp_path, monkeypatch):
     """A venue and runs on one loop: `async with desk("0.004") as (live, simulator, task)`."""
     name, symbol = request.param, SWAPS[request.param][0]
-    for secret in ("KEY", "SECRET", "PASSPHRASE"):
-        monkeypatch.setenv(f"AXON_TEST_{secret}", f"YOUR_{secret}")
+    for secret, value in (("KEY", "YOUR_API_KEY"), ("SECRET", "YOUR_API_SECRET"), ("PASSPHRASE", "YOUR_PASSPHRASE")):
+        monkeypatch.setenv(f"AXON_TEST_{secret}", value)
 
     @asynccontextmanager
     async def start(*positions):
@@ -166,9 +167,6 @@ def desk(request, root, tmp_path, monkeypatch):
         path.write_text(re.sub(r"(?s)\[exchange\].*?\[journal\]", exchange, text))
         write_config(path, name)
         aim(path, positions)
-        keyed = {"api_key": "YOUR_API_KEY", "api_secret": "YOUR_API_SECRET"}
-        for secret, value in (*keyed.items(), ("passphrase", "YOUR_PASSPHRASE")):
-            monkeypatch.setenv(f"AXON_TEST_{secret.removeprefix('api_').upper()}", value)
         prefix = f"AXON_{name.upper().replace('-', '_')}"
         monkeypatch.setenv(f"{prefix}_REST_URL", roots["rest"])
         monkeypatch.setenv(f"{prefix}_WS_URL", roots["ws"])
@@ -221,6 +219,37 @@ async def test_a_short_position_is_worth_what_the_venue_says_and_a_halt_cancels_
         assert not [order for order in truth()["orders"] if order["status"] in ("open", "partially-filled")]
         assert base_units(truth()) == ours(), "a halt cancels, and closes nothing"
     assert Decimal(task.result().positions[symbol]) == Decimal("-0.001")
+
+
+@pytest.mark.parametrize("desk", ["okx"], indirect=True)
+async def test_a_position_that_somebody_else_has_changed_is_told_and_gone_on_from(desk):
+    async with desk("0.004") as (live, simulator, task):
+
+        def truth():
+            return simulator.truth()["accounts"]["main"]
+
+        await until(lambda: live.built is not None and base_units(truth()) == Decimal("0.004"), task)
+        live.stop()
+        await task
+        config = live.built.config
+        (instrument,) = (lane.instrument for lane in live.built.engine.lanes.values())
+        symbol, size = instrument.symbol, instrument.contract_size
+        somebody = build_adapter(config)
+        await somebody.connect()
+        await somebody.place_order(Order(symbol, Side.Sell, OrderType.Market, quantity=Decimal("0.006") / size))
+        await somebody.close()
+        assert base_units(truth()) == Decimal("-0.002")
+
+        again = Live(config, build_adapter(config))
+        task = asyncio.create_task(again.run())
+        await until(lambda: again.built is not None and base_units(truth()) == Decimal("0.004"), task)
+        again.stop()
+        summary = await task
+    assert any(notice.startswith(f"{symbol}: the journal leads to 0.004") for notice in summary.notices)
+    (found,) = [event for _, event in read(config.journal.path, run=2, kinds=(AccountReconciled,))]
+    assert found.differences == (BalanceDifference(symbol, Decimal("0.004"), Decimal("-0.002")),)
+    assert Decimal(summary.positions[symbol]) == Decimal("0.004")
+    assert Decimal(summary.cash) == wallet(truth())
 
 
 async def test_a_swap_where_positions_are_not_told_is_refused_before_anything_is_sent(desk):

@@ -142,6 +142,8 @@ class _Fold:
         swap = self._swaps.get(fill.symbol)
         if swap is not None:
             move(self._positions, fill, swap.contract_size)
+            if self._balances is not None:
+                charge(self._balances, fill)
         elif self._balances is not None:
             book(self._balances, fill, self._instruments)
 
@@ -155,6 +157,12 @@ def move(positions: dict[str, Decimal], fill: Fill, contract_size: Decimal) -> N
     quantity = multiply(fill.quantity, contract_size)
     before = positions.get(fill.symbol, ZERO)
     positions[fill.symbol] = add(before, quantity) if fill.side is Side.Buy else subtract(before, quantity)
+
+
+def charge(balances: dict[str, Decimal], fill: Fill) -> None:
+    """What the fee of a swap's fill does to the balances; what the fill realised is not known here."""
+    if fill.fee:
+        balances[fill.fee_asset] = subtract(balances.get(fill.fee_asset, ZERO), fill.fee)
 
 
 def book(balances: dict[str, Decimal], fill: Fill, instruments: Mapping[str, Instrument]) -> None:

@@ -22,7 +22,7 @@ from axon_quant.exchange.config import ForeignOrders
 from axon_quant.exchange.exact import ZERO
 from axon_quant.market import Instrument, InstrumentKind
 from axon_quant.orders import Fill, OrderState, OrderStatus, OrderUpdate
-from axon_quant.runtime.past import Past, book, move
+from axon_quant.runtime.past import Past, book, charge, move
 
 if TYPE_CHECKING:
     from axon_quant.runtime.wiring import Pipeline
@@ -250,7 +250,7 @@ def _differences(
 ) -> Iterable[BalanceDifference]:
     """By asset, and by symbol for a swap's position in base units.
 
-    Funding moves a wallet without a fill, so that of swaps is not compared, nor what their fees are paid in.
+    Funding moves a wallet without a fill, so that of swaps is not compared.
     """
     if past.balances is None:
         return
@@ -261,7 +261,9 @@ def _differences(
     for fill in fills:
         if fill.symbol not in swaps:
             book(expected, fill, known)
-        elif fill.symbol in moved:
+            continue
+        charge(expected, fill)
+        if fill.symbol in moved:
             move(moved, fill, swaps[fill.symbol].contract_size)
     for symbol, before in sorted(moved.items()):
         if before != swaps[symbol].quantity:
