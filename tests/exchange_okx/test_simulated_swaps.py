@@ -293,3 +293,15 @@ async def test_market_data_of_a_swap_streams_in_contracts():
         quotes = here.of(Quote)
         assert {quote.symbol for quote in quotes} == {SWAP}
         assert quotes[-1].bid_quantity > 1
+
+
+@pytest.mark.parametrize("mark", ["1.2", "0.9"])
+async def test_what_a_position_has_won_or_lost_is_in_no_balance(mark):
+    async with desk(symbol=SWAP) as here:
+        await trade(here, Side.Sell, "2")
+        (position,) = await here.adapter.positions()
+        assert position.entry_price == Decimal(truth(here)["positions"][0]["entry_price"])
+        swaps = here.simulator.exchange.swaps
+        swaps.set_mark(SWAP, swaps.mark(SWAP) * Decimal(mark))
+        balance, row = (await here.adapter.balances())["USDT"], truth(here)["balances"]["USDT"]
+        assert (balance.free, balance.locked) == (Decimal(row["free"]), Decimal(row["locked"]))

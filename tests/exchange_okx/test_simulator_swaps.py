@@ -141,7 +141,8 @@ async def test_margin_is_frozen_and_an_unrealised_loss_is_not_available():
         lost = Decimal((await client.get("account/positions")).row["upl"])
         usdt = (await client.get("account/balance", ccy="USDT")).row["details"][0]
         assert lost < -100
-        assert Decimal(usdt["availEq"]) == Decimal(usdt["availBal"]) + lost
+        assert usdt["availEq"] == usdt["availBal"]
+        assert Decimal(usdt["availBal"]) + Decimal(usdt["frozenBal"]) == Decimal(usdt["eq"])
         assert Decimal(usdt["eq"]) == Decimal(usdt["cashBal"]) + lost
 
 

@@ -17,18 +17,24 @@ from axon_quant.journal import read
 
 AXON = [sys.executable, "-m", "axon_quant.cli"]
 SECRETS = (b"YOUR_API_KEY", b"YOUR_API_SECRET", b"YOUR_PASSPHRASE")
+PASSPHRASE = 'passphrase = "env:AXON_TEST_PASSPHRASE"\n'
 VENUES = {
     "binance": ("BTCUSDT", ""),
-    "okx": ("BTC-USDT", 'passphrase = "env:AXON_TEST_PASSPHRASE"\n'),
+    "okx": ("BTC-USDT", PASSPHRASE),
 }
+SWAPS = {
+    "binance-futures": ("BTCUSDT", ""),
+    "okx": ("BTC-USDT-SWAP", PASSPHRASE),
+}
+"""The symbol, and what the venue's keys need besides."""
 
 
 class Venue:
     """A simulated venue in a process of its own, and runs that trade there."""
 
-    def __init__(self, name: str, folder: Path, root: Path) -> None:
+    def __init__(self, name: str, folder: Path, root: Path, venues: dict[str, tuple[str, str]] = VENUES) -> None:
         self.name, self.folder = name, folder
-        self.symbol, passphrase = VENUES[name]
+        self.symbol, passphrase = venues[name]
         text = (root / "examples" / "btcusdt.toml").read_text().replace("BTCUSDT", self.symbol)
         text = text.replace("interval_ms = 100", "interval_ms = 20").replace(
             "order_lifetime_ms = 300", "order_lifetime_ms = 2000"
@@ -44,7 +50,7 @@ class Venue:
         command = [*AXON, "simulate", name, "--port", "0", "--symbol", self.symbol]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.roots = json.loads(self.process.stdout.readline())
-        prefix = f"AXON_{name.upper()}"
+        prefix = f"AXON_{name.upper().replace('-', '_')}"
         self.environment = {
             **os.environ,
             f"{prefix}_REST_URL": self.roots["rest"],

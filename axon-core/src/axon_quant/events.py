@@ -260,6 +260,15 @@ class BalanceDifference(Struct, frozen=True):
     found: Decimal
 
 
+class PositionHeld(Struct, frozen=True):
+    """A swap that is traded and what the venue held of it, in base units (0 when flat); an order's are contracts."""
+
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal
+    contract_size: Decimal
+
+
 class AccountReconciled(Event, frozen=True):
     """A live run knows its account: every order of earlier runs is settled or adopted, and these are the balances.
 
@@ -271,6 +280,7 @@ class AccountReconciled(Event, frozen=True):
     fills: int
     foreign: tuple[str, ...]
     differences: tuple[BalanceDifference, ...]
+    positions: tuple[PositionHeld, ...] = ()
 
 
 class ForeignOrderUpdated(Event, frozen=True):

@@ -44,7 +44,7 @@ from axon_quant.exchange.budget import Request, Sleep, VenueLimit
 from axon_quant.exchange.capabilities import Channel
 from axon_quant.exchange.ccxt_adapter import CcxtAdapter
 from axon_quant.exchange.config import ExchangeConfig
-from axon_quant.exchange.exact import ZERO, multiply
+from axon_quant.exchange.exact import ZERO, add, multiply
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.link import Link
 from axon_quant.exchange.order_log import OrderLog
@@ -302,14 +302,20 @@ class OkxAdapter(CcxtAdapter):
     async def _fetch_positions(self) -> list[Position]:
         """Of swaps; what is held of spot instruments are balances."""
         rows = await self._http.ask("/api/v5/account/positions", POSITION_ANSWER, {"instType": "SWAP"})
-        held: dict[str, Decimal] = {}
+        held: dict[str, tuple[Decimal, Decimal]] = {}
         for row in rows:
             instrument = self._instruments.get(row.inst_id)
             if instrument is not None:
                 contracts = -number(row.pos) if row.pos_side == "short" else number(row.pos)
                 # A cross and an isolated position of one swap are two rows, and one position to us.
-                held[row.inst_id] = held.get(row.inst_id, ZERO) + multiply(contracts, instrument.contract_size)
-        return [Position(symbol, quantity) for symbol, quantity in held.items() if quantity]
+                quantity, cost = held.get(row.inst_id, (ZERO, ZERO))
+                base = multiply(contracts, instrument.contract_size)
+                held[row.inst_id] = add(quantity, base), add(cost, multiply(base, number(row.avg_px)))
+        return [
+            Position(symbol, quantity, cost / quantity if cost / quantity > 0 else None)
+            for symbol, (quantity, cost) in held.items()
+            if quantity
+        ]
 
     async def _fetch_funding_rate(self, symbol: str) -> FundingRate:
         (row,) = await self._http.ask(

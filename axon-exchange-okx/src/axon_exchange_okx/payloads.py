@@ -168,6 +168,7 @@ class PositionRow(Struct, frozen=True, rename="camel", gc=False):
     inst_id: str
     pos: str
     pos_side: str = "net"
+    avg_px: str = ""
 
 
 class FundingRow(Struct, frozen=True, rename="camel", gc=False):

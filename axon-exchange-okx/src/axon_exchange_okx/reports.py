@@ -7,6 +7,7 @@ from decimal import Decimal
 import attrs
 
 from axon_exchange_okx.payloads import AlgoRow, BalanceRow, FillRow, OrderRow, nanoseconds, number
+from axon_quant.exchange.exact import subtract
 from axon_quant.exchange.ledger import Balance
 from axon_quant.exchange.stream import BalanceUpdate
 from axon_quant.orders.tracker import OrderState
@@ -162,8 +163,13 @@ def liquidity(exec_type: str) -> Liquidity:
 
 
 def balance(row: BalanceRow) -> Balance:
-    """One currency: what is available, and what open orders froze."""
-    return Balance(row.ccy, number(row.avail_bal or row.avail_eq), number(row.frozen_bal))
+    """One currency: what is free, and what open orders and positions froze; both together are the cash balance.
+
+    What is available contains what cross positions have won or lost, which is no balance yet.
+    """
+    frozen = number(row.frozen_bal)
+    free = subtract(number(row.cash_bal), frozen) if row.cash_bal else number(row.avail_bal or row.avail_eq)
+    return Balance(row.ccy, free, frozen)
 
 
 def balance_update(row: BalanceRow, at: int) -> BalanceUpdate:

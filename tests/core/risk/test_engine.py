@@ -3,12 +3,12 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from axon_quant.clock import LiveClock
+from axon_quant.clock import LiveClock, SimClock
 from axon_quant.errors import JournalError, OrderError
 from axon_quant.events import OrderRefused, RiskStateChanged
-from axon_quant.market import Instrument
-from axon_quant.orders import Order, OrderStatus, OrderType, OrderUpdate, Side
-from axon_quant.risk import FixedAccount, LastPrices, RiskEngine, RiskSnapshot, RiskState
+from axon_quant.market import Instrument, InstrumentKind
+from axon_quant.orders import Fill, Liquidity, Order, OrderStatus, OrderType, OrderUpdate, Side
+from axon_quant.risk import FixedAccount, LastPrices, RiskEngine, RiskLimits, RiskSnapshot, RiskState
 
 DAY = 86_400 * 10**9
 MIDNIGHT = 20_000 * DAY
@@ -311,3 +311,56 @@ def test_many_rejects_within_the_window_halt_and_a_resume_forgets_them(desk):
     it.engine.resume()
     it.engine.on_venue_reject(rejected(it, 4))
     assert it.engine.state is RiskState.ACTIVE
+
+
+def test_the_limits_of_a_swap_count_base_units_and_a_short_needs_no_base_asset():
+    swap = Instrument(
+        venue="okx",
+        symbol="BTC-USDT-SWAP",
+        base="BTC",
+        quote="USDT",
+        tick_size="0.1",
+        lot_size="0.01",
+        min_notional="5",
+        kind=InstrumentKind.Swap,
+        contract_size="0.01",
+    )
+    clock = SimClock(MIDNIGHT)
+    prices = LastPrices(clock)
+    prices.mark(swap.symbol, 50_000.0)
+    account = FixedAccount(10_000, {"USDT": "1000"})
+    limits = RiskLimits(max_quantity="0.03", max_notional="1", max_position="1")
+    engine = RiskEngine(limits, [swap], account=account, prices=prices, clock=clock, fee_rate=Decimal(0))
+
+    def check(quantity, side=Side.Sell):
+        order = Order(swap.symbol, side, price="50000", quantity=quantity)
+        return order, [reject.control for reject in engine.check_order(order).rejects]
+
+    assert check("0.01")[1] == []  # 5 USDT
+    assert engine.open_quantity(swap.symbol) == (0, Decimal("0.0001"))
+    assert check("3.01")[1] == ["max-quantity", "buying-power"]
+    order, refused = check("1.99")
+    assert not refused
+    assert engine.reserved("USDT") == 1000, "two contracts of a hundredth of a bitcoin"
+    assert check("0.02")[1] == ["buying-power"]
+    fill = Fill(
+        order.client_order_id,
+        swap.symbol,
+        Side.Sell,
+        Decimal(50_000),
+        Decimal(1),
+        Decimal(0),
+        "USDT",
+        Liquidity.Taker,
+        "1",
+        MIDNIGHT,
+    )
+    engine.on_update(
+        OrderUpdate(order.client_order_id, OrderStatus.PartiallyFilled, MIDNIGHT, swap.symbol, "v", Decimal(1), fill)
+    )
+    assert engine.open_quantity(swap.symbol) == (0, Decimal("0.01"))
+    engine.on_update(OrderUpdate(order.client_order_id, OrderStatus.Cancelled, MIDNIGHT, swap.symbol, "v", Decimal(1)))
+    assert engine.open_quantity(swap.symbol) == (0, Decimal("0.0001"))
+    late = Order(swap.symbol, Side.Buy, price="50000", quantity="2")
+    engine.adopt(late, filled=Decimal("0.5"))
+    assert engine.open_quantity(swap.symbol)[0] == Decimal("0.015")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from axon_quant.errors import JournalError
-from axon_quant.events import AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated
+from axon_quant.events import AccountReconciled, OrderAdopted, OrderPlaced, OrderUpdated, PositionHeld
 from axon_quant.journal import Journal
 from axon_quant.market import Instrument
 from axon_quant.orders import Fill, Liquidity, Order, OrderStatus, OrderUpdate, Side
@@ -154,3 +154,15 @@ def test_a_run_killed_while_it_reconciled_hides_nothing_of_the_one_before(write)
     past = read_past(path, [INSTRUMENT])
     assert set(past.orders) == {"a"}
     assert past.balances == {"USDT": Decimal(1000)}
+
+
+def test_fills_of_a_swap_move_its_position_in_base_units_and_only_the_fee_a_balance(write):
+    held = PositionHeld("BTCUSDT", Decimal("0.0004"), Decimal(50_000), Decimal("0.01"))
+    path = write(
+        AccountReconciled(1, {"USDT": Decimal(1000)}, 0, 0, (), (), (held,)),
+        OrderPlaced(1, order("a", Side.Sell), 1),
+        update("a", OrderStatus.Filled, fill=fill("a", 1, "0.01", side=Side.Sell, asset="BNB"), filled="0.01"),
+    )
+    past = read_past(path, [INSTRUMENT])
+    assert past.positions == {"BTCUSDT": Decimal("0.0003")}
+    assert past.balances == {"USDT": Decimal(1000), "BNB": Decimal("-0.01")}

@@ -314,3 +314,25 @@ def test_every_order_lies_on_the_grid_and_never_overshoots_the_target(name, bid,
         assert -bound <= after * order.price <= bound or abs(after) < abs(held)
         if name == "sell" and not allow_short:
             assert after >= 0
+
+
+def test_of_a_swap_the_order_is_in_contracts_and_the_position_in_base_units(script, decide):
+    script.instrument = lambda symbol: Instrument(
+        venue="okx",
+        symbol="BTCUSDT",
+        base="BTC",
+        quote="USDT",
+        tick_size="0.01",
+        lot_size="0.01",
+        min_notional="5",
+        contract_size="0.01",
+    )
+    (order,) = decide(TargetPosition("0.01"), "buy")
+    assert order.quantity == 2
+    script.held = Decimal("0.01")
+    (order,) = decide(TargetPosition("0.01"), "buy")
+    assert order.quantity == 1
+    (order,) = decide(TargetPosition("0.01", clip="0.1", allow_short=True), "sell")
+    assert order.quantity == Decimal("0.19")
+    script.held = Decimal("0.01995")  # what is missing is worth less than the venue takes
+    assert decide(TargetPosition("0.01"), "buy") == []

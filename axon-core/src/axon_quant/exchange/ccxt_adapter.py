@@ -198,7 +198,8 @@ class CcxtAdapter(CcxtCalls):
             quantity = Decimal(str(position["contracts"] or 0)) * Decimal(str(position.get("contractSize") or 1))
             if quantity:
                 signed = -quantity if position["side"] == "short" else quantity
-                held.append(Position(self._native(position["symbol"]), signed))
+                entry = Decimal(str(position.get("entryPrice") or 0))
+                held.append(Position(self._native(position["symbol"]), signed, entry or None))
         return held
 
     async def _fetch_funding_rate(self, symbol: str) -> FundingRate:

@@ -20,7 +20,7 @@ It subclasses `ExchangeAdapter`, sets three class attributes and writes a few pr
 | `_fetch_ended_orders(symbol, since)`    | no              | OrderStates of orders placed since then that have ended  |
 | `_fetch_fills(since)`                   | Fills           | Fills at or after `since`                                |
 | `_fetch_balances()`                     | Balances        | Balances by asset                                        |
-| `_fetch_positions()`                    | Positions       | Positions that are not zero                              |
+| `_fetch_positions()`                    | Positions       | Positions that are not zero, a swap's with entry price   |
 | `_fetch_funding_rate(symbol)`           | Funding         | FundingRate                                              |
 | `_fetch_trades(symbol, since)`          | TradeHistory    | public trades at or after `since` (UTC ns), oldest first |
 | `_fetch_time()`                         | VenueClock      | the venue's time, UTC ns                                 |
@@ -99,10 +99,15 @@ PRIMITIVES = {
 
 @attrs.frozen
 class Position:
-    """What is held of one symbol, in base units; negative when short."""
+    """What is held of one symbol, in base units; negative when short.
+
+    `entry_price` is the mean price at which it was entered, None where the venue tells none. Two are equal when they
+    hold the same.
+    """
 
     symbol: str
     quantity: Decimal
+    entry_price: Decimal | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from enum import Enum
 
 import attrs
+
+_EXACT = Context(prec=150)
 
 
 class InstrumentKind(Enum):
@@ -72,6 +74,10 @@ class Instrument:
     def key(self) -> str:
         """Unique across venues: `BINANCE:BTCUSDT`."""
         return f"{self.venue.upper()}:{self.symbol}"
+
+    def in_base(self, quantity: Decimal) -> Decimal:
+        """`quantity` of an order or a fill in units of the base asset; they differ where contracts are traded."""
+        return quantity if self.contract_size == 1 else _EXACT.multiply(quantity, self.contract_size)
 
     def round_price(self, price: Decimal | float) -> Decimal:
         """The nearest price on the grid."""

@@ -5,6 +5,12 @@
 A fee in the quote asset is taken from the cash. A fee in any other asset is a holding that is sold at the price of the
 moment to pay it: the fill's price for the base asset, the mark for a third one. A third asset without a mark is kept
 as an unvalued fee until it gets one. Holdings that exist before the first fill count from their first price.
+
+A perpetual swap is not paid for. Its position is in base units, whatever a contract is, and closes at its mean price,
+as at the venue; `cash` of the quote
+asset is then the wallet, which gains what closed lots realised and pays the fees, and `equity` is the wallet plus
+`unrealised`. A position that was there before the first fill has the venue's entry price: `realised` and `unrealised`
+count from it, `initial` and `pnl` from its first price, and `carried` is what lies between.
 """
 
 from __future__ import annotations
@@ -17,9 +23,9 @@ from msgspec import Struct
 
 from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import ConfigError, MarketDataError, OrderValueError, UnknownSymbolError
-from axon_quant.market.instrument import Instrument
+from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.orders.types import Fill, to_decimal
-from axon_quant.portfolio.lots import EXACT, ZERO, Lots
+from axon_quant.portfolio.lots import EXACT, ZERO, AveragedLots, Lots
 
 DAY = 86_400 * NANOSECONDS
 TWO = Decimal(2)
@@ -45,14 +51,16 @@ class PortfolioSnapshot(Struct, frozen=True):
     day: int
     day_equity: Decimal
     realised_by: dict[str, Decimal] = {}
+    entries: dict[str, Decimal] = {}
+    carried: dict[str, Decimal] = {}
 
 
 class Portfolio:
     """Positions, cash, fees, PnL and equity of one account in one quote asset.
 
-    `balances` maps assets to quantities; `quote_asset` defaults to the one that all instruments share. Raises
-    ConfigError when they are quoted in different assets. Money is Decimal; marks are float64 and enter exactly
-    through their shortest repr.
+    `balances` maps assets to quantities, `positions` swaps to (base units, entry price); `quote_asset` defaults to the
+    one that all instruments share. Raises ConfigError when they are quoted in different assets, UnknownSymbolError for
+    a position of what is no swap. Money is Decimal; marks are float64 and enter exactly through their shortest repr.
     """
 
     def __init__(
@@ -61,16 +69,21 @@ class Portfolio:
         instruments: Iterable[Instrument],
         *,
         quote_asset: str | None = None,
+        positions: Mapping[str, tuple[Decimal, Decimal]] | None = None,
     ) -> None:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self.quote_asset = _quote_asset(self._instruments.values(), quote_asset)
         self._symbol_of: dict[str, str] = {}
         for instrument in self._instruments.values():
-            self._symbol_of.setdefault(instrument.base, instrument.symbol)
-        self._lots: dict[str, Lots] = {symbol: Lots() for symbol in self._instruments}
+            if instrument.kind is InstrumentKind.Spot:
+                self._symbol_of.setdefault(instrument.base, instrument.symbol)
+        self._swaps = frozenset(one.symbol for one in self._instruments.values() if one.kind is InstrumentKind.Swap)
+        self._lots = {symbol: self._new_lots(symbol) for symbol in self._instruments}
         self._marks: dict[str, float] = {}
         self._exact_marks: dict[str, tuple[float, Decimal]] = {}
         self._opening: dict[str, Decimal] = {}
+        self._entries: dict[str, Decimal] = {}
+        self._carried: dict[str, Decimal] = {}
         self._unpriced: set[str] = set()
         self._cash = self._initial = ZERO
         self._realised = self._fees = ZERO
@@ -82,6 +95,8 @@ class Portfolio:
         self._day_equity = ZERO
         for asset, balance in balances.items():
             self._open(asset, to_decimal(balance))
+        for symbol, (quantity, entry) in (positions or {}).items():
+            self._open_position(symbol, quantity, entry)
         self._day_equity = self.equity
 
     # What happens to the account
@@ -104,7 +119,8 @@ class Portfolio:
         self.roll_day(fill.at)
         if fill.symbol in self._unpriced:
             self._settle(fill.symbol, fill.price)
-        signed = fill.quantity if fill.side.sign > 0 else EXACT.minus(fill.quantity)
+        quantity = instrument.in_base(fill.quantity)
+        signed = quantity if fill.side.sign > 0 else EXACT.minus(quantity)
         self._realise(fill.symbol, self._lots[fill.symbol].trade(signed, fill.price))
         self._cash = EXACT.subtract(self._cash, EXACT.multiply(signed, fill.price))
         self._marks.setdefault(fill.symbol, float(fill.price))
@@ -155,13 +171,18 @@ class Portfolio:
 
     def dust(self, symbol: str) -> Decimal:
         """The part of the position below one lot, which no order can close; it has the position's sign."""
-        return self.position(symbol) % self._instruments[symbol].lot_size
+        instrument = self._instruments[symbol]
+        return self.position(symbol) % instrument.in_base(instrument.lot_size)
 
     def cash(self, asset: str) -> Decimal:
-        """What the account owns of one asset; negative when it owes."""
+        """What the account owns of one asset, of the quote asset of swaps the wallet; negative when it owes."""
         if asset == self.quote_asset:
-            return self._cash
-        owned = [self.position(symbol) for symbol, spec in self._instruments.items() if spec.base == asset]
+            return self._wallet() if self._swaps else self._cash
+        owned = [
+            self.position(symbol)
+            for symbol, spec in self._instruments.items()
+            if spec.base == asset and symbol not in self._swaps
+        ]
         if not owned:
             owned = [self._lots[asset].quantity] if asset in self._lots else []
             owned.append(self._opening.get(asset, ZERO))
@@ -212,9 +233,16 @@ class Portfolio:
         """
         self.position(symbol)
         lots, profit = self._lots[symbol], self._realised_by.get(symbol, ZERO)
+        if symbol in self._carried:
+            profit = EXACT.subtract(profit, self._carried[symbol])
         if lots.quantity:
             profit = EXACT.add(profit, EXACT.fma(lots.quantity, self._exact_mark(symbol), EXACT.minus(lots.cost)))
         return profit
+
+    @property
+    def carried(self) -> Decimal:
+        """What positions had won, or lost, when they got their first price; it lies before `initial`."""
+        return sum(self._carried.values(), ZERO)
 
     @property
     def fees(self) -> Decimal:
@@ -271,6 +299,8 @@ class Portfolio:
             cash=self._cash,
             realised=self._realised,
             realised_by=dict(self._realised_by),
+            entries=dict(self._entries),
+            carried=dict(self._carried),
             fees=self._fees,
             fees_by_asset=dict(self._fees_by_asset),
             unvalued_fees=dict(self._unvalued_fees),
@@ -289,14 +319,15 @@ class Portfolio:
         """
         if snapshot.quote_asset != self.quote_asset:
             raise ConfigError(f"the snapshot is in {snapshot.quote_asset}, the portfolio in {self.quote_asset}")
-        lots = {key: Lots(held) for key, held in snapshot.lots.items()}
+        lots = {key: self._new_lots(key, held) for key, held in snapshot.lots.items()}
         gone = [symbol for symbol in snapshot.symbols if symbol not in self._instruments and lots[symbol].quantity]
         if gone:
             raise ConfigError(f"the snapshot holds {', '.join(gone)}, which has no instrument in the portfolio")
-        self._lots = {symbol: Lots() for symbol in self._instruments} | lots
+        self._lots = {symbol: self._new_lots(symbol) for symbol in self._instruments} | lots
         self._initial, self._cash = snapshot.initial, snapshot.cash
         self._realised, self._fees = snapshot.realised, snapshot.fees
         self._realised_by = dict(snapshot.realised_by)
+        self._entries, self._carried = dict(snapshot.entries), dict(snapshot.carried)
         self._fees_by_asset = dict(snapshot.fees_by_asset)
         self._unvalued_fees = dict(snapshot.unvalued_fees)
         self._opening = dict(snapshot.opening)
@@ -315,14 +346,38 @@ class Portfolio:
             self._opening[key] = balance
             self._unpriced.add(key)
 
+    def _open_position(self, symbol: str, quantity: Decimal, entry: Decimal) -> None:
+        if symbol not in self._swaps:
+            raise UnknownSymbolError("a position of what is no swap in the portfolio", symbol=symbol)
+        if not (quantity.is_finite() and entry.is_finite() and (entry > 0 or not quantity)):
+            raise ConfigError(f"a position of {quantity} {symbol} entered at {entry} cannot be")
+        if quantity:
+            self._opening[symbol], self._entries[symbol] = quantity, entry
+            self._unpriced.add(symbol)
+
+    def _new_lots(self, key: str, held: Iterable[tuple[Decimal, Decimal]] = ()) -> Lots:
+        return AveragedLots(held) if key in self._swaps else Lots(held)
+
+    def _wallet(self) -> Decimal:
+        """The cash as if what swaps are worth had not been paid for."""
+        total = self._cash
+        for symbol in self._swaps:
+            total = EXACT.add(total, self._lots[symbol].cost)
+        return total
+
     def _settle(self, key: str, price: Decimal) -> None:
         """The first price of a holding: it becomes a lot, and the fees owed in it are paid."""
         self._unpriced.discard(key)
         lots = self._lots.setdefault(key, Lots())
         opening = self._opening.pop(key, ZERO)
         if opening:
-            self._realise(key, lots.trade(opening, price))
+            entry = self._entries.pop(key, None)
+            self._realise(key, lots.trade(opening, price if entry is None else entry))
             worth = EXACT.multiply(opening, price)
+            if entry is not None:
+                paid = EXACT.multiply(opening, entry)
+                self._cash = EXACT.subtract(self._cash, paid)
+                worth = self._carried[key] = EXACT.subtract(worth, paid)
             self._initial = EXACT.add(self._initial, worth)
             self._day_equity = EXACT.add(self._day_equity, worth)
             self._marks.setdefault(key, float(price))
@@ -335,7 +390,7 @@ class Portfolio:
         if asset == self.quote_asset:
             self._cash = EXACT.subtract(self._cash, fee)
             self._fees = EXACT.add(self._fees, fee)
-        elif asset == instrument.base:
+        elif asset == instrument.base and fill.symbol not in self._swaps:
             self._pay(fill.symbol, fee, fill.price)
         else:
             key = self._symbol_of.get(asset, asset)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from axon_quant.clock import MILLISECOND
 from axon_quant.events import Reject
-from axon_quant.market.instrument import Instrument
+from axon_quant.market.instrument import Instrument, InstrumentKind
 from axon_quant.orders.types import Order, Side
 from axon_quant.risk.reservations import OpenOrders
 from axon_quant.risk.types import Prices
@@ -21,8 +21,8 @@ class Candidate:
     `price` is the limit price, or the reference for a market order. `reach` is the position this order can lead to in
     its own direction once it and every open order on its side are filled, and `value` that at the reference; `opening`
     is the part of its quantity that goes beyond a flat position, and `opens` whether there is any. It will hold
-    `held` of `asset`, at most `unit` for each quantity that remains: the quote asset at price × `cost` for what it
-    opens, or, without `allow_short`, what a sell takes of the base asset.
+    `held` of `asset`, at most `unit` for each base unit that remains: the quote asset at price × `cost` for what it
+    opens, or, of spot without `allow_short`, what a sell takes of the base asset. `quantity` is in base units.
     """
 
     __slots__ = (
@@ -38,6 +38,7 @@ class Candidate:
         "orders",
         "position",
         "price",
+        "quantity",
         "reach",
         "reference",
         "unit",
@@ -64,14 +65,14 @@ class Candidate:
         self.position = position
         self.orders = orders
         self.price = reference if order.price is None else order.price
-        quantity = order.quantity
+        self.quantity = quantity = instrument.in_base(order.quantity)
         self.notional = self.price * quantity
         reach = position + orders.buying if order.side is Side.Buy else orders.selling - position
         self.reach = reach = reach + quantity
         self.opens = opens = reach > ZERO
         self.value = reach * reference
         self.opening = (reach if reach < quantity else quantity) if opens else ZERO
-        if allow_short or order.side is Side.Buy:
+        if allow_short or order.side is Side.Buy or instrument.kind is InstrumentKind.Swap:
             self.asset, self.unit = instrument.quote, self.price * cost
             self.held = self.opening * self.unit
         else:

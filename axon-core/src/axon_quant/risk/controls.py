@@ -106,9 +106,9 @@ class MaxQuantity:
         self._limit = limit
 
     def check(self, candidate: Candidate) -> Reject | None:
-        if candidate.order.quantity <= self._limit:
+        if candidate.quantity <= self._limit:
             return None
-        return Reject("max-quantity", str(candidate.order.quantity), str(self._limit))
+        return Reject("max-quantity", str(candidate.quantity), str(self._limit))
 
 
 class MaxNotional:
@@ -141,7 +141,7 @@ class Reducing:
     def check(self, candidate: Candidate) -> Reject | None:
         if not candidate.opens:
             return None
-        return Reject("state", f"opens {candidate.opening} of {candidate.order.quantity}", "reducing")
+        return Reject("state", f"opens {candidate.opening} of {candidate.quantity}", "reducing")
 
 
 class MaxPosition:

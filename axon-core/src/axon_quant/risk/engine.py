@@ -38,7 +38,8 @@ class RiskEngine:
 
     `account` and `prices` are protocols (`Portfolio` is an account); the clock is real time and the limits are the
     careful defaults unless given. `fee_rate` is the worst fee of a fill, as a fraction of its notional. Without
-    `allow_short` a sell needs the base asset; with it, opening a short needs as much quote as opening a long.
+    `allow_short` a sell needs the base asset; with it, and of swaps, opening a short needs as much quote as opening a
+    long.
     Not thread-safe: it belongs to the loop that owns the account.
     """
 
@@ -158,7 +159,14 @@ class RiskEngine:
             return self._refuse(order, now, tuple(rejects))
         for recorder in self._recorders:
             recorder.record(candidate)
-        reservations.add(order, asset=candidate.asset, unit=candidate.unit, held=candidate.held, now=now)
+        reservations.add(
+            order,
+            asset=candidate.asset,
+            unit=candidate.unit,
+            held=candidate.held,
+            now=now,
+            size=candidate.instrument.contract_size,
+        )
         return ACCEPTED
 
     def on_sent(self, client_order_id: str) -> None:
@@ -204,7 +212,15 @@ class RiskEngine:
             )
         now = self._clock.now()
         it = self._candidate(order, now, reference, self._account.equity)
-        self._reservations.adopt(order, asset=it.asset, unit=it.unit, held=it.held, filled=filled, now=now)
+        self._reservations.adopt(
+            order,
+            asset=it.asset,
+            unit=it.unit,
+            held=it.held,
+            filled=filled,
+            now=now,
+            size=it.instrument.contract_size,
+        )
 
     # State
 

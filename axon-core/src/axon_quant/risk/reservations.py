@@ -7,25 +7,27 @@ from decimal import Decimal
 from axon_quant.orders.types import Order, OrderUpdate, Side
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
 REMEMBERED_IDS = 100_000
 
 
 class Reservation:
-    """One order's share: `remaining` quantity, and `held` of `asset` (at most `unit` per quantity remaining).
+    """One order's share: `remaining` base units, and `held` of `asset` (at most `unit` per quantity remaining).
 
     It ends with the order. Fills that the venue has counted but not yet reported one by one stay reserved, because
     the position does not have them either.
     """
 
-    __slots__ = ("asset", "expires", "filled", "held", "order", "over", "remaining", "seen", "sent", "unit")
+    __slots__ = ("asset", "expires", "filled", "held", "order", "over", "remaining", "seen", "sent", "size", "unit")
 
-    def __init__(self, order: Order, asset: str, unit: Decimal, held: Decimal, expires: int) -> None:
+    def __init__(self, order: Order, asset: str, unit: Decimal, held: Decimal, expires: int, size: Decimal) -> None:
         self.order = order
         self.asset = asset
         self.unit = unit
         self.held = held
         self.expires = expires
-        self.remaining = order.quantity
+        self.size = size  # of a contract
+        self.remaining = order.quantity * size
         self.filled = ZERO
         self.seen: set[str] = set()
         self.sent = False
@@ -33,7 +35,7 @@ class Reservation:
 
 
 class OpenOrders:
-    """The reservations of one symbol: `buying` and `selling` are the quantities that can still fill."""
+    """The reservations of one symbol: `buying` and `selling` are the base units that can still fill."""
 
     __slots__ = ("buying", "buys", "selling", "sells")
 
@@ -80,29 +82,41 @@ class Reservations:
         """Whether an order with this id was reserved before, as far as memory reaches."""
         return client_order_id in self._used
 
-    def add(self, order: Order, *, asset: str, unit: Decimal, held: Decimal, now: int) -> Reservation:
-        """Reserve an order that has just passed."""
+    def add(
+        self, order: Order, *, asset: str, unit: Decimal, held: Decimal, now: int, size: Decimal = ONE
+    ) -> Reservation:
+        """Reserve an order that has just passed, whose quantity is of `size` base units each."""
         client_order_id = order.client_order_id
-        reservation = Reservation(order, asset, unit, held, now + self._ttl)
+        reservation = Reservation(order, asset, unit, held, now + self._ttl, size)
         self._all[client_order_id] = self._expiring[client_order_id] = reservation
         orders = self.open(order.symbol)
         if order.side is Side.Buy:
             orders.buys[client_order_id] = reservation
-            orders.buying += order.quantity
+            orders.buying += reservation.remaining
         else:
             orders.sells[client_order_id] = reservation
-            orders.selling += order.quantity
+            orders.selling += reservation.remaining
         self._assets[asset] = self._assets.get(asset, ZERO) + held
         self._used[client_order_id] = None
         if len(self._used) > REMEMBERED_IDS:
             del self._used[next(iter(self._used))]
         return reservation
 
-    def adopt(self, order: Order, *, asset: str, unit: Decimal, held: Decimal, filled: Decimal, now: int) -> None:
+    def adopt(
+        self,
+        order: Order,
+        *,
+        asset: str,
+        unit: Decimal,
+        held: Decimal,
+        filled: Decimal,
+        now: int,
+        size: Decimal = ONE,
+    ) -> None:
         """Reserve an order that is at the venue already, of which `filled` is in the position."""
-        reservation = self.add(order, asset=asset, unit=unit, held=held, now=now)
-        reservation.filled = filled
-        self._shrink(reservation, order.quantity - filled)
+        reservation = self.add(order, asset=asset, unit=unit, held=held, now=now, size=size)
+        reservation.filled = filled * size
+        self._shrink(reservation, reservation.remaining - reservation.filled)
         self.sent(order.client_order_id)
 
     def sent(self, client_order_id: str) -> None:
@@ -126,10 +140,11 @@ class Reservations:
         fresh = fill is not None and fill.fill_id not in reservation.seen
         if fill is not None and fresh:
             reservation.seen.add(fill.fill_id)
-            reservation.filled += fill.quantity
-            self._shrink(reservation, reservation.remaining - fill.quantity)
+            quantity = fill.quantity * reservation.size
+            reservation.filled += quantity
+            self._shrink(reservation, reservation.remaining - quantity)
         if reservation.over or update.status.is_terminal:
-            announced = update.filled_quantity - reservation.filled
+            announced = update.filled_quantity * reservation.size - reservation.filled
             self._shrink(reservation, min(announced, reservation.remaining))
             self._end(client_order_id, reservation, update.at)
         return reservation if fresh else None

@@ -27,7 +27,7 @@ from axon_quant.exchange import (
     StreamState,
 )
 from axon_quant.inference.collector import quiet_collector
-from axon_quant.market import MarketEvent
+from axon_quant.market import Instrument, MarketEvent
 from axon_quant.orders import OrderStatus, OrderUpdate
 from axon_quant.runtime import telemetry
 from axon_quant.runtime.account_lock import lock_account
@@ -39,7 +39,7 @@ from axon_quant.runtime.reconciliation import Account, adopt, deposited, describ
 from axon_quant.runtime.rollout import LabelStore
 from axon_quant.runtime.router import AdapterRouter
 from axon_quant.runtime.summary import RunSummary, killed_before, summarise
-from axon_quant.runtime.wiring import Pipeline, Surroundings, build_instruments, pipeline
+from axon_quant.runtime.wiring import Pipeline, Surroundings, as_traded, build_instruments, pipeline
 
 logger = logging.getLogger("axon_quant.live")
 _AUDIT_EVERY = 60.0
@@ -104,12 +104,15 @@ class Live:
             stream = self.adapter.events()
             await self.adapter.connect()
             try:
+                instruments = as_traded(instruments, await self.adapter.instruments())
                 account = await read_account(self.adapter, past, stream, instruments)
-                return await self._run_connected(past, account, stream)
+                return await self._run_connected(past, account, stream, instruments)
             finally:
                 await self.adapter.close()
 
-    async def _run_connected(self, past: Past, account: Account, stream: EventStream) -> RunSummary:
+    async def _run_connected(
+        self, past: Past, account: Account, stream: EventStream, instruments: tuple[Instrument, ...]
+    ) -> RunSummary:
         self._settled = account.fill_ids
 
         def make_router(surroundings: Surroundings) -> AdapterRouter:
@@ -122,6 +125,8 @@ class Live:
             recording=self._recording,
             balances=account.balances if Capability.Balances in self.adapter.capabilities else None,
             labels=self._labels,
+            instruments=instruments,
+            positions={held.symbol: (held.quantity, held.entry_price) for held in account.positions},
         ) as built:
             started = perf_counter()
             notices = [*killed_before(built.info), *describe(past, account)]

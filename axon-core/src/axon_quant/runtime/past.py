@@ -11,7 +11,15 @@ import attrs
 
 from axon_quant.clock import NANOSECONDS
 from axon_quant.errors import OrderTransitionError
-from axon_quant.events import AccountReconciled, Event, ForeignOrderUpdated, OrderAdopted, OrderPlaced, OrderUpdated
+from axon_quant.events import (
+    AccountReconciled,
+    Event,
+    ForeignOrderUpdated,
+    OrderAdopted,
+    OrderPlaced,
+    OrderUpdated,
+    PositionHeld,
+)
 from axon_quant.exchange.exact import ZERO, add, multiply, subtract
 from axon_quant.journal import read, runs
 from axon_quant.market import Instrument
@@ -29,7 +37,8 @@ class Past:
 
     `orders` are those not known to be over, by client order id. `ended` are over, but so lately that a fill may not
     have been journaled any more, or filled without all of their fills. `placed` are the ids of all of ours. `balances`
-    is what the account should hold of each asset, None when no run got as far as knowing its account. `last` is the
+    is what the account should hold of each asset, None when no run got as far as knowing its account; `positions` is
+    that of each swap in base units. `last` is the
     time of the last report of the venue (UTC ns), 0 without one.
     """
 
@@ -37,6 +46,7 @@ class Past:
     ended: Mapping[str, OrderState] = attrs.field(factory=dict)
     placed: frozenset[str] = frozenset()
     balances: Mapping[str, Decimal] | None = None
+    positions: Mapping[str, Decimal] = attrs.field(factory=dict)
     last: int = 0
 
 
@@ -73,6 +83,8 @@ class _Fold:
         self._placed: set[str] = set()
         self._ended: dict[str, int] = {}
         self._balances: dict[str, Decimal] | None = None
+        self._swaps: dict[str, PositionHeld] = {}
+        self._positions: dict[str, Decimal] = {}
         self._last = 0
 
     def take(self, event: Event) -> None:
@@ -94,8 +106,10 @@ class _Fold:
             case ForeignOrderUpdated(update=update):
                 if update.fill is not None:
                     self._book(update.fill)
-            case AccountReconciled(balances=balances):
+            case AccountReconciled(balances=balances, positions=positions):
                 self._balances = dict(balances)
+                self._swaps = {held.symbol: held for held in positions}
+                self._positions = {held.symbol: held.quantity for held in positions}
 
     def past(self) -> Past:
         ended = {
@@ -103,7 +117,9 @@ class _Fold:
             for name, at in self._ended.items()
             if (state := self._tracker.get(name)) is not None and (at >= self._last - _LATELY or _lacks_fills(state))
         }
-        return Past(dict(self._tracker.open), ended, frozenset(self._placed), self._balances, self._last)
+        return Past(
+            dict(self._tracker.open), ended, frozenset(self._placed), self._balances, self._positions, self._last
+        )
 
     def _adopt(self, event: OrderAdopted) -> None:
         order = event.order
@@ -123,12 +139,30 @@ class _Fold:
             )
 
     def _book(self, fill: Fill) -> None:
-        if self._balances is not None:
+        swap = self._swaps.get(fill.symbol)
+        if swap is not None:
+            move(self._positions, fill, swap.contract_size)
+            if self._balances is not None:
+                charge(self._balances, fill)
+        elif self._balances is not None:
             book(self._balances, fill, self._instruments)
 
 
 def _lacks_fills(state: OrderState) -> bool:
     return state.status is OrderStatus.Filled and state.filled_quantity < state.order.quantity
+
+
+def move(positions: dict[str, Decimal], fill: Fill, contract_size: Decimal) -> None:
+    """What a fill of a swap does to its position, in base units."""
+    quantity = multiply(fill.quantity, contract_size)
+    before = positions.get(fill.symbol, ZERO)
+    positions[fill.symbol] = add(before, quantity) if fill.side is Side.Buy else subtract(before, quantity)
+
+
+def charge(balances: dict[str, Decimal], fill: Fill) -> None:
+    """What the fee of a swap's fill does to the balances; what the fill realised is not known here."""
+    if fill.fee:
+        balances[fill.fee_asset] = subtract(balances.get(fill.fee_asset, ZERO), fill.fee)
 
 
 def book(balances: dict[str, Decimal], fill: Fill, instruments: Mapping[str, Instrument]) -> None:

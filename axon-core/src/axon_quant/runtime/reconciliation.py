@@ -7,7 +7,7 @@ the balances, until nothing lies between: only then is it known which fills the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from axon_quant.clock import NANOSECONDS
-from axon_quant.errors import UnavailableError
-from axon_quant.events import AccountReconciled, BalanceDifference, OrderAdopted, OrderUpdated
+from axon_quant.errors import ConfigError, UnavailableError
+from axon_quant.events import AccountReconciled, BalanceDifference, OrderAdopted, OrderUpdated, PositionHeld
 from axon_quant.exchange import Capability, EventStream, ExchangeAdapter
 from axon_quant.exchange.config import ForeignOrders
 from axon_quant.exchange.exact import ZERO
-from axon_quant.market import Instrument
+from axon_quant.market import Instrument, InstrumentKind
 from axon_quant.orders import Fill, OrderState, OrderStatus, OrderUpdate
-from axon_quant.runtime.past import Past, book
+from axon_quant.runtime.past import Past, book, charge, move
 
 if TYPE_CHECKING:
     from axon_quant.runtime.wiring import Pipeline
@@ -42,6 +42,7 @@ class Account:
     `updates` bring the orders of the past up to it; `fill_ids` are those the balances contain. `adopted` are open
     orders of somebody else that are followed from now on, `foreign` those that are left alone. `differences` are where
     the venue holds something else than the journal and the fills learned just now lead to.
+    `positions` are those of the swaps that are traded, flat ones too.
     """
 
     updates: tuple[OrderUpdate, ...]
@@ -50,6 +51,7 @@ class Account:
     foreign: tuple[OrderState, ...]
     fill_ids: frozenset[str]
     differences: tuple[BalanceDifference, ...]
+    positions: tuple[PositionHeld, ...] = ()
 
 
 def track_past(adapter: ExchangeAdapter, past: Past) -> None:
@@ -59,13 +61,14 @@ def track_past(adapter: ExchangeAdapter, past: Past) -> None:
 
 
 async def read_account(
-    adapter: ExchangeAdapter, past: Past, stream: EventStream, instruments: Iterable[Instrument]
+    adapter: ExchangeAdapter, past: Past, stream: EventStream, instruments: Sequence[Instrument]
 ) -> Account:
     """Read the account at the venue; `adapter` tracks the past's orders, `stream` was opened before it connected.
 
     Raises UnavailableError when an order's fate cannot be found out, or when fills keep coming between two readings of
-    the balances.
+    the balances; ConfigError for a swap at a venue that does not tell positions.
     """
+    swaps = [instrument for instrument in instruments if instrument.kind is InstrumentKind.Swap]
     has = adapter.capabilities.__contains__
     await _until_known(adapter, past)
     since = max(0, (past.last or adapter.venue_time()) - _OVERLAP)
@@ -73,6 +76,7 @@ async def read_account(
         await adapter.repair()
         before = {fill.fill_id for fill in await adapter.fills(since)} if has(Capability.Fills) else set()
         held = await adapter.balances() if has(Capability.Balances) else {}
+        positions = await _read_positions(adapter, swaps)
         after = {fill.fill_id for fill in await adapter.fills(since)} if has(Capability.Fills) else set()
         if before == after:
             break
@@ -92,8 +96,32 @@ async def read_account(
         adopted=tuple(state for name, state in adapter.orders.open.items() if name not in past.orders),
         foreign=tuple(state for state in open_orders if adapter.orders.get(state.order.client_order_id) is None),
         fill_ids=frozenset(after),
-        differences=tuple(_differences(past, fills, balances, instruments)),
+        differences=tuple(_differences(past, fills, balances, positions, instruments)),
+        positions=positions,
     )
+
+
+async def _read_positions(adapter: ExchangeAdapter, swaps: Iterable[Instrument]) -> tuple[PositionHeld, ...]:
+    if not swaps:
+        return ()
+    if Capability.Positions not in adapter.capabilities:
+        raise ConfigError(
+            f"a run on a swap has to know its position, and the {adapter.name} plugin does not tell positions",
+            hint="trade spot there, or a swap at binance-futures or okx",
+        )
+    found = {position.symbol: position for position in await adapter.positions()}
+    held = []
+    for swap in swaps:
+        position = found.get(swap.symbol)
+        quantity, entry = (ZERO, None) if position is None else (position.quantity, position.entry_price)
+        if quantity and entry is None:
+            raise UnavailableError(
+                f"the venue does not tell at what price the position of {quantity:f} {swap.symbol} was entered",
+                venue=adapter.name,
+                hint="close the position, then start again",
+            )
+        held.append(PositionHeld(swap.symbol, quantity, entry or ZERO, swap.contract_size))
+    return tuple(held)
 
 
 async def _until_known(adapter: ExchangeAdapter, past: Past) -> None:
@@ -148,6 +176,7 @@ def settle(built: Pipeline, past: Past, account: Account, policy: ForeignOrders)
             fills,
             tuple(state.order.client_order_id for state in account.foreign),
             account.differences,
+            account.positions,
         )
     )
 
@@ -213,14 +242,33 @@ def deposited(built: Pipeline, adapter: ExchangeAdapter, account: Account) -> De
 
 
 def _differences(
-    past: Past, fills: Iterable[Fill], balances: Mapping[str, Decimal], instruments: Iterable[Instrument]
+    past: Past,
+    fills: Iterable[Fill],
+    balances: Mapping[str, Decimal],
+    positions: Iterable[PositionHeld],
+    instruments: Iterable[Instrument],
 ) -> Iterable[BalanceDifference]:
+    """By asset, and by symbol for a swap's position in base units.
+
+    Funding moves a wallet without a fill, so that of swaps is not compared.
+    """
     if past.balances is None:
         return
     expected, known = dict(past.balances), {instrument.symbol: instrument for instrument in instruments}
+    swaps = {held.symbol: held for held in positions}
+    moved = {symbol: past.positions[symbol] for symbol in swaps if symbol in past.positions}
+    wallets = {known[symbol].quote for symbol in swaps}
     for fill in fills:
-        book(expected, fill, known)
-    for asset in sorted({*expected, *balances}):
+        if fill.symbol not in swaps:
+            book(expected, fill, known)
+            continue
+        charge(expected, fill)
+        if fill.symbol in moved:
+            move(moved, fill, swaps[fill.symbol].contract_size)
+    for symbol, before in sorted(moved.items()):
+        if before != swaps[symbol].quantity:
+            yield BalanceDifference(symbol, before, swaps[symbol].quantity)
+    for asset in sorted({*expected, *balances} - wallets):
         before, now = expected.get(asset, ZERO), balances.get(asset, ZERO)
         if before != now:
             yield BalanceDifference(asset, before, now)

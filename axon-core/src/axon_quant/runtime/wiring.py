@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -14,11 +14,12 @@ from axon_quant import logs
 from axon_quant.clock import SimClock
 from axon_quant.config import Config
 from axon_quant.ensemble import Cusum, DynamicWeightedEnsemble, Psi
+from axon_quant.errors import ConfigError
 from axon_quant.events import RunEnded, RunStarted
 from axon_quant.inference import Backend
 from axon_quant.journal import Journal
 from axon_quant.journal.storage import RunInfo
-from axon_quant.market import Instrument, OrderBook
+from axon_quant.market import Instrument, InstrumentKind, OrderBook
 from axon_quant.metrics import MetricsCollector
 from axon_quant.observation import Observation
 from axon_quant.orders import ClientOrderIds, OrderTracker
@@ -113,16 +114,19 @@ def pipeline(
     balances: Mapping[str, Decimal] | None = None,
     members: Mapping[str, object] | None = None,
     labels: LabelStore | None = None,
+    instruments: tuple[Instrument, ...] | None = None,
+    positions: Mapping[str, tuple[Decimal, Decimal]] | None = None,
 ) -> Iterator[Pipeline]:
     """Build the pipeline of `config`; leaving the block makes everything durable and lets go of it.
 
-    `balances` are the account's (default: the configuration's). `members` join the ensemble after the configured
-    models, by name: whatever `as_scorer` understands, such as a rule written as a function. `labels` (default: the
-    configuration's model store) is told when a live rollout has promoted its candidate. Models, weighting and strategy
-    are loaded before the journal is opened, so a mistake in them leaves no trace. Raises what the parts raise:
+    `balances`, `instruments` (default: the configuration's) and `positions` of swaps, (base units, entry price), are
+    the account's and the venue's. `members` join the ensemble after the configured models, by name: whatever
+    `as_scorer` understands, such as a rule written as a function. `labels` (default: the configuration's model store)
+    is told when a live rollout has promoted its candidate. Models, weighting and strategy are loaded before the journal
+    is opened, so a mistake in them leaves no trace. Raises what the parts raise:
     ConfigError, ModelError, PluginError, JournalError, MetricsError.
     """
-    instruments = build_instruments(config)
+    instruments = build_instruments(config) if instruments is None else instruments
     schema = Observation.schema(config.observation.window, config.observation.interval_ms)
     store = open_store(config)
     backends = tuple(build_model(entry, schema, store) for entry in config.models)
@@ -172,7 +176,8 @@ def pipeline(
             memory = EnsembleMemory(ensemble, bus.record, clock, config.ensemble.save_every_rounds)
 
         # → strategy → order → risk → exchange → fills → portfolio
-        portfolio = Portfolio(config.exchange.balances if balances is None else balances, instruments)
+        held = config.exchange.balances if balances is None else balances
+        portfolio = Portfolio(held, instruments, positions=positions)
         risk = RiskEngine(
             config.risk,
             instruments,
@@ -198,7 +203,11 @@ def pipeline(
             stages=stages,
             on_equity=peak.on_equity,
             on_fill=lambda fill, arrival: metrics.record_slippage(
-                fill.symbol, fill.side, float(fill.price), float(fill.quantity), arrival
+                fill.symbol,
+                fill.side,
+                float(fill.price),
+                float(lanes[fill.symbol].instrument.in_base(fill.quantity)),
+                arrival,
             ),
         )
 
@@ -267,6 +276,23 @@ def build_instruments(config: Config) -> tuple[Instrument, ...]:
         for entry in config.market.instruments
         if entry.symbol in config.market.symbols
     )
+
+
+def as_traded(instruments: Iterable[Instrument], known: Mapping[str, Instrument]) -> tuple[Instrument, ...]:
+    """`instruments` as spot or swap, and with the contract, as the venue has them; one it does not know stays as it is.
+
+    Raises ConfigError for a swap whose base or quote asset the venue gives another name.
+    """
+    traded = []
+    for ours in instruments:
+        theirs = known.get(ours.symbol, ours)
+        if theirs.kind is InstrumentKind.Swap and (ours.base, ours.quote) != (theirs.base, theirs.quote):
+            raise ConfigError(
+                f"{ours.symbol} is a swap on {theirs.base} settled in {theirs.quote}, "
+                f"[[market.instruments]] says {ours.base} and {ours.quote}"
+            )
+        traded.append(attrs.evolve(ours, kind=theirs.kind, contract_size=theirs.contract_size))
+    return tuple(traded)
 
 
 def build_ensemble(

@@ -131,8 +131,8 @@ class TargetPosition(Strategy):
         price = instrument.round_price(touch)
         whole = self.target * equity / price
         wanted = (Decimal(0) if flat else whole) - side.sign * position
-        quantity = instrument.round_quantity(min(wanted, whole * self.clip))
-        if not quantity > 0 or quantity * price < instrument.min_notional:
+        quantity = instrument.round_quantity(min(wanted, whole * self.clip) / instrument.contract_size)
+        if not quantity > 0 or instrument.in_base(quantity) * price < instrument.min_notional:
             return None
         return Order(
             symbol,

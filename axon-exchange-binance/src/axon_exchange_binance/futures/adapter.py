@@ -226,7 +226,7 @@ class BinanceFuturesAdapter(ConditionalOrders):
 
     async def _fetch_positions(self) -> list[Position]:
         rows = self._told(await self._rest.get("/fapi/v3/positionRisk", signed=True), list[PositionRow])
-        return [Position(row.symbol, row.position_amt) for row in rows if row.position_amt]
+        return [Position(row.symbol, row.position_amt, row.entry_price or None) for row in rows if row.position_amt]
 
     async def _fetch_funding_rate(self, symbol: str) -> FundingRate:
         row = self._told(await self._rest.get("/fapi/v1/premiumIndex", {"symbol": symbol}), Premium)

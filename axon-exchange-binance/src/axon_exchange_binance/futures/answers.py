@@ -30,6 +30,7 @@ class PositionRow(Struct, rename="camel"):
 
     symbol: str
     position_amt: Decimal
+    entry_price: Decimal = Decimal(0)
     position_side: str = "BOTH"
 
 

@@ -32,12 +32,13 @@ def _detail(account: Account, swaps: Swaps, asset: str, at: str) -> dict[str, ob
     total, locked = account.totals.get(asset, ZERO), account.locked.get(asset, ZERO)
     held = [position for position in account.positions.values() if position.asset == asset and position.quantity]
     won = sum((swaps.unrealised(position) for position in held), ZERO)
+    crossed = sum((swaps.unrealised(position) for position in held if position.mode is MarginMode.Cross), ZERO)
     isolated = [position for position in held if position.mode is MarginMode.Isolated]
     return {
         "ccy": asset,
         "eq": number(add(total, won)),
         "cashBal": number(total),
-        "availBal": number(max(account.free(asset), ZERO)),
+        "availBal": number(max(add(account.free(asset), crossed), ZERO)),
         "availEq": number(max(swaps.available(account, asset), ZERO)),
         "frozenBal": number(locked),
         "ordFrozen": number(sum((order.lock for order in account.open.values() if order.lock_asset == asset), ZERO)),

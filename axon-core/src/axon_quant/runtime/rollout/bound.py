@@ -61,16 +61,17 @@ class NotionalBound:
         position = book.position(order.symbol)
         buying, selling = book.open_quantity(order.symbol)
         held = position + buying if order.side is Side.Buy else selling - position
-        if held + order.quantity <= _ZERO:
+        instrument = book.instrument(order.symbol)
+        wanted = instrument.in_base(order.quantity)
+        if held + wanted <= _ZERO:
             return order  # it only lowers what is there
         room = self.limit - self._exposure(except_for=order.symbol)
         allowed = max(room / price, _ZERO) - held
-        if order.quantity <= allowed:
+        if wanted <= allowed:
             return order
-        instrument = book.instrument(order.symbol)
-        quantity = instrument.round_quantity(allowed) if allowed > _ZERO else _ZERO
-        if not quantity > _ZERO or quantity * (order.price or price) < instrument.min_notional:
-            return Reject("canary-notional", str((held + order.quantity) * price), str(max(room, _ZERO)))
+        quantity = instrument.round_quantity(allowed / instrument.contract_size) if allowed > _ZERO else _ZERO
+        if not quantity > _ZERO or instrument.in_base(quantity) * (order.price or price) < instrument.min_notional:
+            return Reject("canary-notional", str((held + wanted) * price), str(max(room, _ZERO)))
         return attrs.evolve(order, quantity=quantity)
 
     def _exposure(self, *, except_for: str) -> Decimal:
