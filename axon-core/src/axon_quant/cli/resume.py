@@ -28,7 +28,8 @@ def command(config_file: Path | None, socket: Path | None, reason: str, yes: boo
         click.echo("active already; nothing was changed")
         return
     click.echo(f"{state}: {found['reason']}" if state != "active" else f"suspended strategies: {suspended}")
-    click.echo(f"equity {found['equity']}, positions {found['positions']}, {found['open_orders']} open orders")
+    positions = ", ".join(f"{symbol} {quantity}" for symbol, quantity in found["positions"].items()) or "none"
+    click.echo(f"equity {found['equity']}, positions {positions}, {found['open_orders']} open orders")
     if not yes and not click.confirm("Trade again?"):
         click.echo("nothing was changed")
         sys.exit(1)
