@@ -16,7 +16,7 @@ def command() -> None:
     """`axon journal`."""
 
 
-@command.command(name="verify")
+@command.command(name="verify", short_help="Recompute the hash chain of every run.")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--head", "heads", multiple=True, metavar="HEX", help="A head from a log; it must be in the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
