@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import socket
 from decimal import Decimal
 
 import attrs
 import pytest
 
-from axon_quant.config import load_config
-from axon_quant.errors import ConfigError, JournalTamperedError, MarketDataError, SchemaMismatchError
+from axon_quant.config import MetricsConfig, load_config
+from axon_quant.errors import ConfigError, JournalTamperedError, MarketDataError, MetricsError, SchemaMismatchError
 from axon_quant.events import Decision, OrderPlaced, OrderUpdated, RunEnded, RunStarted
 from axon_quant.journal import read, verify
 from axon_quant.market import BookSnapshot
@@ -194,6 +195,14 @@ def test_a_run_that_fails_says_so_in_the_journal(btcusdt, tmp_path):
     with pytest.raises(RuntimeError, match="no idea"):
         Replay(attrs.evolve(btcusdt, strategy=strategy, folder=tmp_path), market=generated(btcusdt, seconds=20)).run()
     assert events_of(btcusdt, RunEnded)[-1].outcome == "failed"
+
+
+def test_a_run_whose_metrics_port_is_taken_has_failed_and_was_not_killed(btcusdt):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = attrs.evolve(btcusdt, metrics=MetricsConfig(port=taken.getsockname()[1]))
+        with pytest.raises(MetricsError, match="is in use"):
+            Replay(config, market=generated(config, seconds=1)).run()
+    assert [report.outcome for report in verify(btcusdt.journal.path)] == ["failed"]
 
 
 def test_the_first_record_says_what_runs(btcusdt):
