@@ -12,7 +12,14 @@ import attrs
 import pytest
 
 from axon_quant.config import MetricsConfig, load_config
-from axon_quant.errors import ConfigError, JournalTamperedError, MarketDataError, MetricsError, SchemaMismatchError
+from axon_quant.errors import (
+    ConfigError,
+    JournalTamperedError,
+    MarketDataError,
+    MetricsError,
+    ModelLoadError,
+    SchemaMismatchError,
+)
 from axon_quant.events import Decision, OrderPlaced, OrderUpdated, RunEnded, RunStarted
 from axon_quant.journal import read, verify
 from axon_quant.market import BookSnapshot
@@ -244,6 +251,15 @@ def test_what_cannot_run_is_refused_before_anything_is_written(btcusdt, section,
     with pytest.raises(error, match=message):
         Replay(config, market=generated(btcusdt, seconds=1)).run()
     assert not btcusdt.journal.path.exists()
+
+
+def test_a_cache_for_the_built_in_models_that_cannot_be_written_is_named_with_what_to_do(
+    btcusdt, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AXON_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ModelLoadError, match=r"file/models/.+ cannot be written to the cache: .+ \(set AXON_CACHE to"):
+        Replay(btcusdt, market=generated(btcusdt, seconds=1)).run()
 
 
 def test_a_missing_recording_is_a_clear_error(btcusdt, tmp_path):
