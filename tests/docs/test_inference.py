@@ -6,7 +6,6 @@ import ast
 import asyncio
 import inspect
 import json
-import os
 import re
 import shlex
 import tomllib
