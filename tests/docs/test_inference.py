@@ -6,7 +6,6 @@ import ast
 import asyncio
 import inspect
 import json
-import os
 import re
 import shlex
 import tomllib
@@ -40,7 +39,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_code_runs_as_written(page, folder, capsys):
-    names: dict[str, object] = {"os": os}
+    names: dict[str, object] = {}
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert len(blocks) == 6
 

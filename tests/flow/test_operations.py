@@ -49,7 +49,9 @@ def test_a_halt_cancels_what_is_open_and_a_resume_trades_again(venue, running):
     assert found["pid"] == running.pid
     assert "halted" in axon(venue, "status")
 
-    assert "nothing was changed" in axon(venue, "resume", "--reason", "put out", given="n\n", code=1)
+    said = axon(venue, "resume", "--reason", "put out", given="n\n", code=1)
+    assert "nothing was changed" in said
+    assert re.search(r", positions BTCUSDT [0-9.]+, 0 open orders", said)
     assert "Missing option '--reason'" in axon(venue, "resume", code=2)
     assert "active" in axon(venue, "resume", "--reason", "put out", given="y\n")
     venue.wait_for(lambda: len(standing(venue)) >= 10, running)

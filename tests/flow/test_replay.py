@@ -5,13 +5,21 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import socket
 from decimal import Decimal
 
 import attrs
 import pytest
 
-from axon_quant.config import load_config
-from axon_quant.errors import ConfigError, JournalTamperedError, MarketDataError, SchemaMismatchError
+from axon_quant.config import MetricsConfig, load_config
+from axon_quant.errors import (
+    ConfigError,
+    JournalTamperedError,
+    MarketDataError,
+    MetricsError,
+    ModelLoadError,
+    SchemaMismatchError,
+)
 from axon_quant.events import Decision, OrderPlaced, OrderUpdated, RunEnded, RunStarted
 from axon_quant.journal import read, verify
 from axon_quant.market import BookSnapshot
@@ -196,6 +204,14 @@ def test_a_run_that_fails_says_so_in_the_journal(btcusdt, tmp_path):
     assert events_of(btcusdt, RunEnded)[-1].outcome == "failed"
 
 
+def test_a_run_whose_metrics_port_is_taken_has_failed_and_was_not_killed(btcusdt):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = attrs.evolve(btcusdt, metrics=MetricsConfig(port=taken.getsockname()[1]))
+        with pytest.raises(MetricsError, match="is in use"):
+            Replay(config, market=generated(config, seconds=1)).run()
+    assert [report.outcome for report in verify(btcusdt.journal.path)] == ["failed"]
+
+
 def test_the_first_record_says_what_runs(btcusdt):
     summary = Replay(btcusdt, market=generated(btcusdt, seconds=8)).run()
     (started,) = events_of(btcusdt, RunStarted)
@@ -235,6 +251,15 @@ def test_what_cannot_run_is_refused_before_anything_is_written(btcusdt, section,
     with pytest.raises(error, match=message):
         Replay(config, market=generated(btcusdt, seconds=1)).run()
     assert not btcusdt.journal.path.exists()
+
+
+def test_a_cache_for_the_built_in_models_that_cannot_be_written_is_named_with_what_to_do(
+    btcusdt, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AXON_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ModelLoadError, match=r"file/models/.+ cannot be written to the cache: .+ \(set AXON_CACHE to"):
+        Replay(btcusdt, market=generated(btcusdt, seconds=1)).run()
 
 
 def test_a_missing_recording_is_a_clear_error(btcusdt, tmp_path):

@@ -530,7 +530,7 @@ def test_what_cannot_be_asked_is_said(run, tmp_path, root):
     both = axon_replay("1", "--journal", run, "-c", root / "examples" / "btcusdt.toml")
     assert both.exit_code == 2
     missing = axon_replay("1", "--journal", tmp_path / "none.db")
-    assert (missing.exit_code, "no such file" in missing.output) == (2, True)
+    assert (missing.exit_code, "no such file (a run writes it" in missing.output) == (2, True)
     store = axon_replay("1", "--journal", run, "--store", tmp_path / "none")
     assert (store.exit_code, "no such model store" in store.output) == (2, True)
     member = axon_replay("1", "--journal", run, "--member", "trend=nowhere:Rule")

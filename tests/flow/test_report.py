@@ -206,7 +206,11 @@ def test_another_action_can_be_asked_about(journal, placed, tmp_path):
         (("9999999", "--journal", "JOURNAL"), 2, "has no decision 9999999"),
         (("last", "--journal", "JOURNAL", "--out", "report.docx"), 2, ".html, .pdf, .json"),
         (("last", "--journal", "JOURNAL", "--pdf-standard", "a-2b"), 2, "--out FILE.pdf"),
-        (("last", "--journal", "JOURNAL", "--no-shap", "--out", "/dev/null/x.json"), 1, "/dev/null/x.json"),
+        (
+            ("last", "--journal", "JOURNAL", "--no-shap", "--out", "/dev/null/x.json"),
+            1,
+            "/dev/null/x.json: cannot be written",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(journal, arguments, code, said):

@@ -43,5 +43,5 @@ def build_demo(name: str, feature_names: Sequence[str] | None = None) -> bytes:
 
 
 def builtin_model(name: str, feature_names: Sequence[str] | None = None) -> Path:
-    """The path of a built-in model in the cache. Raises ConfigError as `build_demo` does, OSError as `cached_model`."""
+    """The path of a built-in model in the cache. Raises what `build_demo` and `cached_model` raise."""
     return cached_model(name, ".safetensors", build_demo(name, feature_names))

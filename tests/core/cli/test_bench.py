@@ -146,7 +146,8 @@ def test_a_cache_that_cannot_be_written_is_one_message(axon, monkeypatch, tmp_pa
     monkeypatch.setenv("AXON_CACHE", str(tmp_path / "file"))
     result = axon("bench", *QUICK)
     assert result.exit_code == 1
-    assert "the built-in models cannot be written to the cache" in result.stderr
+    assert "the built-in model cannot be written to the cache" in result.stderr
+    assert "set AXON_CACHE" in result.stderr
 
 
 def test_numpy_is_not_imported_before_its_threads_are_set():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -104,3 +105,26 @@ def test_help_runs_as_a_process_and_imports_nothing_heavy() -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("Usage: axon [OPTIONS]")
     assert result.stderr == "[]\n"
+
+
+def _commands(group: click.Group) -> Iterator[tuple[str, click.Command, str | None]]:
+    """Every command with its path and its line in the list it stands in."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield name, command, None if group is main else command.get_short_help_str(100)
+        if isinstance(command, click.Group):
+            for below, inner, line in _commands(command):
+                yield f"{name} {below}", inner, line
+
+
+def test_every_option_of_every_command_is_explained_and_no_line_of_help_is_cut() -> None:
+    silent = []
+    for path, command, line in _commands(main):
+        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        silent += [f"{path} {option.opts[0]}" for option in options if not option.help]
+        silent += [path] if line is not None and (not line or line.endswith("...")) else []
+        files = [option for option in options if "--config" in option.opts]
+        assert [option.metavar for option in files] in ([], ["FILE"]), path
+    assert silent == []

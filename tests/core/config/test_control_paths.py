@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from axon_quant.config import parse_config
+from axon_quant.config import load_config, parse_config
 from axon_quant.config.paths import control_paths
 from axon_quant.errors import ConfigError
 
@@ -47,6 +47,10 @@ def test_a_file_that_names_no_journal_is_an_error(tmp_path, text, said):
         control_paths(file)
 
 
-def test_a_file_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be read"):
-        control_paths(tmp_path / "none.toml")
+def test_a_file_that_is_not_there_is_told_as_by_every_other_command(tmp_path):
+    file = tmp_path / "none.toml"
+    with pytest.raises(ConfigError) as controlled:
+        control_paths(file)
+    with pytest.raises(ConfigError) as loaded:
+        load_config(file)
+    assert str(controlled.value) == str(loaded.value)

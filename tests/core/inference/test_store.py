@@ -464,6 +464,13 @@ def test_a_rollback_goes_back_step_by_step(store, add):
     assert [change.action for change in store.history("flow")][3:] == ["promoted"] * 3 + ["rolled-back"] * 2
 
 
+def test_a_rollback_of_a_model_that_was_never_promoted_says_so(store, add):
+    add(b"a")
+    for name in ("flow", "flop"):
+        with pytest.raises(ModelError, match=rf"model {name}: no version is in production \(see axon models list\)"):
+            store.rollback(name)
+
+
 def test_promoting_what_is_in_production_changes_nothing(store, add):
     a, b = add(b"a"), add(b"b")
     for version in (a, b, b):

@@ -26,7 +26,7 @@ def test_runs_are_listed_with_their_heads(path: Path, write: Write, session: lis
     assert code == 0
     rows = [line.split() for line in output.splitlines()]
     assert rows[1] == ["1", "replay", "completed", "28", "9", "3", heads[0]]
-    assert rows[2] == ["2", "live", "killed", "7", "1", "1", heads[1]]
+    assert rows[2] == ["2", "live", "unfinished", "7", "1", "1", heads[1]]
     code, output = run(path, "--json")
     assert (code, [found["head"] for found in json.loads(output)["runs"]]) == (0, heads)
     assert run(path, "--head", heads[1])[0] == 0

@@ -85,7 +85,7 @@ def test_reading_picks_a_run_and_kinds(path: Path) -> None:
             journal.append(FeatureRow(run, "BTCUSDT", 0, b"\xff\x00"))
     assert [(sequence, event.at) for sequence, event in read(path)] == [(1, 2), (2, 2)]
     assert list(read(path, run=1, kinds=[FeatureRow])) == [(2, FeatureRow(1, "BTCUSDT", 0, b"\xff\x00"))]
-    with pytest.raises(JournalError, match="has no run 3"):
+    with pytest.raises(JournalError, match=r"has no run 3 \(axon journal verify lists its runs\)"):
         list(read(path, run=3))
 
 

@@ -56,6 +56,21 @@ def test_sqlite_reports_synchronous_full(journal: Journal) -> None:
     assert journal.synchronous == 2
 
 
+def test_a_folder_that_takes_no_journal_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        JournalError, match=r"cannot be opened: \S+/file: (Not a directory|File exists) \(its user must"
+    ):
+        Journal(tmp_path / "file" / "run.db")
+
+
+def test_a_file_that_cannot_be_written_says_what_to_do(path: Path) -> None:
+    with Journal(path) as journal:
+        journal._storage._connection.execute("PRAGMA query_only = ON")  # root may write to any file
+        with pytest.raises(JournalError, match=r"no run can begin: .*readonly database \(its user must"):
+            journal.start_run(mode="replay", continues=False)
+
+
 def test_a_journal_without_full_synchronisation_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Storage, "synchronous", property(lambda _: 1))
     with pytest.raises(JournalError, match=r"synchronous=1 instead of wal, 2 \(FULL\)"):

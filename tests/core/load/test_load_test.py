@@ -46,6 +46,14 @@ def test_the_lateness_of_the_generator_is_told_apart(load_test):
     assert told["generator_lateness_us"]["p50"] >= 0
 
 
+def test_a_folder_that_takes_no_file_is_an_error_that_says_so(load_test, tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text(config.read_text().replace('path = "journal/btcusdt.db"', 'path = "/proc/self/btcusdt.db"'))
+    done = load_test("--rate", "100", "--duration", "1")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: /proc/self: nothing can be written here: ")
+
+
 @pytest.mark.parametrize("arguments", [[], ["--rate", "5", "--speed", "2"], ["--rate", "nan"], ["--rate", "-1"]])
 def test_a_rate_that_cannot_be_is_a_usage_error(load_test, arguments):
     done = load_test("--duration", "1", *arguments)

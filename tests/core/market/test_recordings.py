@@ -63,7 +63,7 @@ def test_the_order_of_keys_does_not_matter(tmp_path):
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        ("not a line\n", "invalid literal"),
+        ("not a line\n", "a line is the receive time in ns, a space and the message; it begins with 'not'"),
         (f"{T0} {{oops\n", "malformed"),
         (f"{T0}\n", "truncated"),
         (line({**TICKER, "b": "-1"}, "btcusdt@bookTicker"), "> 0"),

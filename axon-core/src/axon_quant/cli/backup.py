@@ -15,7 +15,7 @@ _FOLDER = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("-c", "--config", "config_file", required=True, type=_FOLDER, help="The run's TOML file.")
+@click.option("-c", "--config", "config_file", required=True, metavar="FILE", type=_FOLDER, help="The run's TOML file.")
 @click.option("--out", "folder", required=True, type=_FOLDER, metavar="FOLDER", help="A new folder for the backup.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(config_file: Path, folder: Path, as_json: bool) -> None:

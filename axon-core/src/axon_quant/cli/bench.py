@@ -155,8 +155,6 @@ def _subjects(names: tuple[str, ...], model: Path | None) -> tuple[list[Subject]
             subjects += [Subject(demo, name, backend.builtin(demo)) for demo in DEMOS]
         except UnsupportedError:
             notes.append(f"{name} has no built-in models: measure one of yours with --model FILE")
-        except OSError as error:
-            raise click.ClickException(f"the built-in models cannot be written to the cache: {error}") from error
     if not subjects:
         raise click.UsageError("; ".join(notes) or "no backend is installed: see axon plugins")
     return subjects, notes

@@ -15,7 +15,9 @@ _FILE = click.Path(path_type=Path)
 def which_run(function: _F) -> _F:
     """The options that say which run is meant."""
     function = click.option("--socket", type=_FILE, help="Its control socket, instead of -c.")(function)
-    return click.option("-c", "--config", "config_file", type=_FILE, help="The TOML file that it runs with.")(function)
+    return click.option(
+        "-c", "--config", "config_file", metavar="FILE", type=_FILE, help="The TOML file that it runs with."
+    )(function)
 
 
 def socket_of(config_file: Path | None, socket: Path | None) -> Path:

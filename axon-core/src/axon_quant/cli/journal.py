@@ -16,12 +16,16 @@ def command() -> None:
     """`axon journal`."""
 
 
-@command.command(name="verify")
+@command.command(name="verify", short_help="Recompute the hash chain of every run.")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--head", "heads", multiple=True, metavar="HEX", help="A head from a log; it must be in the journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify_command(path: Path, heads: tuple[str, ...], as_json: bool) -> None:
-    """Recompute the hash chain of every run in PATH and name the first record that does not hold."""
+    """Recompute the hash chain of every run in PATH and name the first record that does not hold.
+
+    A run without an end is unfinished: it goes on, or was killed. Exits with 1 if a record does not hold or a head is
+    not there, with 2 if PATH is no journal.
+    """
     try:
         reports = verify(path, logged=heads)
     except JournalTamperedError as error:
@@ -50,7 +54,7 @@ def _table(reports: list[RunReport]) -> list[str]:
     for report in reports:
         decisions, placed = report.by_kind.get("decision", 0), report.by_kind.get("order-placed", 0)
         lines.append(
-            f"{report.number:>4}  {report.mode:<8}{report.outcome or 'killed':<13}{report.records:>9}"
+            f"{report.number:>4}  {report.mode:<8}{report.outcome or 'unfinished':<13}{report.records:>9}"
             f"  {decisions:>9}  {placed:>7}  {report.head}"
         )
     return lines

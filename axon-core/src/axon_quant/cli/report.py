@@ -181,5 +181,5 @@ def _write(report: Report, target: Path, standard: str | None) -> Path:
             return report.export_pdf(target, standard=standard)
         return report.export_html(target) if target.suffix.lower() == ".html" else report.export_json(target)
     except OSError as error:
-        click.echo(f"error: {target}: {error.strerror or error}", err=True)
+        click.echo(f"error: {target}: cannot be written: {error.strerror or error} (choose another --out)", err=True)
         raise SystemExit(1) from None

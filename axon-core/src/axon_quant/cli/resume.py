@@ -28,7 +28,9 @@ def command(config_file: Path | None, socket: Path | None, reason: str, yes: boo
         click.echo("active already; nothing was changed")
         return
     click.echo(f"{state}: {found['reason']}" if state != "active" else f"suspended strategies: {suspended}")
-    click.echo(f"equity {found['equity']}, positions {found['positions']}, {found['open_orders']} open orders")
+    held = found["positions"]
+    positions = ", ".join(f"{symbol} {amount}" for symbol, amount in held.items()) if isinstance(held, dict) else held
+    click.echo(f"equity {found['equity']}, positions {positions or 'none'}, {found['open_orders']} open orders")
     if not yes and not click.confirm("Trade again?"):
         click.echo("nothing was changed")
         sys.exit(1)

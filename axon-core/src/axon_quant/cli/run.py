@@ -24,7 +24,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("-c", "--config", "config_file", required=True, type=_FILE, help="The run's TOML file.")
+@click.option("-c", "--config", "config_file", required=True, metavar="FILE", type=_FILE, help="The run's TOML file.")
 @click.option("--replay", "recording", type=_FILE, help="Play this recording: .jsonl, .csv (.gz) or .parquet.")
 @click.option("--max-events", type=click.IntRange(min=1), help="End after this many market events.")
 @click.option("--watchdog", is_flag=True, help="Have `axon watchdog` look after this run, in a process of its own.")

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from axon_quant.runtime.summary import RunSummary
@@ -27,7 +28,7 @@ class Progress:
 
     def __init__(self, title: str, *, shown: bool) -> None:
         self._progress = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TextColumn(
@@ -139,15 +140,16 @@ def print_summary(summary: RunSummary, console: Console | None = None) -> None:
     """The summary of a run as a table on the terminal."""
     console = console or Console()
     for notice in summary.notices:
-        console.print(f"[yellow]note:[/] {notice}", highlight=False)
+        console.print(Text.assemble(("note:", "yellow"), f" {notice}"))
     console.print(_facts(summary))
-    console.print(_latencies(summary))
+    if summary.latency_us:
+        console.print(_latencies(summary))
 
 
 def _facts(summary: RunSummary) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2), title=f"run {summary.run}: {summary.outcome}")
     table.add_column(style="bold")
-    table.add_column()
+    table.add_column(overflow="fold")
     positions = ", ".join(f"{symbol} {quantity}" for symbol, quantity in summary.positions.items())
     models = ", ".join(f"{model.name} v{model.number} {model.sha256[:12]}" for model in summary.models)
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in summary.weights.items())
@@ -167,7 +169,7 @@ def _facts(summary: RunSummary) -> Table:
         ("journal", f"{summary.journal} ({summary.journal_records:,} records)"),
         ("head", summary.journal_head),
     ):
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     return table
 
 

@@ -51,7 +51,9 @@ def _number(_: click.Context, parameter: click.Parameter, value: float) -> float
     callback=_number,
     help="How fast market time passes.",
 )
-@click.option("--symbol", "symbols", multiple=True, help="Which symbols have a market. Repeatable.")
+@click.option(
+    "--symbol", "symbols", multiple=True, help="One that has a market, instead of all; may be given several times."
+)
 def command(
     venue: str,
     port: int,

@@ -15,7 +15,15 @@ from axon_quant.runtime.names import load_runnable
 
 
 @click.command("validate-config")
-@click.option("-c", "--config", "file", required=True, metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The run's TOML file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(ctx: click.Context, file: Path, as_json: bool) -> None:

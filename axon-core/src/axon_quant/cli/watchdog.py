@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "-c", "--config", "config_file", required=True, type=click.Path(path_type=Path), help="The run's TOML file."
+    "-c",
+    "--config",
+    "config_file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The run's TOML file.",
 )
 @click.option("--until-end", is_flag=True, help="End when the run ends, instead of waiting for the next one.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Of stderr; default: the configuration's.")

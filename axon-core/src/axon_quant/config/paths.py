@@ -32,6 +32,8 @@ def control_paths(file: str | Path) -> ControlPaths:
     file = Path(file)
     try:
         table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError("no such file", file=file, hint="name a configuration file with -c FILE") from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=file, hint="name a file with -c FILE") from None
     except (ValueError, RecursionError) as error:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import attrs
 
-from axon_quant.errors import ConfigError
+from axon_quant.errors import ConfigError, ModelLoadError
 from axon_quant.inference.files import write_whole
 
 DECAYS = (0.55, 0.85)
@@ -90,12 +90,19 @@ def cached_model(name: str, suffix: str, data: bytes) -> Path:
     """The path of a built-in model in the cache, written if it is not there yet. Safe from several processes.
 
     The cache is `AXON_CACHE`, or `axon` under `XDG_CACHE_HOME` or `~/.cache`; the bytes' SHA-256 is part of the path.
-    Raises OSError if the cache cannot be written.
+    Raises ModelLoadError if the cache cannot be read or written.
     """
     path = cache_folder() / "models" / hashlib.sha256(data).hexdigest()[:16] / f"{name}{suffix}"
-    if not (path.is_file() and path.read_bytes() == data):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
+    try:
+        if not (path.is_file() and path.read_bytes() == data):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, data)
+    except OSError as error:
+        raise ModelLoadError(
+            f"the built-in model cannot be written to the cache: {error.strerror or error}",
+            file=path,
+            hint="set AXON_CACHE to a folder that is yours",
+        ) from error
     return path
 
 

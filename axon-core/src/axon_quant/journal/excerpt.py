@@ -13,7 +13,7 @@ from axon_quant.errors import JournalError, JournalTamperedError
 from axon_quant.events import Event
 from axon_quant.journal.chain import link
 from axon_quant.journal.codec import Note, decode, kind_of
-from axon_quant.journal.reader import opened
+from axon_quant.journal.reader import LISTS_RUNS, opened
 from axon_quant.journal.storage import SEQUENCE_BITS, record_id
 
 END = (1 << SEQUENCE_BITS) - 1
@@ -55,7 +55,7 @@ class RunRecords:
             (number,),
         ).fetchone()
         if row is None:
-            raise JournalError(f"has no run {number}", file=path)
+            raise JournalError(f"has no run {number}", file=path, hint=LISTS_RUNS)
         self.mode: str = row[0].decode()
         self.outcome: str | None = None if row[1] is None else row[1].decode()
         self.started: int = row[2]

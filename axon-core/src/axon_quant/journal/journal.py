@@ -14,6 +14,8 @@ from axon_quant.journal.lock import lock_journal
 from axon_quant.journal.storage import RunInfo, Storage
 from axon_quant.journal.writer import FailureCallback, Ticket, Writer
 
+_WRITABLE = "its user must be allowed to write to the file and its folder; is the disk full?"
+
 
 class Journal:
     """An append-only, hash-chained record of runs in one SQLite file.
@@ -38,7 +40,9 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = lock_journal(self.path)
         except OSError as error:
-            raise JournalError(f"cannot be opened: {error}", file=self.path) from error
+            raise JournalError(
+                f"cannot be opened: {error.filename or self.path}: {error.strerror}", file=self.path, hint=_WRITABLE
+            ) from error
         try:
             self._storage = Storage(self.path)
         except JournalError:
@@ -71,7 +75,7 @@ class Journal:
                     mode=mode, continues=continues, recording=recording, config=config
                 )
         except sqlite3.Error as error:
-            raise JournalError(f"no run can begin: {error}", file=self.path) from error
+            raise JournalError(f"no run can begin: {error}", file=self.path, hint=_WRITABLE) from error
         self._writer.open_run(info.number, parent, chain_notes=chain_notes)
         return info
 

@@ -16,6 +16,7 @@ from axon_quant.journal.codec import Note, decode, kind_in, kind_of
 from axon_quant.journal.storage import check_format, record_id
 
 _E = TypeVar("_E", bound=Event)
+LISTS_RUNS = "axon journal verify lists its runs"
 
 
 class RunRow(Struct, frozen=True):
@@ -39,7 +40,7 @@ def opened(path: str | Path) -> Iterator[sqlite3.Connection]:
     """
     path = Path(path)
     if not path.is_file():
-        raise JournalError("no such file", file=path)
+        raise JournalError("no such file", file=path, hint="a run writes it: give the path that its configuration has")
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro{_immutable(path)}", uri=True, isolation_level=None
     )
@@ -125,5 +126,5 @@ def notes(path: str | Path, *, run: int | None = None) -> Iterator[Note]:
 def _existing(connection: sqlite3.Connection, run: int | None, path: Path) -> int:
     (last,) = connection.execute("SELECT max(number) FROM runs WHERE number = coalesce(?, number)", (run,)).fetchone()
     if last is None:
-        raise JournalError("has no run" if run is None else f"has no run {run}", file=path)
+        raise JournalError("has no run" if run is None else f"has no run {run}", file=path, hint=LISTS_RUNS)
     return int(last)

@@ -12,6 +12,7 @@ import attrs
 
 from axon_quant.clock import NANOSECONDS, LiveClock
 from axon_quant.config import Config, MetricsConfig
+from axon_quant.errors import JournalError
 from axon_quant.load.report import LoadReport, judge
 from axon_quant.load.schedule import OpenLoop
 from axon_quant.load.traffic import traffic
@@ -62,9 +63,15 @@ class LoadTest:
             self._replay.stop()
 
     def run(self) -> LoadReport:
-        """Send every message at its time. Raises what the pipeline raises."""
+        """Send every message at its time. Raises what the pipeline raises; JournalError where no file can be made."""
         folder = self._config.journal.path.parent  # the disk that the journal will be on
-        with tempfile.TemporaryDirectory(prefix="load-test-", dir=folder if folder.is_dir() else None) as scratch:
+        try:
+            directory = tempfile.TemporaryDirectory(prefix="load-test-", dir=folder if folder.is_dir() else None)
+        except OSError as error:
+            raise JournalError(
+                f"nothing can be written here: {error.strerror}", file=folder, hint="check its permissions and its disk"
+            ) from error
+        with directory as scratch:
             config = on_paper(self._config, Path(scratch) / "journal.db")
             self._replay = Replay(config, market=self._loop, around=self._watch)
             if self._loop.stopped:

@@ -265,7 +265,8 @@ def pipeline(
         )
         telemetry.watch(built)
         if config.metrics.port is not None:
-            metrics.export_prometheus(port=config.metrics.port, ready=lambda: telemetry.readiness(built))
+            with built.ending():  # the port may be taken
+                metrics.export_prometheus(port=config.metrics.port, ready=lambda: telemetry.readiness(built))
         yield built
 
 

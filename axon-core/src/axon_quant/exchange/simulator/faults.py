@@ -145,7 +145,11 @@ class FaultPlan:
         try:
             text = path.read_text()
             rows = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text).get("fault")
-        except (OSError, tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ConfigError(
+                f"no plan of faults: {error.strerror}", file=path, hint="name a TOML or JSON file"
+            ) from None
+        except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"no plan of faults: {error}", file=path) from None
         return cls.of(rows, seed=seed, file=path)
 

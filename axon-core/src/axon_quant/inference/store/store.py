@@ -293,6 +293,10 @@ class ModelStore:
         """
         with self._writing(), locked(self._lock):
             production = self._line(name).production
+            if not production:
+                raise ModelError(
+                    f"model {name}: no version is in production", file=self.folder, hint="see axon models list"
+                )
             if len(production) < 2:
                 raise ModelError(f"model {name}: no version was in production before this one", file=self.folder)
             stored = self.verify(production[-2])

@@ -140,7 +140,7 @@ def _read(line: bytes) -> Quote | Trade | BookUpdate | _Unplaced | str | None:
     """What one line says: None for a message of a stream that is not read, a text for why it cannot be understood."""
     try:
         stamp, _, body = line.partition(b" ")
-        received = int(stamp)
+        received = _received(stamp)
         if not received > 0:
             raise ValueError(f"the receive time must be positive, got {received}")
         if not body.startswith(_HEAD):
@@ -163,6 +163,16 @@ def _read(line: bytes) -> Quote | Trade | BookUpdate | _Unplaced | str | None:
         return None if snapshot is None else _Unplaced(received, snapshot)
     except ValueError as error:  # msgspec's errors are ValueErrors too
         return str(error)
+
+
+def _received(stamp: bytes) -> int:
+    try:
+        return int(stamp)
+    except ValueError:
+        begin = stamp[:32].decode(errors="replace")
+        raise ValueError(
+            f"a line is the receive time in ns, a space and the message; it begins with {begin!r}"
+        ) from None
 
 
 def _canonical(body: bytes) -> bytes:
