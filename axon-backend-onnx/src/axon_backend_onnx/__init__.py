@@ -1,6 +1,10 @@
 """axon's ONNX Runtime backend."""
 
+import os
 from typing import TYPE_CHECKING
+
+# Releases of onnxruntime from 1.32 on send events and a device id to Microsoft unless this is set before their import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from axon_backend_onnx.backend import OnnxBackend
