@@ -9,7 +9,6 @@ import pytest
 
 from axon_quant.clock import SimClock
 from axon_quant.events import BalanceDifference
-from axon_quant.exchange import Capability
 from axon_quant.journal import Journal
 from axon_quant.market import Instrument
 from axon_quant.portfolio import Portfolio
@@ -55,20 +54,19 @@ def test_money_that_came_or_went_is_neither_gain_nor_loss(tmp_path, paid_in, equ
 
 
 @pytest.mark.parametrize(
-    ("moved", "positions", "expected"),
+    ("moved", "expected"),
     [
-        ({}, False, 0),
-        ({"USDT": 300}, False, 300),
-        ({"USDT": -300, "BNB": 1}, False, -300),
-        ({"USDT": -300, "BTC": 1}, False, 0),  # somebody bought
-        ({"USDT": -300}, True, 0),  # funding, or a liquidation
+        ({}, 0),
+        ({"USDT": 300}, 300),
+        ({"USDT": -300, "BNB": 1}, -300),
+        ({"USDT": -300, "BTC": 1}, 0),  # somebody bought
+        ({"BTCUSDT": 1}, 0),  # a position that somebody else has changed
     ],
 )
-def test_only_money_that_was_not_traded_is_a_deposit(moved, positions, expected):
+def test_only_money_that_was_not_traded_is_a_deposit(moved, expected):
     built = SimpleNamespace(
         engine=SimpleNamespace(lanes={"BTCUSDT": SimpleNamespace(instrument=BTC)}),
         portfolio=SimpleNamespace(quote_asset="USDT"),
     )
-    adapter = SimpleNamespace(capabilities={Capability.Positions} if positions else set())
     differences = tuple(BalanceDifference(asset, Decimal(1000), Decimal(1000 + by)) for asset, by in moved.items())
-    assert deposited(built, adapter, SimpleNamespace(differences=differences)) == expected
+    assert deposited(built, SimpleNamespace(differences=differences)) == expected

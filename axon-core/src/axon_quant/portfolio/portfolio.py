@@ -7,10 +7,10 @@ moment to pay it: the fill's price for the base asset, the mark for a third one.
 as an unvalued fee until it gets one. Holdings that exist before the first fill count from their first price.
 
 A perpetual swap is not paid for. Its position is in base units, whatever a contract is, and closes at its mean price,
-as at the venue; `cash` of the quote
-asset is then the wallet, which gains what closed lots realised and pays the fees, and `equity` is the wallet plus
-`unrealised`. A position that was there before the first fill has the venue's entry price: `realised` and `unrealised`
-count from it, `initial` and `pnl` from its first price, and `carried` is what lies between.
+as at the venue; `cash` of the quote asset is then the wallet, which gains what closed lots realised and pays the fees,
+and `equity` is the wallet plus `unrealised`. A position that was there before the first fill has the venue's entry
+price: `realised` and `unrealised` count from it, `initial` and `pnl` from its first price, and `carried` is what lies
+between.
 """
 
 from __future__ import annotations

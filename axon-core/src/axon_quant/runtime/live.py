@@ -131,7 +131,7 @@ class Live:
             started = perf_counter()
             notices = [*killed_before(built.info), *describe(past, account)]
             self.built = built
-            built.peak.resume(built.journal.path, deposited(built, self.adapter, account))
+            built.peak.resume(built.journal.path, deposited(built, account))
             telemetry.watch_venue(built, self.adapter, stream, own_time=self._feed is None)
             try:
                 with built.ending():
@@ -161,7 +161,7 @@ class Live:
         operations = Operations(
             self, built, self.adapter, watch_market=self._feed is None, read_config=self._read_config
         )
-        operations.remember(deposited(built, self.adapter, account))
+        operations.remember(deposited(built, account))
         async with operations:
             self.operations = operations
             settle(built, past, account, self._foreign)

@@ -38,8 +38,7 @@ class Past:
     `orders` are those not known to be over, by client order id. `ended` are over, but so lately that a fill may not
     have been journaled any more, or filled without all of their fills. `placed` are the ids of all of ours. `balances`
     is what the account should hold of each asset, None when no run got as far as knowing its account; `positions` is
-    that of each swap in base units. `last` is the
-    time of the last report of the venue (UTC ns), 0 without one.
+    that of each swap in base units. `last` is the time of the last report of the venue (UTC ns), 0 without one.
     """
 
     orders: Mapping[str, OrderState] = attrs.field(factory=dict)

@@ -228,17 +228,15 @@ def describe(past: Past, account: Account) -> list[str]:
     return notices
 
 
-def deposited(built: Pipeline, adapter: ExchangeAdapter, account: Account) -> Decimal:
+def deposited(built: Pipeline, account: Account) -> Decimal:
     """What was paid in since the journal ends, in the quote asset; negative when it was withdrawn.
 
     0 when an asset that is traded has moved as well: then it was a trade that is not ours, and no money came or went.
-    0 as well where positions are held on margin: funding or a liquidation would look the same.
+    0 for the wallet of swaps, too: it is not compared, because funding or a liquidation would look the same.
     """
     moved = {one.asset: one.found - one.expected for one in account.differences}
     traded = {lane.instrument.base for lane in built.engine.lanes.values()}
-    if traded & moved.keys() or Capability.Positions in adapter.capabilities:
-        return ZERO
-    return moved.get(built.portfolio.quote_asset, ZERO)
+    return ZERO if traded & moved.keys() else moved.get(built.portfolio.quote_asset, ZERO)
 
 
 def _differences(
