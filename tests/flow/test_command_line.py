@@ -206,3 +206,27 @@ def test_negative_and_nan_prices_in_a_recording_are_counted_and_named(folder, re
     assert json.loads(done.stdout)["malformed"] == 2
     for number in (quote, trade):
         assert f"bad.jsonl:{number + 1}:" in done.stderr
+
+
+STRATEGY = """from axon_quant import Strategy
+
+
+class Mine(Strategy):
+    def on_decision(self, ctx, action):
+        raise LookupError(ctx.symbol)
+"""
+
+
+def test_a_strategy_that_raises_is_named_with_its_line_after_the_summary(folder, recording):
+    (folder / "mine.py").write_text(STRATEGY)
+    text = (folder / "run.toml").read_text()
+    start, end = text.index("[strategy]"), text.index("[risk]")
+    (folder / "run.toml").write_text(f'{text[:start]}[strategy]\nname = "mine.py:Mine"\n\n{text[end:]}')
+    done = axon("run", "-c", folder / "run.toml", "--replay", recording, "--json")
+    assert done.returncode == 1
+    summary = json.loads(done.stdout)
+    assert (summary["outcome"], summary["decisions"]) == ("failed", 1)
+    told = f"{folder / 'mine.py'}:6: BTCUSDT: Mine.on_decision raised LookupError: BTCUSDT"
+    assert any(notice.startswith(told) for notice in summary["notices"])
+    assert done.stderr.splitlines()[-1].startswith(f"error: {told}")
+    assert "click" not in done.stderr, "the way to the command is nobody's business"

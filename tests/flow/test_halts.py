@@ -19,7 +19,7 @@ import pytest
 
 from axon_quant.config import OperationsConfig, RateLimitEntry
 from axon_quant.control import HaltFile
-from axon_quant.errors import ConfigError, ControlError, ExchangeError, JournalError
+from axon_quant.errors import ConfigError, ControlError, ExchangeError, JournalError, StrategyError
 from axon_quant.events import CancelRequested, OrderPlaced, OrderUpdated, RiskSaved, RiskStateChanged
 from axon_quant.exchange.simulator import FaultPlan, FaultRule
 from axon_quant.journal import read
@@ -69,10 +69,11 @@ class Desk:
 
 @pytest.fixture
 def trading(btcusdt, tmp_path, monkeypatch):
-    (tmp_path / "resting.py").write_text(RESTING)
-
     @asynccontextmanager
-    async def start(*, venue="binance", symbol="BTCUSDT", most=10, requests_per_second=500, operations=None, **limits):
+    async def start(
+        *, venue="binance", symbol="BTCUSDT", most=10, requests_per_second=500, operations=None, code=RESTING, **limits
+    ):
+        (tmp_path / "resting.py").write_text(code)
         simulator = load_simulator(venue)(symbols=(symbol,), history=3.0, engine_timeout=0.2)
         roots = await simulator.start()
         monkeypatch.setenv(f"AXON_{venue.upper()}_REST_URL", roots["rest"])
@@ -271,6 +272,37 @@ async def test_a_restart_forgives_no_loss(trading):
     async with trading(max_drawdown="0.04") as desk:
         await desk.resting()
         assert desk.risk.state.value == "active", "what was forgiven stays forgiven"
+
+
+RAISING = {
+    "on_decision": "        if standing >= 10:\n            raise ValueError('no idea')\n",
+    "on_stop": "\n    def on_stop(self, ctx):\n        raise ValueError('no idea')\n",
+    "on_fill": "            yield Order(ctx.symbol, Side.Buy, price=quote.ask, quantity='0.001')\n"
+    "\n    def on_fill(self, ctx, fill):\n        raise ValueError('no idea')\n",
+}
+
+
+@pytest.mark.parametrize("method", list(RAISING))
+async def test_a_strategy_that_raises_ends_the_run_with_nothing_open_and_says_where(trading, method, tmp_path):
+    code = RESTING + RAISING[method]
+    line = code[: code.index("raise ValueError")].count("\n") + 1
+    async with trading(code=code) as desk:
+        if method == "on_stop":
+            await desk.resting()
+            desk.live.stop()
+        await asyncio.wait([desk.task], timeout=20.0)
+        with pytest.raises(StrategyError) as raised:
+            desk.task.result()
+        assert not desk.standing
+    assert (raised.value.file, raised.value.line) == (str(tmp_path / "resting.py"), line)
+    assert raised.value.message == f"Resting.{method} raised ValueError: no idea"
+    assert isinstance(raised.value.__cause__, ValueError)
+    assert desk.live.summary.outcome == "failed"
+    assert str(raised.value) in desk.live.summary.notices
+    placed = {event.order.client_order_id for event in journaled(desk, OrderPlaced)}
+    ended = {e.update.client_order_id for e in journaled(desk, OrderUpdated) if e.update.status.is_terminal}
+    assert placed
+    assert placed == ended
 
 
 def test_no_loss_is_seen_before_everything_that_is_held_has_a_price(btcusdt):

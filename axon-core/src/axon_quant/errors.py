@@ -16,6 +16,7 @@
     │   ├── ModelInputError            `infer` was given the wrong shape or dtype
     │   └── DeviceError                the device, provider or precision asked for is not there
     ├── EnsembleError                  no member is left, or weights that cannot be used
+    ├── StrategyError                  a strategy raised, and the run ends
     ├── OrderError                     an order that cannot be
     │   ├── OrderValueError            (also ValueError) price or quantity is NaN, infinite, zero or negative
     │   └── OrderTransitionError       a status that cannot follow the present one
@@ -171,6 +172,10 @@ class DeviceError(ModelError):
 
 class EnsembleError(AxonError):
     """No member is left, or weights that cannot be used."""
+
+
+class StrategyError(AxonError):
+    """A strategy raised, and the run ends with nothing open. `file` and `line` say where, `__cause__` what it was."""
 
 
 class OrderError(AxonError):

@@ -17,7 +17,7 @@ import click
 if TYPE_CHECKING:
     from axon_quant.cli.screen import Progress
     from axon_quant.config import Config
-    from axon_quant.errors import JournalError
+    from axon_quant.errors import AxonError
     from axon_quant.runtime.summary import RunSummary
 
 _FILE = click.Path(path_type=Path)
@@ -64,7 +64,7 @@ def command(
                     raise click.UsageError(
                         "--watchdog is for a venue outside the process; the paper venue dies with it"
                     )
-                summary, failure = _replay(config, recording, max_events, progress), None
+                summary, failure = _replay(config, recording, max_events, progress)
             else:
                 with _watched(config_file, in_json=in_json) if watchdog else nullcontext():
                     summary, failure = _live(config_file, config, recording, max_events, progress)
@@ -78,28 +78,37 @@ def command(
         sys.exit(130)
 
 
-def _replay(config: Config, recording: Path | None, max_events: int | None, progress: Progress) -> RunSummary:
+def _replay(
+    config: Config, recording: Path | None, max_events: int | None, progress: Progress
+) -> tuple[RunSummary, AxonError | None]:
+    """The summary, and why the strategy failed if it did: a run that ends so is told, too."""
+    from axon_quant.errors import StrategyError
     from axon_quant.runtime.replay import Replay
 
     if recording is None:
         raise click.UsageError("the paper venue has no market of its own: give one with --replay FILE")
     replay = Replay(config, recording, max_events=max_events, on_progress=progress.update)
     with interruptible(replay.stop):
-        return replay.run()
+        try:
+            return replay.run(), None
+        except StrategyError as error:
+            if replay.summary is None:
+                raise
+            return replay.summary, error
 
 
 def _live(
     config_file: Path, config: Config, recording: Path | None, max_events: int | None, progress: Progress
-) -> tuple[RunSummary, JournalError | None]:
-    """The summary, and why the journal failed if it did: a run that ends so is told, too."""
+) -> tuple[RunSummary, AxonError | None]:
+    """The summary, and why the journal or the strategy failed if it did: a run that ends so is told, too."""
     import asyncio
 
     from axon_quant.config import load_config
-    from axon_quant.errors import JournalError
+    from axon_quant.errors import JournalError, StrategyError
     from axon_quant.market.recordings import open_recording
     from axon_quant.runtime.live import Live, build_adapter, paced
 
-    async def trade() -> tuple[RunSummary, JournalError | None]:
+    async def trade() -> tuple[RunSummary, AxonError | None]:
         feed = None if recording is None else paced(open_recording(recording, config.market.symbols))
         live = Live(
             config,
@@ -114,7 +123,7 @@ def _live(
         with interruptible(lambda: loop.call_soon_threadsafe(live.stop)):
             try:
                 return await live.run(), None
-            except JournalError as error:
+            except (JournalError, StrategyError) as error:
                 if live.summary is None:
                     raise
                 return live.summary, error

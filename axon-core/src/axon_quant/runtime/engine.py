@@ -6,13 +6,14 @@ earlier (feature rows, orders arriving at an embedded venue) happens first, in o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeAlias
 
 from axon_quant.clock import NEVER, SimClock
-from axon_quant.errors import OrderError
+from axon_quant.errors import OrderError, StrategyError
 from axon_quant.events import (
     CancelRequested,
     Decision,
@@ -32,6 +33,9 @@ from axon_quant.runtime.lane import Lane
 from axon_quant.runtime.returns import MemberReturns
 from axon_quant.runtime.stages import Stages
 from axon_quant.strategy import Strategy
+from axon_quant.strategy.failing import failure_of
+
+logger = logging.getLogger("axon_quant.engine")
 
 Handlers: TypeAlias = Mapping[type, tuple[Callable[[Any], None], ...]]
 """By the type of a market event; each handler takes events of just that type."""
@@ -116,6 +120,9 @@ class Engine:
         self._tell_fill = on_fill
         self._stopping = False
         self.deciding = True
+        self.failed: StrategyError | None = None
+        """What the strategy raised first. It is not asked again, and whoever drives the engine ends the run."""
+        self.on_failure: Callable[[StrategyError], None] = _ignore
         self.after_decision: Callable[[Lane, int, float], None] | None = None
         self.admit: Callable[[str, Order], Order | None] | None = None
         for lane in lanes.values():
@@ -240,7 +247,11 @@ class Engine:
         if self._returns is not None:
             self._returns.remember(lane.symbol, price, action.members)
         start = perf_counter_ns()
-        requests = list(self.strategy.on_decision(self._contexts[lane.symbol], action))
+        try:
+            requests = list(self.strategy.on_decision(self._contexts[lane.symbol], action))
+        except Exception as error:  # noqa: BLE001 - somebody else's code; it ends the run
+            self._strategy_failed("on_decision", lane.symbol, error)
+            return
         ended = perf_counter_ns()
         stages.strategy.record(ended - start)
         if requests:
@@ -344,8 +355,13 @@ class Engine:
         state = self.tracker.get(fill.client_order_id)
         if state is not None and state.arrival:
             self._tell_fill(fill, state.arrival)
-        context = self._contexts[fill.symbol]
-        follow_ups = self.strategy.on_fill(context, fill)
+        if self.failed is not None:
+            return
+        try:
+            follow_ups = list(self.strategy.on_fill(self._contexts[fill.symbol], fill))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._strategy_failed("on_fill", fill.symbol, error)
+            return
         if follow_ups and not self._stopping:
             now = perf_counter_ns()
             self._carry_out(fill.symbol, follow_ups, 0, now, now)
@@ -353,8 +369,7 @@ class Engine:
     # A run begins and ends.
 
     def start(self) -> None:
-        for context in self._contexts.values():
-            self.strategy.on_start(context)
+        self._tell_strategy("on_start", self.strategy.on_start)
 
     def stop(self) -> None:
         """Cancel what is open, let an embedded venue answer, and let the strategy say goodbye."""
@@ -364,5 +379,24 @@ class Engine:
         while (at := self.router.next_due) != NEVER:
             self.clock.advance(at)
             self.router.advance(at)
-        for context in self._contexts.values():
-            self.strategy.on_stop(context)
+        self._tell_strategy("on_stop", self.strategy.on_stop)
+
+    def _tell_strategy(self, what: str, tell: Callable[[EngineContext], object]) -> None:
+        for symbol, context in self._contexts.items():
+            if self.failed is not None:
+                return
+            try:
+                tell(context)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._strategy_failed(what, symbol, error)
+
+    def _strategy_failed(self, what: str, symbol: str, error: Exception) -> None:
+        """It decides nothing any more; fills and cancels are still booked."""
+        self.deciding = False
+        self.failed = failure_of(self.strategy, what, symbol, error)
+        logger.error("%s", self.failed, exc_info=error)
+        self.on_failure(self.failed)
+
+
+def _ignore(_: object) -> None:
+    """Nobody asked."""

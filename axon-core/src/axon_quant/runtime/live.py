@@ -87,7 +87,7 @@ class Live:
         self.built: Pipeline | None = None
         """The pipeline, once there is one."""
         self.summary: RunSummary | None = None
-        """What the run did, once it has ended; also when its journal failed and `run` raises."""
+        """What the run did, once it has ended; also when its journal or its strategy failed and `run` raises."""
         self.operations: Operations | None = None
         """How the run is halted and resumed from within the process, once it can be."""
 
@@ -136,15 +136,18 @@ class Live:
             try:
                 with built.ending():
                     await self._settle_and_trade(built, past, account, stream, notices)
-                    outcome = "interrupted" if self._stop.is_set() else "completed"
+                    failed = built.engine.failed
+                    outcome = "failed" if failed else "interrupted" if self._stop.is_set() else "completed"
                     built.end(outcome)
             except JournalError as error:
                 # It cannot be journaled, so it is told here or nowhere.
                 notices += [error.message, *self._told()]
                 self.summary = summarise(built, self, "failed", perf_counter() - started, notices)
                 raise
-            notices += self._told()
+            notices += [*([] if failed is None else [str(failed)]), *self._told()]
             self.summary = summarise(built, self, outcome, perf_counter() - started, notices)
+            if failed is not None:
+                raise failed
             return self.summary
 
     def _told(self) -> list[str]:
@@ -173,6 +176,7 @@ class Live:
         engine, router = built.engine, built.engine.router
         assert isinstance(router, AdapterRouter)  # noqa: S101 - `make_router` made it
         router.may_send = operations.may_send
+        engine.on_failure = lambda _: self._ended.set()
         engine.start()
         if self._feed is None:
             await self._subscribe()

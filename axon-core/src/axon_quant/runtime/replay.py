@@ -133,13 +133,18 @@ class Replay:
         self._members = members
         self._around = around
         self._stopped = False
+        self.summary: RunSummary | None = None
+        """What the run did, once it has ended; also when its strategy raised and `run` raises."""
 
     def stop(self) -> None:
         """End after the event at hand."""
         self._stopped = True
 
     def run(self) -> RunSummary:
-        """Play the market through the pipeline. Raises what the pipeline raises; the journal then says `failed`."""
+        """Play the market through the pipeline. Raises what the pipeline raises; the journal then says `failed`.
+
+        Of a strategy that raised (StrategyError), `summary` tells how far the run came.
+        """
         market = self._market
         if market is None:
             market = open_recording(self._path or "", self._config.market.symbols, on_malformed=self._on_malformed)
@@ -154,13 +159,19 @@ class Replay:
                 with self._around(built), built.reload:
                     self._play(market, built)
                 built.engine.stop()
-                outcome = "interrupted" if self._stopped else "completed"
+                failed = built.engine.failed
+                outcome = "failed" if failed else "interrupted" if self._stopped else "completed"
                 built.end(outcome)
-            return summarise(built, market, outcome, perf_counter() - started, self.notices)
+            notices = self.notices if failed is None else [*self.notices, str(failed)]
+            self.summary = summarise(built, market, outcome, perf_counter() - started, notices)
+            if failed is not None:
+                raise failed
+            return self.summary
 
     def _play(self, market: Market, built: Pipeline) -> None:
         engine, on_progress = built.engine, self._on_progress
         limit = self._max_events if self._max_events is not None else sys.maxsize
+        engine.on_failure = lambda _: self.stop()
         engine.start()
         with quiet_collector():
             on_event = built.reload.before(engine.on_event)

@@ -57,7 +57,8 @@ class Strategy(ABC):
     """Turns actions into orders. Subclass it and write `on_decision`; the other methods do nothing unless written.
 
     All methods run on the loop thread and must return at once. What they return is checked by the risk engine, made
-    durable and sent, in order. An exception ends the run.
+    durable and sent, in order. After an exception the strategy is not asked again, what is open is cancelled, and the
+    run ends with a StrategyError that names the line.
     """
 
     @abstractmethod
