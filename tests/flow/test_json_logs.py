@@ -76,7 +76,7 @@ def test_the_configuration_may_ask_for_it_and_is_the_same_otherwise(folder, reco
     [
         ("seed = 7", 2, "has one mistake"),
         ("--replay", 2, "the paper venue has no market of its own"),
-        ("strategy", 1, "RuntimeError"),
+        ("strategy", 1, "failing.py:7: BTCUSDT: Failing.on_decision raised RuntimeError: two lines"),
     ],
 )
 def test_what_ends_a_run_is_json_too(folder, recording, change, code, message):  # noqa: F811
@@ -94,7 +94,7 @@ def test_what_ends_a_run_is_json_too(folder, recording, change, code, message): 
     assert done.returncode == code
     assert said[-1]["level"] == "CRITICAL"
     assert message in said[-1]["message"]
-    assert ("exception" in said[-1]) == (change == "strategy")
+    assert any("RuntimeError: two\nlines" in line.get("exception", "") for line in said) == (change == "strategy")
 
 
 def test_a_live_run_and_its_watchdog_say_json_and_no_secret(root, tmp_path):

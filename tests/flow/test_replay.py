@@ -19,6 +19,7 @@ from axon_quant.errors import (
     MetricsError,
     ModelLoadError,
     SchemaMismatchError,
+    StrategyError,
 )
 from axon_quant.events import Decision, OrderPlaced, OrderUpdated, RunEnded, RunStarted
 from axon_quant.journal import read, verify
@@ -199,7 +200,7 @@ def test_a_run_that_fails_says_so_in_the_journal(btcusdt, tmp_path):
         "        raise RuntimeError('no idea')\n"
     )
     strategy = attrs.evolve(btcusdt.strategy, name="bad.py:Bad", options={})
-    with pytest.raises(RuntimeError, match="no idea"):
+    with pytest.raises(StrategyError, match=r"bad\.py:4: BTCUSDT: Bad\.on_decision raised RuntimeError: no idea"):
         Replay(attrs.evolve(btcusdt, strategy=strategy, folder=tmp_path), market=generated(btcusdt, seconds=20)).run()
     assert events_of(btcusdt, RunEnded)[-1].outcome == "failed"
 

@@ -68,12 +68,12 @@ def command(
             else:
                 with _watched(config_file, in_json=in_json) if watchdog else nullcontext():
                     summary, failure = _live(config_file, config, recording, max_events, progress)
-    if as_json:
-        click.echo(_json(summary))
-    else:
-        print_summary(summary)
-    if failure is not None:
-        raise failure
+        if as_json:
+            click.echo(_json(summary))
+        else:
+            print_summary(summary)
+        if failure is not None:
+            raise failure
     if summary.outcome == "interrupted":
         sys.exit(130)
 

@@ -16,7 +16,7 @@ def failure_of(strategy: Strategy, method: str, symbol: str, error: Exception) -
     frames = traceback.extract_tb(error.__traceback__)
     own = next((frame for frame in reversed(frames) if not Path(frame.filename).is_relative_to(_HOUSE)), None)
     where = frames[-1] if own is None and frames else own
-    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     failure = StrategyError(
         f"{type(strategy).__name__}.{method} raised {said}",
         symbol=symbol,
