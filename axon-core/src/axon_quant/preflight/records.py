@@ -36,7 +36,7 @@ def stamped(what: str, fix: str) -> Callable[[Facts], Finding]:
         if said not in ("passed", "failed"):
             return unknown(f"{facts.stamp} says {_brief(repr(said))} of {what!r}, neither passed nor failed", fix)
         told = f"{what}: {said} (version {built}, commit {_brief(stamp.get('commit', 'not named'))})"
-        return passed(told) if said == "passed" else failed(told, f"repair what failed, build again: {fix}")
+        return passed(told) if said == "passed" else failed(told, "repair what failed, and build again")
 
     return check
 
