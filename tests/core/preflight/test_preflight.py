@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from axon_exchange_binance.simulator import BinanceSimulator
+from axon_exchange_okx.simulator import OkxSimulator
 from axon_quant.cli import main
 from axon_quant.preflight import CHECKS, Facts, check_all
 from axon_quant.preflight.checklist import Check
@@ -49,6 +50,13 @@ def test_a_configuration_that_cannot_be_read_fails_and_says_where(tmp_path):
     assert "run.toml" in found["configuration"]["evidence"]
 
 
+def test_a_configuration_that_is_not_there_fails_with_a_fix_of_its_own(tmp_path):
+    row = rows("-c", str(tmp_path / "nowhere.toml"))[1]["configuration"]
+    assert row["status"] == "fail"
+    assert row["evidence"].endswith("nowhere.toml: no such file")
+    assert row["fix"] == "name a configuration file with -c FILE"
+
+
 def test_a_check_that_breaks_fails_by_itself_and_keeps_no_other_from_it(root):
     def broken(facts: Facts) -> None:
         raise RuntimeError("broken")
@@ -64,9 +72,11 @@ def test_a_check_that_breaks_fails_by_itself_and_keeps_no_other_from_it(root):
 def at_binance(root, tmp_path, monkeypatch):
     """A configuration for the simulator; rows of a preflight there, after `spoil(simulator)`."""
 
-    def look(spoil, *, secret: str = "YOUR_API_SECRET", symbol: str = "BTCUSDT") -> dict[str, dict[str, str]]:
+    def look(
+        spoil, *, secret: str = "YOUR_API_SECRET", symbol: str = "BTCUSDT", more: str = ""
+    ) -> dict[str, dict[str, str]]:
         text = (root / "examples" / "btcusdt.toml").read_text().replace("BTCUSDT", symbol)
-        venue = '[exchange]\nname = "binance"\napi_key = "env:KEY"\napi_secret = "env:SECRET"\n'
+        venue = '[exchange]\nname = "binance"\napi_key = "env:KEY"\napi_secret = "env:SECRET"\n' + more
         config = Path(tmp_path / "run.toml")
         config.write_text(re.sub(r"\[exchange\][^\[]*", venue, text))
         monkeypatch.setenv("KEY", "YOUR_API_KEY")
@@ -108,6 +118,66 @@ def test_a_wrong_secret_fails_without_being_told(at_binance):
     found = at_binance(lambda simulator: None, secret="not the right one")
     assert "fail" in {found["venue"]["status"], found["key"]["status"]}
     assert "not the right one" not in json.dumps(found)
+
+
+def test_a_key_that_may_withdraw_fails_with_the_fix(at_binance):
+    def spoil(simulator):
+        for account in simulator.exchange.accounts.values():
+            account.may_withdraw = True
+
+    found = at_binance(spoil, more="testnet = false\n")
+    assert found["key"]["status"] == "fail"
+    assert found["key"]["evidence"] == "binance: this API key may withdraw funds"
+    assert "may not withdraw" in found["key"]["fix"]
+    assert (found["venue"]["status"], found["symbols"]["status"]) == ("pass", "unknown")
+
+
+def test_a_key_that_may_not_trade_fails_with_the_fix(at_binance):
+    def spoil(simulator):
+        for account in simulator.exchange.accounts.values():
+            account.may_trade = False
+
+    found = at_binance(spoil, more="testnet = false\n")
+    assert found["key"]["status"] == "fail"
+    assert found["key"]["evidence"] == "binance: this API key may not trade"
+    assert "permission to trade" in found["key"]["fix"]
+
+
+def test_in_production_a_key_that_may_only_trade_passes(at_binance):
+    found = at_binance(lambda simulator: None, more="testnet = false\n")
+    assert found["key"]["status"] == "pass", found["key"]
+    assert "PRODUCTION" in found["venue"]["evidence"]
+
+
+def test_of_a_testnet_s_key_nothing_follows_for_production_s(at_binance):
+    found = at_binance(lambda simulator: None)
+    assert "Production's key is another one" in found["key"]["evidence"]
+
+
+def test_at_okx_a_key_that_may_withdraw_fails_with_the_fix(root, tmp_path, monkeypatch):
+    text = (root / "examples" / "btcusdt.toml").read_text().replace("BTCUSDT", "BTC-USDT")
+    venue = '[exchange]\nname = "okx"\napi_key = "env:KEY"\napi_secret = "env:SECRET"\npassphrase = "env:PHRASE"\n'
+    config = tmp_path / "run.toml"
+    config.write_text(re.sub(r"\[exchange\][^\[]*", venue, text))
+    for name, value in (("KEY", "API_KEY"), ("SECRET", "API_SECRET"), ("PHRASE", "PASSPHRASE")):
+        monkeypatch.setenv(name, f"YOUR_{value}")
+
+    async def preflight():
+        simulator = OkxSimulator()
+        roots = await simulator.start()
+        for account in simulator.exchange.accounts.values():
+            account.may_withdraw = True
+        monkeypatch.setenv("AXON_OKX_REST_URL", roots["rest"])
+        monkeypatch.setenv("AXON_OKX_WS_URL", roots["ws"])
+        try:
+            return await asyncio.to_thread(rows, "-c", str(config), "--patience", "6")
+        finally:
+            await simulator.stop()
+
+    _, found = asyncio.run(preflight())
+    assert found["key"]["status"] == "fail", found["venue"]
+    assert found["key"]["evidence"] == "okx: this API key may withdraw funds"
+    assert "may not withdraw" in found["key"]["fix"]
 
 
 def test_a_symbol_that_the_venue_does_not_have_fails(at_binance):

@@ -32,12 +32,25 @@ def _positive(largest: float) -> click.FloatRange:
 
 @click.command("load-test")
 @click.option("-c", "--config", "file", required=True, metavar="FILE", type=_FILE, help="The run's TOML file.")
-@click.option("--rate", type=_positive(1e6), callback=_finite, help="Messages a second, evenly spaced.")
-@click.option("--speed", type=_positive(1e4), callback=_finite, help="Instead: the market's own pace, so many times.")
-@click.option("--duration", required=True, type=_positive(86_400), callback=_finite, help="Seconds of traffic.")
-@click.option("--recording", type=_FILE, help="Play this recording instead of a made-up market.")
+@click.option("--rate", type=_positive(1e6), callback=_finite, metavar="N", help="Messages a second, evenly spaced.")
 @click.option(
-    "--sla-ms", type=_positive(6e5), callback=_finite, help="The p99 to keep; default: [operations] latency_sla_ms."
+    "--speed", type=_positive(1e4), callback=_finite, metavar="TIMES", help="Or so many times the market's own pace."
+)
+@click.option(
+    "--duration",
+    required=True,
+    metavar="SECONDS",
+    type=_positive(86_400),
+    callback=_finite,
+    help="How long, in wall time.",
+)
+@click.option("--recording", metavar="FILE", type=_FILE, help="Play this recording instead of a made-up market.")
+@click.option(
+    "--sla-ms",
+    metavar="MS",
+    type=_positive(6e5),
+    callback=_finite,
+    help="The p99 to keep; default: [operations] latency_sla_ms.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
@@ -59,6 +72,10 @@ def command(
     is kept beside it for `axon preflight`.
 
     Exits with 0 for pass, else with 1. Ctrl-C ends the test and reports what there is, with 130.
+
+    \b
+    axon load-test -c run.toml --rate 2000 --duration 30
+    axon load-test -c run.toml --recording market.jsonl.gz --speed 20 --duration 3
     """
     if (rate is None) == (speed is None):
         raise click.UsageError("say how fast: either --rate MESSAGES or --speed TIMES")

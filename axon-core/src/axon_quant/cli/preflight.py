@@ -29,6 +29,7 @@ _FILE = click.Path(path_type=Path)
     "--patience",
     default=15.0,
     show_default=True,
+    metavar="SECONDS",
     type=click.FloatRange(0.1, 600.0),
     help="How many seconds to wait for the venue at most.",
 )
@@ -47,6 +48,10 @@ def command(
 
     It only reads: the venue over a connection of its own, the run that may be going, the disk. Nothing is ordered,
     cancelled or kept. Exits with 1 when something fails; what is unknown is shown, and fails with --strict.
+
+    \b
+    axon preflight -c run.toml
+    axon preflight -c run.toml --backup backups/first --strict --json
     """
     from axon_quant.preflight import CHECKS, Facts, check_all
 

@@ -385,7 +385,7 @@ class ExchangeAdapter(Checks):
             raise AuthError(
                 "this API key may withdraw funds",
                 venue=self.name,
-                hint="make a key that may only trade, or set allow_withdrawals=True",
+                hint="make a key that may trade and may not withdraw; in Python, allow_withdrawals=True takes it",
             )
         if not permissions.trade:
             raise AuthError("this API key may not trade", venue=self.name, hint="give it permission to trade")

@@ -110,7 +110,7 @@ def read_report(path: Path) -> LoadReport | None:
     """What `write_report` kept; None where there is none that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=LoadReport)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return None
 
 

@@ -27,7 +27,8 @@ class LoadTest:
     """Construct, `run`, read the report; `stop` (from a signal handler, say) ends it after the message at hand.
 
     `rate` in messages a second, or `speed` as a multiple of the market's own pace; `duration` in seconds. `sla_ms`
-    defaults to the configuration's. The messages are read or made at construction: raises MarketDataError.
+    defaults to the configuration's. The messages are read or made at construction: raises MarketDataError, and
+    ConfigError where there would be no message.
     """
 
     def __init__(
@@ -45,12 +46,12 @@ class LoadTest:
             raise ValueError("a load test has a rate or a speed, and not both")
         self._config = config
         self._sla = config.operations.latency_sla_ms if sla_ms is None else sla_ms
-        events, offsets = traffic(config, rate=rate, speed=speed, duration=duration, recording=recording)
+        made = traffic(config, rate=rate, speed=speed, duration=duration, recording=recording)
+        events, offsets, self._notices = made.events, made.offsets, made.notices
         self.planned = len(events)
         """How many messages there are to be."""
         span = offsets[-1] / NANOSECONDS
         self._rate = rate if rate is not None else (len(events) - 1) / span if span else 0.0
-        self._short = rate is not None and len(events) < int(rate * duration)
         self._market = "generated" if recording is None else str(recording)
         self._built: Pipeline | None = None
         self._loop = OpenLoop(events, offsets, self._decisions, on_progress)
@@ -90,9 +91,7 @@ class LoadTest:
         loop = self._loop
         decision, lateness = loop.decision_latency.quantiles(), loop.lateness.quantiles()
         verdict, reason = judge(decision, lateness, self._sla)
-        notices = list(summary.notices)
-        if self._short:
-            notices.append(f"the recording has {self.planned} messages, fewer than the test wanted: it ended early")
+        notices = [*self._notices, *summary.notices]
         if summary.risk_state != "ACTIVE":
             notices.append(f"risk was {summary.risk_state} at the end: later decisions sent no orders")
         seconds = loop.elapsed / NANOSECONDS

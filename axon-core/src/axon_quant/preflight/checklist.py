@@ -10,7 +10,7 @@ from msgspec import Struct
 from axon_quant.errors import AxonError
 from axon_quant.preflight import local, monitoring, records, running, storage, venue
 from axon_quant.preflight.facts import Facts, Unanswered
-from axon_quant.preflight.rows import Finding, Line, Row, failed, unknown
+from axon_quant.preflight.rows import Finding, Line, Row, failed, failed_by, printable, unknown
 
 logger = logging.getLogger("axon_quant.preflight")
 
@@ -58,7 +58,7 @@ def check_all(facts: Facts, checks: Sequence[Check] = CHECKS) -> Iterator[Row]:
     """The rows, each as soon as it is known. A check that breaks is a row that fails, and keeps no other from it."""
     for check in checks:
         found = _find(check, facts)
-        yield Row(check.name, check.line, found.status, found.evidence, found.fix)
+        yield Row(check.name, check.line, found.status, printable(found.evidence), printable(found.fix))
 
 
 def _find(check: Check, facts: Facts) -> Finding:
@@ -67,7 +67,7 @@ def _find(check: Check, facts: Facts) -> Finding:
     except Unanswered as unanswered:
         return unknown(str(unanswered), unanswered.fix)
     except AxonError as error:
-        return failed(str(error), error.hint or "repair what it names")
+        return failed_by(error, "repair what it names")
     except Exception as error:
         logger.exception("the check %s broke", check.name)
         return failed(f"the check broke: {type(error).__name__}: {error}", "report it")

@@ -8,7 +8,7 @@ from axon_quant.inference import Backend
 from axon_quant.inference.store import ModelStore
 from axon_quant.observation import Observation
 from axon_quant.preflight.facts import Facts
-from axon_quant.preflight.rows import Finding, failed, passed, unknown
+from axon_quant.preflight.rows import Finding, failed, failed_by, passed, unknown
 from axon_quant.runtime.models import build_model, open_store
 
 
@@ -16,7 +16,7 @@ def configuration(facts: Facts) -> Finding:
     """Does the configuration have mistakes?"""
     config = facts.read
     if isinstance(config, ConfigError):
-        return failed(str(config), "correct the lines named; axon validate-config shows them alone")
+        return failed_by(config, "correct the lines named; axon validate-config shows them alone")
     return passed(f"{facts.file} is valid, sha256 {config.sha256[:12]}")
 
 

@@ -9,6 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from axon_quant.errors import AxonError
+
 
 class Status(Enum):
     """`Unknown`: a machine cannot tell, or not yet."""
@@ -34,6 +36,13 @@ def passed(evidence: str) -> Finding:
 def failed(evidence: str, fix: str) -> Finding:
     """A finding that has to be repaired before trading."""
     return Finding(Status.Fail, evidence, fix)
+
+
+def failed_by(error: AxonError, otherwise: str) -> Finding:
+    """A finding that failed by an error: its hint is the fix, or `otherwise` where it has none."""
+    if error.hint is None:
+        return failed(str(error), otherwise)
+    return failed(str(error).removesuffix(f" ({error.hint})"), error.hint)
 
 
 def unknown(evidence: str, fix: str) -> Finding:
@@ -81,6 +90,13 @@ GUIDE: Final[Mapping[Line, str]] = MappingProxyType(
     }
 )
 """The checklist in its own words, in its order."""
+
+
+def printable(text: str) -> str:
+    """`text` with what would forge, hide or break lines on a terminal written as escapes; its line ends stay."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 class Row(Struct, frozen=True):

@@ -25,6 +25,8 @@ _PAGE = 1 << 16
 def disk(facts: Facts) -> Finding:
     """Is there room beside the journal, and does the disk take and keep what is written?"""
     folder = existing(facts.config.journal.path.parent)
+    if folder != facts.config.journal.path.parent and (inner := _next(folder, facts.config.journal.path)).exists():
+        return failed(f"{inner} is no folder, and the journal is to be in it", "move it away, or move [journal]")
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE:
         return failed(f"{_size(free)} free at {folder}, less than {_size(LEAST_FREE)}", "make room, or move [journal]")
@@ -68,6 +70,11 @@ def backup(facts: Facts) -> Finding:
 def existing(folder: Path) -> Path:
     """`folder`, or the nearest one above it that is there."""
     return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def _next(folder: Path, path: Path) -> Path:
+    """The first part of `path` below `folder`."""
+    return folder / path.relative_to(folder).parts[0]
 
 
 def _sync(folder: Path) -> float:

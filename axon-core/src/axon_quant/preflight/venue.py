@@ -8,7 +8,7 @@ from axon_quant.errors import AuthError, ClockError
 from axon_quant.exchange import Capability
 from axon_quant.market import Instrument
 from axon_quant.preflight.facts import Facts
-from axon_quant.preflight.rows import Finding, failed, passed, unknown
+from axon_quant.preflight.rows import Finding, failed, failed_by, passed, unknown
 
 MOST_DRIFT_MS = 500.0
 """The adapter corrects a drift; one of this size means that nothing keeps this machine's clock."""
@@ -20,7 +20,7 @@ def reachable(facts: Facts) -> Finding:
     if venue.embedded:
         return passed("the paper venue lives in the run's own process")
     if venue.error is not None and not isinstance(venue.error, AuthError | ClockError):
-        return failed(str(venue.error), venue.error.hint or "check the network and the venue's own status page")
+        return failed_by(venue.error, "check the network and the venue's own status page")
     where = "its testnet" if facts.config.exchange.testnet else "PRODUCTION"
     return passed(f"{venue.name} answers, {where}")
 
@@ -47,11 +47,13 @@ def key(facts: Facts) -> Finding:
     if venue.embedded:
         return passed("the paper venue needs no key")
     if isinstance(venue.error, AuthError):
-        return failed(str(venue.error), venue.error.hint or "make a key at the venue that may trade and not withdraw")
+        return failed_by(venue.error, "make a key at the venue that may trade and not withdraw")
     if venue.error is not None:
         return _not_connected()
     if Capability.KeyPermissions not in venue.capabilities:
         return unknown("the key is taken, but this venue does not tell what it may do", "look at the venue's own page")
+    if facts.config.exchange.testnet:
+        return passed("the testnet's key is taken; it may trade and may not withdraw. Production's key is another one")
     return passed("the key is taken; it may trade and may not withdraw")
 
 
