@@ -140,7 +140,8 @@ def torch(session: nox.Session) -> None:
     Arguments after `--` go to pytest. `nox -s "conformance(torch)"` runs its suite beside the core alone.
     """
     tools = [*TEST_TOOLS, "safetensors>=0.5", "onnx>=1.20", "onnxscript>=0.5", "mypy==2.4.1"]
-    install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, EXPLAIN, tools=tools)
+    # the venues only for the types of what the core names lazily
+    install(session, CORE + "[testing]", TORCH, ONNX, SAFETENSORS, BINANCE, OKX, EXPLAIN, tools=tools)
     compared = ["tests/backend_safetensors/test_torch.py", "tests/backend_safetensors/test_reader.py"]
     compared += ["tests/flow/test_backends_agree.py"]
     session.run("pytest", "tests/backend_torch", *compared, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
