@@ -16,11 +16,11 @@ from axon_quant.config.schema import Config
 from axon_quant.errors import ConfigError
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-_NONE: Final[Mapping[type, tuple[Check, ...]]] = MappingProxyType({})
-
 
 Checks: TypeAlias = Mapping[type, tuple[Check, ...]]
 """What to look at in each kind of section."""
+
+_NONE: Final[Checks] = MappingProxyType({})
 
 
 def load_config(path: str | Path, *, secrets: bool = True, also: Checks = _NONE) -> Config:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from axon_quant.config import Config, EnsembleConfig, ExchangeEntry, ModelEntry, load_config
-from axon_quant.config.reader import Check, Mistake, suggestion
+from axon_quant.config.load import Checks
+from axon_quant.config.reader import Mistake, suggestion
 from axon_quant.errors import ConfigError, PluginError
 from axon_quant.plugins import installed
 from axon_quant.strategy.loading import BUILTIN, load_strategy
@@ -60,7 +61,7 @@ def _text(error: PluginError | ConfigError) -> str:
     return error.message if error.hint is None else f"{error.message}; {error.hint}"
 
 
-NAMES: Final[Mapping[type, tuple[Check, ...]]] = {
+NAMES: Final[Checks] = {
     ModelEntry: (_backend_is_there,),
     EnsembleConfig: (_plugin("ensemble", "strategy"),),
     ExchangeEntry: (_plugin("exchange", "name"),),
